@@ -1,0 +1,67 @@
+package gate
+
+import "fmt"
+
+// Kind says whether a caller acts as a person or as an agent. The zero Kind is an agent: whatever is missing, malformed
+// or contradictory ends there.
+type Kind uint8
+
+const (
+	Agent Kind = iota
+	Human
+)
+
+func (k Kind) String() string {
+	if k == Human {
+		return "human"
+	}
+	return "agent"
+}
+
+// MarshalText makes a Kind its word in JSON.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads "human" or "agent" and nothing else.
+func (k *Kind) UnmarshalText(b []byte) error {
+	switch string(b) {
+	case "human":
+		*k = Human
+	case "agent":
+		*k = Agent
+	default:
+		return fmt.Errorf("%q is no kind of caller: human or agent", b)
+	}
+	return nil
+}
+
+// Class grades the evidence of who speaks, 0 (none) to 5 (approved). README's section on provenance describes each.
+type Class uint8
+
+const (
+	ClassNone Class = iota // nothing: an agent
+	ClassHint              // marks that the client sent: these only ever lower
+	ClassKey               // a key that signed the session
+)
+
+func (c Class) String() string {
+	switch c {
+	case ClassNone:
+		return "none"
+	case ClassHint:
+		return "hint"
+	case ClassKey:
+		return "key"
+	}
+	return fmt.Sprintf("class %d", uint8(c))
+}
+
+// Caller is who speaks: a principal acting as human or agent, and why we think so.
+type Caller struct {
+	Principal string   `json:"principal"`
+	Groups    []string `json:"groups,omitempty"`
+	Kind      Kind     `json:"kind"`
+	Class     Class    `json:"class"`
+	Agent     string   `json:"agent,omitempty"` // which agent the marks name
+	Key       string   `json:"key,omitempty"`   // SHA256 fingerprint of the key that signed
+	Evidence  []string `json:"evidence"`        // one sentence per piece of evidence, for whoami and the audit log
+}

@@ -1,0 +1,58 @@
+package gate
+
+import "net/netip"
+
+// Target is what a request is about. For op fork it is the fork to be; for words that concern nothing in particular it is
+// zero.
+type Target struct {
+	GUID   string `json:"guid,omitempty"` // empty as long as the fork does not exist
+	Repo   string `json:"repo"`
+	Tag    string `json:"tag,omitempty"`
+	Grand  bool   `json:"grand"` // production: the root of its forks
+	Fork   bool   `json:"fork"`
+	Owner  string `json:"owner,omitempty"`  // the principal that made the fork
+	Parent string `json:"parent,omitempty"` // ref of what it was forked from
+}
+
+// Ref is the canonical name of the target.
+func (t Target) Ref() string { return Ref{Repo: t.Repo, Tag: t.Tag}.String() }
+
+// Request is the question put to policy. It carries every fact: deciding reads no clock, disk or network.
+type Request struct {
+	Caller  Caller     `json:"caller"`
+	Op      Op         `json:"op"`
+	Target  Target     `json:"target"`
+	Source  netip.Addr `json:"source"`
+	Door    string     `json:"door"`              // ssh, operator
+	Command string     `json:"command,omitempty"` // as the client sent it; any bytes
+}
+
+// Verdict is the answer. The zero Verdict forbids.
+type Verdict uint8
+
+const (
+	Forbid Verdict = iota
+	Permit
+)
+
+func (v Verdict) String() string {
+	if v == Permit {
+		return "permit"
+	}
+	return "forbid"
+}
+
+// MarshalText makes a Verdict its word in JSON.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// Decision is a verdict with the rule it comes from. The zero Decision forbids without a reason.
+type Decision struct {
+	Verdict Verdict `json:"verdict"`
+	Rule    string  `json:"rule,omitempty"`  // empty: no rule matched, the default
+	Where   string  `json:"where,omitempty"` // FILE:LINE of that rule
+	Reason  string  `json:"reason,omitempty"`
+	Hint    string  `json:"hint,omitempty"`
+}
+
+// Refusal is what the caller hears of a decision that forbids.
+func (d Decision) Refusal() *Refusal { return &Refusal{Reason: d.Reason, Hint: d.Hint} }

@@ -1,0 +1,183 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+)
+
+// Evidence is what the door saw and the warden verified about who speaks on one channel.
+type Evidence struct {
+	Principal     string // whose key signed the session; never empty
+	Key           string // that key's SHA256 fingerprint
+	ClientVersion string
+	Source        netip.Addr
+	Door          string
+	Env           []string // NAME=VALUE as the client sent them on this channel: marks of agents, worth a hint
+}
+
+// Ask is what arrives on one channel: somebody wants to do something somewhere.
+type Ask struct {
+	Session  string // names this session in the log, in messages and for the operator
+	Evidence Evidence
+	Ref      Ref
+	Op       Op
+	Work     Work
+}
+
+// Work is what is to run inside the pod.
+type Work struct {
+	Command  []byte    // for a shell; empty asks for a login shell
+	Env      []string  // NAME=VALUE, already filtered by the door
+	Terminal *Terminal // nil: pipes
+}
+
+// Terminal is what pty-req asks for (RFC 4254, section 6.2).
+type Terminal struct {
+	Term  string
+	Size  WindowSize
+	Modes map[uint8]uint32 // RFC 4254, section 8
+}
+
+// WindowSize is a terminal's size in characters and, where the client knows, in pixels.
+type WindowSize struct{ Columns, Rows, Width, Height uint32 }
+
+// Witness says who speaks.
+type Witness interface {
+	Caller(Evidence) Caller
+}
+
+// Judge decides by policy. It is pure: the same request gets the same decision as long as the policy is the same.
+type Judge interface {
+	Decide(Request) Decision
+}
+
+// Log keeps the record. A decision that cannot be written is not carried out.
+type Log interface {
+	Decision(session string, r Request, d Decision) error
+}
+
+// Forks finds and makes copy-on-write forks.
+type Forks interface {
+	// Find returns the target of an existing repository or fork, and false where there is none.
+	Find(ctx context.Context, repo, tag string) (Target, bool, error)
+	// FreshTag makes up a tag that no fork of repo has.
+	FreshTag(ctx context.Context, repo string) (string, error)
+	// Make makes the fork that child describes, or returns the one that a racing caller has just made.
+	Make(ctx context.Context, child Target) (Target, error)
+}
+
+// Pods runs work inside the pod of a repository or fork, starting the pod where it does not run.
+// S is a running command or shell, in the hands of whoever pumps its bytes.
+type Pods[S any] interface {
+	Run(ctx context.Context, session string, who Caller, where Target, what Work) (S, error)
+}
+
+// Gate brings callers to where policy lets them go. S is what a session is to the process that runs the gate.
+type Gate[S any] struct {
+	Witness Witness
+	Judge   Judge
+	Log     Log
+	Forks   Forks
+	Pods    Pods[S]
+}
+
+// Enter is the product in one function: it finds out who asks and where to, has policy decide, makes the fork that is asked
+// for, and puts the caller's work into its pod. Refused, nothing has been made.
+func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
+	var none S
+	request := Request{
+		Caller: g.Witness.Caller(ask.Evidence), Op: ask.Op,
+		Source: ask.Evidence.Source, Door: ask.Evidence.Door, Command: string(ask.Work.Command),
+	}
+	target, exists, err := g.find(ctx, ask.Ref, request.Caller)
+	if err != nil {
+		return none, err
+	}
+	request.Target = target
+	if !exists {
+		if err := g.Permitted(ask.Session, request.to(OpFork)); err != nil {
+			return none, err
+		}
+	}
+	if err := g.Permitted(ask.Session, request); err != nil {
+		return none, err
+	}
+	if !exists {
+		if request.Target, err = g.Forks.Make(ctx, target); err != nil {
+			return none, fmt.Errorf("cannot make %s: %w", target.Ref(), err)
+		}
+		// A racing caller may have made it first: then it is that caller's fork, and policy has not spoken of it yet.
+		if request.Target.Owner != target.Owner {
+			if err := g.Permitted(ask.Session, request); err != nil {
+				return none, err
+			}
+		}
+	}
+	return g.Pods.Run(ctx, ask.Session, request.Caller, request.Target, ask.Work)
+}
+
+// Permitted has policy decide and the log written; it returns nil or the refusal. What the caller may not even be shown is
+// refused in the words for what does not exist.
+func (g *Gate[S]) Permitted(session string, r Request) error {
+	decision := g.Judge.Decide(r)
+	if err := g.Log.Decision(session, r, decision); err != nil {
+		return fmt.Errorf("cannot write the audit log: %w", err)
+	}
+	if decision.Verdict == Permit {
+		return nil
+	}
+	if !g.Visible(r) {
+		return NotFound(r.Target.Repo, r.Target.Tag)
+	}
+	return decision.Refusal()
+}
+
+// Visible reports whether the caller may know that the request's target exists; of a fork to be, whether the repository
+// does.
+func (g *Gate[S]) Visible(r Request) bool {
+	if r.Target.GUID == "" {
+		r.Target = Target{Repo: r.Target.Repo, Grand: true}
+	}
+	return g.Judge.Decide(r.to(OpList)).Verdict == Permit
+}
+
+// find turns a ref into a target: an existing one, or the fork to be (exists is false then).
+func (g *Gate[S]) find(ctx context.Context, ref Ref, caller Caller) (target Target, exists bool, err error) {
+	if !ref.Fresh {
+		if target, exists, err = g.Forks.Find(ctx, ref.Repo, ref.Tag); err != nil || exists {
+			return target, exists, err
+		}
+	}
+	parent, ok, err := g.Forks.Find(ctx, ref.Repo, "")
+	if err != nil {
+		return Target{}, false, err
+	}
+	if !ok || !ref.IsFork() {
+		return Target{}, false, NotFound(ref.Repo, ref.Tag)
+	}
+	if ref.Fresh {
+		if ref.Tag, err = g.Forks.FreshTag(ctx, ref.Repo); err != nil {
+			return Target{}, false, err
+		}
+	}
+	return ForkOf(parent, ref.Tag, caller.Principal), false, nil
+}
+
+// ForkOf describes the fork of parent that owner asks for.
+func ForkOf(parent Target, tag, owner string) Target {
+	return Target{Repo: parent.Repo, Tag: tag, Fork: true, Owner: owner, Parent: parent.Ref()}
+}
+
+// NotFound is the refusal for what does not exist, and for what the caller may not see.
+func NotFound(repo, tag string) *Refusal {
+	return &Refusal{
+		Reason: Ref{Repo: repo, Tag: tag}.String() + " does not exist, or is not yours to see",
+		Hint:   "ssh gate@host repos",
+	}
+}
+
+func (r Request) to(op Op) Request {
+	r.Op, r.Command = op, ""
+	return r
+}

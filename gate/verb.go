@@ -1,0 +1,36 @@
+package gate
+
+// Verb is one control word: `ssh gate@host VERB`, and `forkgate VERB` for the operator. One table makes the dispatch, both
+// helps, the completion and the man page.
+type Verb struct {
+	Name    string
+	Args    string // usage of what follows, empty for none
+	Summary string
+	Op      Op  // what policy must permit; empty: the word tells callers of themselves only
+	Min     int // how many arguments at least
+	Max     int // and at most
+}
+
+// Verbs lists the control words in the order in which help shows them.
+func Verbs() []Verb {
+	return []Verb{
+		{Name: "help", Args: "[VERB]", Summary: "list the control words, or explain one", Max: 1},
+		{Name: "whoami", Summary: "say how you are classified, and by which evidence"},
+		{Name: "repos", Summary: "list the repositories that you may see", Op: OpList},
+		{Name: "forks", Args: "[REPO]", Summary: "list the forks that you may see", Op: OpList, Max: 1},
+		{Name: "fork", Args: "REPO[:TAG] [TAG]", Summary: "make a fork, printing each step with its time", Op: OpFork, Min: 1, Max: 2},
+		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
+		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
+		{Name: "explain", Args: "OP REF", Summary: "say what policy would answer, and by which rule", Min: 2, Max: 2},
+	}
+}
+
+// FindVerb looks a control word up.
+func FindVerb(name string) (Verb, bool) {
+	for _, v := range Verbs() {
+		if v.Name == name {
+			return v, true
+		}
+	}
+	return Verb{}, false
+}

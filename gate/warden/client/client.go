@@ -1,0 +1,217 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"forkgate/gate"
+	"forkgate/nsjail/wire"
+)
+
+// ErrGone says that the warden closed the connection.
+var ErrGone = errors.New("the warden is gone")
+
+// Client is one connection to the warden, for one SSH connection. Its methods may be called at the same time. An error is a
+// *gate.Refusal, a *Failed, or a fault of the connection.
+type Client struct {
+	conn *wire.Conn
+	done chan struct{} // closed when the reader has ended
+
+	sending sync.Mutex
+
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]chan reply // nil once the connection is gone
+}
+
+type reply struct {
+	message wire.Message
+	files   []*os.File
+}
+
+// Dial connects to the warden's socket.
+func Dial(path string) (*Client, error) {
+	conn, err := wire.Dial(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{conn: conn, done: make(chan struct{}), waiting: map[uint64]chan reply{}}
+	go c.read()
+	return c, nil
+}
+
+// Close ends the connection; what waits for a reply gets ErrGone. Sessions that were opened go on.
+func (c *Client) Close() error {
+	err := c.conn.Close()
+	<-c.done
+	return err
+}
+
+// HostKeys lists the public host keys in SSH wire format.
+func (c *Client) HostKeys(ctx context.Context) ([][]byte, error) {
+	var r HostKeysReply
+	err := c.call(ctx, TypeHostKeys, struct{}{}, &r)
+	return r.Keys, err
+}
+
+// Sign has a host key sign an exchange hash.
+func (c *Client) Sign(ctx context.Context, q SignRequest) (SignReply, error) {
+	var r SignReply
+	err := c.call(ctx, TypeSign, q, &r)
+	return r, err
+}
+
+// Identify tells whether some principal has the key (SSH wire format).
+func (c *Client) Identify(ctx context.Context, key []byte) (bool, error) {
+	var r IdentifyReply
+	err := c.call(ctx, TypeIdentify, IdentifyRequest{Key: key}, &r)
+	return r.Known, err
+}
+
+// Assert states what the handshake proved. It must come before Open and Verb.
+func (c *Client) Assert(ctx context.Context, q AssertRequest) error {
+	return c.call(ctx, TypeAssert, q, &struct{}{})
+}
+
+// Open starts a session.
+func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
+	var r OpenReply
+	files, err := c.exchange(ctx, TypeOpen, q, &r)
+	if err != nil {
+		return nil, err
+	}
+	return newSession(r.Session, files, q.Terminal != nil)
+}
+
+// Verb runs a control word and returns what it prints to stdout.
+func (c *Client) Verb(ctx context.Context, q VerbRequest) ([]byte, error) {
+	files, err := c.exchange(ctx, TypeVerb, q, &VerbReply{})
+	if err != nil {
+		return nil, err
+	}
+	defer wire.CloseAll(files)
+	if len(files) != 1 {
+		return nil, fmt.Errorf("%w: a verb's reply has one descriptor, not %d", wire.ErrMalformed, len(files))
+	}
+	return io.ReadAll(files[0])
+}
+
+// call is an exchange whose reply has no descriptors.
+func (c *Client) call(ctx context.Context, kind string, q, r any) error {
+	files, err := c.exchange(ctx, kind, q, r)
+	wire.CloseAll(files)
+	return err
+}
+
+// exchange sends a request and waits for its reply. The descriptors are the caller's to close.
+func (c *Client) exchange(ctx context.Context, kind string, q, r any) ([]*os.File, error) {
+	id, answer, err := c.expect()
+	if err != nil {
+		return nil, err
+	}
+	defer c.forget(id)
+	if err := c.send(id, kind, q); err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case got, ok := <-answer:
+		if !ok {
+			return nil, ErrGone
+		}
+		if err := understand(got.message, kind, r); err != nil {
+			wire.CloseAll(got.files)
+			return nil, err
+		}
+		return got.files, nil
+	}
+}
+
+func (c *Client) send(id uint64, kind string, q any) error {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	return c.conn.Send(id, kind, q)
+}
+
+// understand decodes a reply of the expected type, or turns the warden's no into an error.
+func understand(m wire.Message, kind string, r any) error {
+	switch m.Type {
+	case kind:
+		return m.Decode(r)
+	case TypeRefused:
+		var no Refused
+		if err := m.Decode(&no); err != nil {
+			return err
+		}
+		return &gate.Refusal{Reason: no.Reason, Hint: no.Hint}
+	case TypeFailed:
+		var failed Failed
+		if err := m.Decode(&failed); err != nil {
+			return err
+		}
+		return &failed
+	}
+	return fmt.Errorf("%w: %q answers %q", wire.ErrMalformed, m.Type, kind)
+}
+
+func (c *Client) expect() (uint64, <-chan reply, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting == nil {
+		return 0, nil, ErrGone
+	}
+	c.last++
+	answer := make(chan reply, 1)
+	c.waiting[c.last] = answer
+	return c.last, answer, nil
+}
+
+// forget gives up waiting. A reply that came all the same is closed: nobody else will.
+func (c *Client) forget(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if answer, ok := c.waiting[id]; ok {
+		delete(c.waiting, id)
+		select {
+		case late := <-answer:
+			wire.CloseAll(late.files)
+		default:
+		}
+	}
+}
+
+// read hands replies to whom they are for, until the connection ends.
+func (c *Client) read() {
+	defer close(c.done)
+	defer c.hangUp()
+	for {
+		m, files, err := c.conn.Receive()
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		answer, ok := c.waiting[m.ID]
+		delete(c.waiting, m.ID)
+		c.mu.Unlock()
+		if !ok {
+			wire.CloseAll(files)
+			continue
+		}
+		answer <- reply{m, files}
+	}
+}
+
+func (c *Client) hangUp() {
+	c.conn.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, answer := range c.waiting {
+		close(answer)
+	}
+	c.waiting = nil
+}

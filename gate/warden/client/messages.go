@@ -1,0 +1,110 @@
+// Package client is the door's side of warden.sock: the messages, one file for all of them, and a client that speaks them.
+//
+// It opens no descriptor that it is not sent, knows no policy and decides nothing. The warden's side is package warden.
+package client
+
+import "net/netip"
+
+// The socket's places.
+const (
+	Socket         = "/run/forkgate/warden.sock"          // doors
+	OperatorSocket = "/run/forkgate/operator/warden.sock" // the operator's commands, in a directory that root alone enters
+)
+
+// Message types. A request is answered by a message of the same type and ID, or by TypeRefused or TypeFailed.
+const (
+	TypeHostKeys = "hostkeys"
+	TypeSign     = "sign"
+	TypeIdentify = "identify"
+	TypeAssert   = "assert"
+	TypeOpen     = "open"
+	TypeVerb     = "verb"
+
+	TypeRefused = "refused"
+	TypeFailed  = "failed"
+)
+
+// HostKeysReply lists the public host keys, in SSH wire format (RFC 4253, section 6.6).
+type HostKeysReply struct {
+	Keys [][]byte `json:"keys"`
+}
+
+// SignRequest asks for a host key's signature over the exchange hash of a key exchange.
+type SignRequest struct {
+	Key       []byte `json:"key"` // public half, SSH wire format
+	Data      []byte `json:"data"`
+	Algorithm string `json:"algorithm,omitempty"`
+}
+
+// SignReply is an SSH signature.
+type SignReply struct {
+	Format string `json:"format"`
+	Blob   []byte `json:"blob"`
+}
+
+// IdentifyRequest asks whether some principal has this key, before a client is asked to prove that it holds it.
+type IdentifyRequest struct {
+	Key []byte `json:"key"`
+}
+
+// IdentifyReply answers it. Which principal it is, the door need not know.
+type IdentifyReply struct {
+	Known bool `json:"known"`
+}
+
+// AssertRequest states what the finished handshake proved. It is sent once, before anything is opened.
+type AssertRequest struct {
+	User          []byte         `json:"user"` // the SSH user name: the ref
+	Key           []byte         `json:"key"`  // the key that signed
+	SessionID     []byte         `json:"session_id"`
+	ClientVersion []byte         `json:"client_version"`
+	Source        netip.AddrPort `json:"source"`
+}
+
+// Terminal is a pty-req.
+type Terminal struct {
+	Term    []byte           `json:"term"`
+	Columns uint32           `json:"columns"`
+	Rows    uint32           `json:"rows"`
+	Width   uint32           `json:"width,omitempty"`
+	Height  uint32           `json:"height,omitempty"`
+	Modes   map[uint8]uint32 `json:"modes,omitempty"` // RFC 4254, section 8
+}
+
+// OpenRequest asks for a session where the connection's user name says.
+type OpenRequest struct {
+	Op       string    `json:"op"` // shell, exec or sftp
+	Command  []byte    `json:"command,omitempty"`
+	Env      [][]byte  `json:"env,omitempty"`   // NAME=VALUE for the session
+	Marks    [][]byte  `json:"marks,omitempty"` // NAME=VALUE that are evidence only
+	Terminal *Terminal `json:"terminal,omitempty"`
+}
+
+// OpenReply comes with descriptors: the session's socket and then stdin, stdout, stderr (the door's ends of pipes); or the
+// session's socket and the terminal's master.
+type OpenReply struct {
+	Session string `json:"session"`
+}
+
+// VerbRequest runs a control word. Words[0] is the verb.
+type VerbRequest struct {
+	Words [][]byte `json:"words"`
+	JSON  bool     `json:"json,omitempty"`
+	Marks [][]byte `json:"marks,omitempty"`
+}
+
+// VerbReply comes with one descriptor, a sealed memfd with what goes to stdout.
+type VerbReply struct{}
+
+// Refused is a gate.Refusal on the wire.
+type Refused struct {
+	Reason string `json:"reason"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// Failed says that the gate failed; the cause is in the log under Session.
+type Failed struct {
+	Session string `json:"session"`
+}
+
+func (f *Failed) Error() string { return "the warden failed, session " + f.Session }

@@ -1,0 +1,159 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	MaxMessage = 64 << 10 // bytes of JSON in one datagram
+	MaxFiles   = 8        // descriptors beside it
+)
+
+// ErrMalformed says that the peer sent what is no message. The connection is not to be used further.
+var ErrMalformed = errors.New("malformed message")
+
+// Message is the envelope of everything that is sent.
+type Message struct {
+	ID    uint64          `json:"id,omitempty"` // a reply carries the ID of what it answers
+	Type  string          `json:"type"`
+	Body  json.RawMessage `json:"body,omitempty"`
+	Files int             `json:"files,omitempty"` // how many descriptors come along
+}
+
+// Decode reads the body into v, refusing fields that v does not have.
+func (m Message) Decode(v any) error {
+	if err := decodeStrict(m.Body, v); err != nil {
+		return fmt.Errorf("%w: %s: %v", ErrMalformed, m.Type, err)
+	}
+	return nil
+}
+
+// Conn is one end of a connection. Send and Receive may be called at the same time; neither by two goroutines at once.
+type Conn struct{ f *os.File }
+
+// NewConn takes over a connected SOCK_SEQPACKET socket.
+func NewConn(f *os.File) (*Conn, error) {
+	pollable, err := Pollable(f)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{pollable}, nil
+}
+
+// Pair makes two connected ends: one to keep, one to send to somebody.
+func Pair() (*Conn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a socket pair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "wire")
+	ours, err := NewConn(os.NewFile(uintptr(fds[0]), "wire"))
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+// Close ends the connection; a Receive that waits returns an error.
+func (c *Conn) Close() error { return c.f.Close() }
+
+// SetDeadline bounds Send and Receive, as os.File does.
+func (c *Conn) SetDeadline(t time.Time) error { return c.f.SetDeadline(t) }
+
+// Send sends body, marshalled, under the given ID and type. The files stay the caller's to close.
+func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("cannot encode %s: %w", kind, err)
+	}
+	data, err := json.Marshal(Message{ID: id, Type: kind, Body: raw, Files: len(files)})
+	if err != nil {
+		return fmt.Errorf("cannot encode %s: %w", kind, err)
+	}
+	if len(data) > MaxMessage || len(files) > MaxFiles {
+		return fmt.Errorf("cannot send %s: %d bytes and %d descriptors, at most %d and %d fit",
+			kind, len(data), len(files), MaxMessage, MaxFiles)
+	}
+	var rights []byte
+	if len(files) > 0 {
+		rights = unix.UnixRights(descriptors(files)...)
+	}
+	err = c.write(func(fd int) error { return unix.Sendmsg(fd, data, rights, nil, unix.MSG_NOSIGNAL) })
+	if err != nil {
+		return fmt.Errorf("cannot send %s: %w", kind, err)
+	}
+	return nil
+}
+
+// Receive waits for a message. The files are the caller's to close. It returns io.EOF when the peer is gone.
+func (c *Conn) Receive() (Message, []*os.File, error) {
+	buf := make([]byte, MaxMessage+1)
+	oob := make([]byte, unix.CmsgSpace(4*MaxFiles))
+	var n, oobn, flags int
+	err := c.read(func(fd int) (err error) {
+		n, oobn, flags, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		return err
+	})
+	if err != nil {
+		if errors.Is(err, unix.ECONNRESET) {
+			err = io.EOF
+		}
+		return Message{}, nil, err
+	}
+	files, err := received(oob[:oobn])
+	if err != nil {
+		return Message{}, nil, err
+	}
+	if n == 0 && len(files) == 0 {
+		return Message{}, nil, io.EOF
+	}
+	m, err := parse(buf[:n], flags, len(files))
+	if err != nil {
+		CloseAll(files)
+		return Message{}, nil, err
+	}
+	return m, files, nil
+}
+
+// Peer tells who connected the other end (SO_PEERCRED, unix(7)).
+func (c *Conn) Peer() (*unix.Ucred, error) {
+	var cred *unix.Ucred
+	raw, err := c.f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var inner error
+	err = raw.Control(func(fd uintptr) {
+		cred, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	return cred, errors.Join(err, inner)
+}
+
+// CloseAll closes what came beside a message that is not wanted.
+func CloseAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+func parse(data []byte, flags, files int) (Message, error) {
+	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 || len(data) > MaxMessage {
+		return Message{}, fmt.Errorf("%w: larger than %d bytes or %d descriptors", ErrMalformed, MaxMessage, MaxFiles)
+	}
+	var m Message
+	if err := decodeStrict(data, &m); err != nil {
+		return Message{}, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	if m.Files != files {
+		return Message{}, fmt.Errorf("%w: %s announces %d descriptors, %d came", ErrMalformed, m.Type, m.Files, files)
+	}
+	return m, nil
+}

@@ -1,0 +1,36 @@
+// Package need says what a test needs. Where it is not to be had, the test is skipped, unless REQUIRE=all is set, as CI does:
+// then it fails. No other package may skip a test.
+package need
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Root needs uid 0.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		missing(t, "root: run make test")
+	}
+}
+
+// Tools needs programs on the PATH, under /usr/sbin too.
+func Tools(t testing.TB, names ...string) {
+	t.Helper()
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			missing(t, name+": run make test, which installs it")
+		}
+	}
+}
+
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("REQUIRE") == "all" {
+		t.Fatalf("REQUIRE=all, and this test needs %s", what)
+	}
+	t.Skipf("needs %s", what)
+}
