@@ -1,0 +1,93 @@
+package provenance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"forkgate/gate"
+)
+
+// Principal is what the operator has said about a person or service.
+type Principal struct {
+	Name    string   `json:"name"`
+	Groups  []string `json:"groups,omitempty"`
+	Vouched bool     `json:"vouched"` // the operator vouches that no agent reaches any of its keys
+}
+
+// Classify says who speaks. A person is a vouched principal's key without a mark of an agent beside it; everything
+// else, and whatever is malformed or contradicts itself, is an agent.
+func Classify(agents []Agent, principal Principal, e gate.Evidence) gate.Caller {
+	caller := gate.Caller{Principal: e.Principal, Kind: gate.Agent, Class: gate.ClassNone, Key: e.Key}
+	say := func(sentence string) {
+		if !slices.Contains(caller.Evidence, sentence) {
+			caller.Evidence = append(caller.Evidence, sentence)
+		}
+	}
+	person := readKey(&caller, principal, e, say)
+	signs, wellFormed := readHints(agents, e.Env, say)
+	if len(signs) > 0 {
+		caller.Class = max(caller.Class, gate.ClassHint)
+	}
+	if strongest, ok := decisive(signs); ok {
+		caller.Agent = strongest.agent
+		person = false
+	}
+	if person && wellFormed {
+		caller.Kind = gate.Human
+	}
+	return caller
+}
+
+// readKey takes what the key says, and reports whether it speaks for a person.
+func readKey(caller *gate.Caller, principal Principal, e gate.Evidence, say func(string)) (person bool) {
+	if e.Key == "" {
+		say("no key signed this connection")
+	} else {
+		caller.Class = gate.ClassKey
+		say("key " + gate.Printable(e.Key) + " signed this connection")
+	}
+	name := gate.Printable(e.Principal)
+	switch {
+	case e.Principal == "":
+		say("no principal is named")
+	case principal.Name != e.Principal:
+		say("no policy speaks of principal " + name)
+	case !principal.Vouched:
+		caller.Groups = slices.Clone(principal.Groups)
+		say("principal " + name + " is not vouched by the operator")
+	default:
+		caller.Groups = slices.Clone(principal.Groups)
+		say("principal " + name + " is vouched by the operator")
+		return e.Key != ""
+	}
+	return false
+}
+
+// readHints finds the marks of agents among NAME=VALUE entries, and reports whether all of them are such entries.
+func readHints(agents []Agent, env []string, say func(string)) (signs []sign, wellFormed bool) {
+	wellFormed = true
+	for _, entry := range env {
+		name, value, ok := strings.Cut(entry, "=")
+		if !ok || !isVariable(name) || strings.ContainsRune(value, 0) {
+			wellFormed = false
+			say(fmt.Sprintf("the client sent a malformed variable, %.40q", entry))
+			continue
+		}
+		if s, found := read(agents, name, value); found {
+			signs = append(signs, s)
+			say(s.String())
+		}
+	}
+	return signs, wellFormed
+}
+
+// decisive is the strongest sign, unless only mixed ones are there.
+func decisive(signs []sign) (best sign, ok bool) {
+	for _, s := range signs {
+		if !s.mixed && (!ok || s.stronger(best)) {
+			best, ok = s, true
+		}
+	}
+	return best, ok
+}
