@@ -1,6 +1,9 @@
 package gate
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Target is what a request is about. For op fork it is the fork to be; for words that concern nothing in particular it is
 // zero.
@@ -12,6 +15,10 @@ type Target struct {
 	Fork   bool   `json:"fork"`
 	Owner  string `json:"owner,omitempty"`  // the principal that made the fork
 	Parent string `json:"parent,omitempty"` // ref of what it was forked from
+
+	// ParentOwner is the parent's owner, known only while a fork is being asked for: a fork shows its maker all that its
+	// parent holds.
+	ParentOwner string `json:"parent_owner,omitempty"`
 }
 
 // Ref is the canonical name of the target.
@@ -44,6 +51,19 @@ func (v Verdict) String() string {
 
 // MarshalText makes a Verdict its word in JSON.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads "permit" or "forbid" and nothing else.
+func (v *Verdict) UnmarshalText(b []byte) error {
+	switch string(b) {
+	case "permit":
+		*v = Permit
+	case "forbid":
+		*v = Forbid
+	default:
+		return fmt.Errorf("%q is no verdict: permit or forbid", b)
+	}
+	return nil
+}
 
 // Decision is a verdict with the rule it comes from. The zero Decision forbids without a reason.
 type Decision struct {

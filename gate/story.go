@@ -86,21 +86,18 @@ type Gate[S any] struct {
 // for, and puts the caller's work into its pod. Refused, nothing has been made.
 func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 	var none S
-	request := Request{
-		Caller: g.Witness.Caller(ask.Evidence), Op: ask.Op,
-		Source: ask.Evidence.Source, Door: ask.Evidence.Door, Command: string(ask.Work.Command),
-	}
-	target, exists, err := g.find(ctx, ask.Ref, request.Caller)
+	request := g.Request(ask)
+	target, exists, err := g.find(ctx, ask, request)
 	if err != nil {
 		return none, err
 	}
 	request.Target = target
 	if !exists {
-		if err := g.Permitted(ask.Session, request.to(OpFork)); err != nil {
+		if err := g.Permitted(ask, request.to(OpFork)); err != nil {
 			return none, err
 		}
 	}
-	if err := g.Permitted(ask.Session, request); err != nil {
+	if err := g.Permitted(ask, request); err != nil {
 		return none, err
 	}
 	if !exists {
@@ -109,7 +106,7 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 		}
 		// A racing caller may have made it first: then it is that caller's fork, and policy has not spoken of it yet.
 		if request.Target.Owner != target.Owner {
-			if err := g.Permitted(ask.Session, request); err != nil {
+			if err := g.Permitted(ask, request); err != nil {
 				return none, err
 			}
 		}
@@ -117,18 +114,54 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 	return g.Pods.Run(ctx, ask.Session, request.Caller, request.Target, ask.Work)
 }
 
+// Fork makes the fork that ask.Ref names, of from: a repository, or a fork that the caller may run commands in, for who
+// copies a fork reads it.
+func (g *Gate[S]) Fork(ctx context.Context, ask Ask, from Ref) (Target, error) {
+	request := g.Request(ask)
+	parent, err := g.Existing(ctx, Ask{Session: ask.Session, Ref: from}, request)
+	if err != nil {
+		return Target{}, err
+	}
+	if parent.Fork {
+		request.Target = parent
+		if err := g.Permitted(Ask{Session: ask.Session, Ref: from}, request.to(OpExec)); err != nil {
+			return Target{}, err
+		}
+	}
+	if ask.Ref, err = g.free(ctx, ask.Ref); err != nil {
+		return Target{}, err
+	}
+	request.Target = ForkOf(parent, ask.Ref.Tag, request.Caller.Principal)
+	if err := g.Permitted(ask, request.to(OpFork)); err != nil {
+		return Target{}, err
+	}
+	made, err := g.Forks.Make(ctx, request.Target)
+	if err == nil && made.Owner != request.Target.Owner {
+		err = Taken(ask.Ref)
+	}
+	return made, err
+}
+
+// Request is the question that an ask amounts to, before its target is known.
+func (g *Gate[S]) Request(ask Ask) Request {
+	return Request{
+		Caller: g.Witness.Caller(ask.Evidence), Op: ask.Op,
+		Source: ask.Evidence.Source, Door: ask.Evidence.Door, Command: string(ask.Work.Command),
+	}
+}
+
 // Permitted has policy decide and the log written; it returns nil or the refusal. What the caller may not even be shown is
 // refused in the words for what does not exist.
-func (g *Gate[S]) Permitted(session string, r Request) error {
+func (g *Gate[S]) Permitted(ask Ask, r Request) error {
 	decision := g.Judge.Decide(r)
-	if err := g.Log.Decision(session, r, decision); err != nil {
+	if err := g.Log.Decision(ask.Session, r, decision); err != nil {
 		return fmt.Errorf("cannot write the audit log: %w", err)
 	}
 	if decision.Verdict == Permit {
 		return nil
 	}
 	if !g.Visible(r) {
-		return NotFound(r.Target.Repo, r.Target.Tag)
+		return NotFound(ask.Ref)
 	}
 	return decision.Refusal()
 }
@@ -140,41 +173,6 @@ func (g *Gate[S]) Visible(r Request) bool {
 		r.Target = Target{Repo: r.Target.Repo, Grand: true}
 	}
 	return g.Judge.Decide(r.to(OpList)).Verdict == Permit
-}
-
-// find turns a ref into a target: an existing one, or the fork to be (exists is false then).
-func (g *Gate[S]) find(ctx context.Context, ref Ref, caller Caller) (target Target, exists bool, err error) {
-	if !ref.Fresh {
-		if target, exists, err = g.Forks.Find(ctx, ref.Repo, ref.Tag); err != nil || exists {
-			return target, exists, err
-		}
-	}
-	parent, ok, err := g.Forks.Find(ctx, ref.Repo, "")
-	if err != nil {
-		return Target{}, false, err
-	}
-	if !ok || !ref.IsFork() {
-		return Target{}, false, NotFound(ref.Repo, ref.Tag)
-	}
-	if ref.Fresh {
-		if ref.Tag, err = g.Forks.FreshTag(ctx, ref.Repo); err != nil {
-			return Target{}, false, err
-		}
-	}
-	return ForkOf(parent, ref.Tag, caller.Principal), false, nil
-}
-
-// ForkOf describes the fork of parent that owner asks for.
-func ForkOf(parent Target, tag, owner string) Target {
-	return Target{Repo: parent.Repo, Tag: tag, Fork: true, Owner: owner, Parent: parent.Ref()}
-}
-
-// NotFound is the refusal for what does not exist, and for what the caller may not see.
-func NotFound(repo, tag string) *Refusal {
-	return &Refusal{
-		Reason: Ref{Repo: repo, Tag: tag}.String() + " does not exist, or is not yours to see",
-		Hint:   "ssh gate@host repos",
-	}
 }
 
 func (r Request) to(op Op) Request {

@@ -1,0 +1,157 @@
+// Package audit keeps the record: one JSON line per event in a file that root alone reads, and one line in the journal.
+//
+// A line is written, with one write(2) and O_APPEND, before what it tells of happens; whoever cannot write it must not go on.
+// There is no fsync per line: it would add a disk's latency to each login, and what it saves is only the last seconds before
+// a power cut. The lines are not chained to each other yet: who is root can rewrite them.
+//
+// It trusts its callers' facts. What clients sent is escaped, so that no line can be forged and no terminal be driven by it.
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"forkgate/gate"
+)
+
+// Version is that of the lines' schema, in each line's field "v".
+const Version = 1
+
+// Dir is where the record is kept, and File its name there.
+const (
+	Dir  = "/var/lib/forkgate/audit"
+	File = "audit.jsonl"
+)
+
+// Events that the record tells of.
+const (
+	EventDecision = "decision" // policy was asked
+	EventVerb     = "verb"     // a control word or an operator's command is about to run
+	EventService  = "service"  // the warden started, or took or refused a policy
+)
+
+// Entry is one line. Times are UTC. Command is what the client sent, any bytes, quoted as a Go string is.
+type Entry struct {
+	Version   int          `json:"v"`
+	Time      time.Time    `json:"time"`
+	Event     string       `json:"event"`
+	Session   string       `json:"session,omitempty"`
+	Principal string       `json:"principal,omitempty"`
+	Kind      gate.Kind    `json:"kind"`
+	Class     gate.Class   `json:"class"`
+	Agent     string       `json:"agent,omitempty"`
+	Key       string       `json:"key,omitempty"`
+	Evidence  []string     `json:"evidence,omitempty"`
+	Door      string       `json:"door,omitempty"`
+	Source    *netip.Addr  `json:"source,omitempty"`
+	Op        gate.Op      `json:"op,omitempty"`
+	Ref       string       `json:"ref,omitempty"`
+	GUID      string       `json:"guid,omitempty"`
+	Command   string       `json:"command,omitempty"`
+	Verdict   gate.Verdict `json:"verdict"`
+	Rule      string       `json:"rule,omitempty"`
+	Where     string       `json:"where,omitempty"`
+	Reason    string       `json:"reason,omitempty"`
+}
+
+// Log appends to the record. Its methods may be called at the same time.
+type Log struct {
+	journal *slog.Logger
+	now     func() time.Time
+
+	mu   sync.Mutex
+	file *os.File
+}
+
+// Open opens the record in dir, which it makes where it is missing.
+func Open(dir string, journal *slog.Logger) (*Log, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot open the audit log: %w", err)
+	}
+	path := filepath.Join(dir, File)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the audit log: %w", err)
+	}
+	return &Log{journal: journal, now: time.Now, file: file}, nil
+}
+
+// Close ends the record: whatever is logged later fails.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.Close()
+}
+
+// Decision records what policy answered. It is written before the answer takes effect.
+func (l *Log) Decision(session string, r gate.Request, d gate.Decision) error {
+	e := entry(EventDecision, session, r)
+	e.Verdict, e.Rule, e.Where, e.Reason = d.Verdict, d.Rule, d.Where, d.Reason
+	return l.write(e)
+}
+
+// Verb records that a control word, or an operator's command, is about to run. What policy answers follows as decisions.
+func (l *Log) Verb(session string, r gate.Request) error {
+	return l.write(entry(EventVerb, session, r))
+}
+
+// Service records what happened to the warden itself.
+func (l *Log) Service(what string) error { return l.write(Entry{Event: EventService, Reason: what}) }
+
+func entry(event, session string, r gate.Request) Entry {
+	e := Entry{
+		Event: event, Session: session,
+		Principal: r.Caller.Principal, Kind: r.Caller.Kind, Class: r.Caller.Class, Agent: r.Caller.Agent, Key: r.Caller.Key,
+		Evidence: r.Caller.Evidence, Door: r.Door, Op: r.Op, GUID: r.Target.GUID,
+	}
+	if r.Source.IsValid() {
+		e.Source = &r.Source
+	}
+	if r.Target.Repo != "" {
+		e.Ref = r.Target.Ref()
+	}
+	if r.Command != "" {
+		e.Command = strconv.QuoteToASCII(r.Command)
+	}
+	return e
+}
+
+func (l *Log) write(e Entry) error {
+	e.Version, e.Time = Version, l.now().UTC()
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("cannot encode an audit line: %w", err)
+	}
+	if err := l.append(append(line, '\n')); err != nil {
+		l.journal.Error("the audit log cannot be written, so nothing is carried out", "error", err, "event", e.Event, "session", e.Session)
+		return fmt.Errorf("cannot write an audit line: %w", err)
+	}
+	l.journal.Info(e.Event, "session", e.Session, "principal", e.Principal, "kind", e.Kind, "class", e.Class, "op", e.Op,
+		"ref", e.Ref, "verdict", e.Verdict, "rule", e.Rule, "reason", e.Reason)
+	return nil
+}
+
+// append writes a whole line or none: half a line would spoil the next one as well.
+func (l *Log) append(line []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := l.file.Write(line)
+	if err == nil || n == 0 {
+		return err
+	}
+	stat, inner := l.file.Stat()
+	if inner == nil {
+		inner = l.file.Truncate(stat.Size() - int64(n))
+	}
+	return errors.Join(err, inner)
+}

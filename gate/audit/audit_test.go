@@ -1,0 +1,186 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"forkgate/gate"
+)
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+func open(t *testing.T) (*Log, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "audit")
+	l, err := Open(dir, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l, filepath.Join(dir, File)
+}
+
+var request = gate.Request{
+	Caller: gate.Caller{Principal: "alice", Class: gate.ClassHint, Agent: "claude", Key: "SHA256:x"},
+	Op:     gate.OpExec, Target: gate.Target{GUID: "7f", Repo: "demo", Tag: "x", Fork: true},
+	Source: netip.MustParseAddr("192.0.2.7"), Door: "ssh", Command: "echo hi",
+}
+
+func TestALineTellsWhoWhatWhereAndWhy(t *testing.T) {
+	l, path := open(t)
+	l.now = func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("", 3600)) }
+	decision := gate.Decision{Verdict: gate.Permit, Rule: "work", Where: "a.hcl:3"}
+	if err := l.Decision("s1", request, decision); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"v":1,"time":"2026-11-23T11:00:00Z","event":"decision","session":"s1","principal":"alice","kind":"agent",` +
+		`"class":1,"agent":"claude","key":"SHA256:x","door":"ssh","source":"192.0.2.7","op":"exec","ref":"demo:x",` +
+		`"guid":"7f","command":"\"echo hi\"","verdict":"permit","rule":"work","where":"a.hcl:3"}` + "\n"
+	if string(got) != want {
+		t.Errorf("got  %swant %s", got, want)
+	}
+}
+
+func TestTheFileIsRootsAlone(t *testing.T) {
+	_, path := open(t)
+	for _, p := range []string{path, filepath.Dir(path)} {
+		st, err := os.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", p, st.Mode())
+		}
+	}
+}
+
+// A command with a line break, or with bytes that are no UTF-8, must neither forge a line nor lose a byte.
+func TestACommandCannotForgeALine(t *testing.T) {
+	l, path := open(t)
+	r := request
+	r.Command = "x\n{\"v\":1,\"verdict\":\"permit\"}\r\x1b]0;\xff\u202e"
+	if err := l.Decision("s1", r, gate.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(path)
+	if bytes.Count(got, []byte("\n")) != 1 {
+		t.Fatalf("more than one line: %q", got)
+	}
+	var e Entry
+	if err := json.Unmarshal(got, &e); err != nil {
+		t.Fatal(err)
+	}
+	if want := `"x\n{\"v\":1,\"verdict\":\"permit\"}\r\x1b]0;\xff\u202e"`; e.Command != want {
+		t.Errorf("command is %s, want %s", e.Command, want)
+	}
+}
+
+func TestAFullDiskIsAnError(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	l := &Log{journal: quiet(), now: time.Now, file: full}
+	if err := l.Decision("s1", request, gate.Decision{Verdict: gate.Permit}); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("a full disk gives %v", err)
+	}
+}
+
+func TestAClosedLogIsAnError(t *testing.T) {
+	l, _ := open(t)
+	l.Close()
+	if err := l.Decision("s1", request, gate.Decision{}); err == nil {
+		t.Error("a closed log takes a line")
+	}
+}
+
+func TestASymlinkIsNotFollowed(t *testing.T) {
+	dir := t.TempDir()
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.Symlink(victim, filepath.Join(dir, File)); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Open(dir, quiet()); err == nil {
+		l.Close()
+		t.Error("a symlink was followed")
+	}
+}
+
+// What a disk that fills up half-way through a line leaves behind must not spoil the lines before and after it.
+func TestHalfALineIsTakenBack(t *testing.T) {
+	l, path := open(t)
+	if err := l.Decision("s1", request, gate.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.ReadFile(path)
+	// RLIMIT_FSIZE makes write(2) short, as a full disk does; the signal that comes with it is ignored by Go.
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	limit := unix.Rlimit{Cur: uint64(len(before) + 20), Max: old.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	err := l.Decision("s2", request, gate.Decision{})
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil {
+		t.Fatal("half a line is no error")
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Errorf("half a line stayed: %q", after)
+	}
+}
+
+func TestLinesOfManyCallersDoNotMix(t *testing.T) {
+	l, path := open(t)
+	r := request
+	r.Command = strings.Repeat("x", 20_000)
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 8 {
+				if err := l.Decision("s", r, gate.Decision{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := 0
+	for d := json.NewDecoder(f); ; lines++ {
+		var e Entry
+		if err := d.Decode(&e); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines != 128 {
+		t.Errorf("%d lines, want 128", lines)
+	}
+}
