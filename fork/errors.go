@@ -1,0 +1,24 @@
+package fork
+
+import "errors"
+
+// What callers tell apart. The text of an error that wraps one of these is a line for whoever can do something about it.
+var (
+	ErrNotRoot      = errors.New("not root")
+	ErrNoPool       = errors.New("no pool")               // missing, not mounted, not btrfs, or not its top
+	ErrPoolFlags    = errors.New("pool mounted unsafely") // without nosuid, nodev or noexec
+	ErrNoIdmap      = errors.New("no idmapped mounts")    // kernel too old
+	ErrLocked       = errors.New("two wardens")           // another process has the registry open
+	ErrDamaged      = errors.New("registry damaged")
+	ErrPoolFull     = errors.New("pool full")
+	ErrTooManyForks = errors.New("too many forks")
+	ErrNoSlot       = errors.New("no free slot")
+	ErrExists       = errors.New("exists already")
+	ErrNotFound     = errors.New("not found")
+	ErrRemoving     = errors.New("being removed")
+	ErrHasForks     = errors.New("has forks")
+	ErrGrand        = errors.New("grand repository")
+	ErrNested       = errors.New("nested subvolumes")
+	ErrNoRootfs     = errors.New("no rootfs")
+	ErrSource       = errors.New("unusable source") // an import that could not be read or held what is refused
+)

@@ -1,0 +1,92 @@
+package fork
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/containerd/btrfs/v2"
+)
+
+// Fork makes a fork of parent under tag, unless there is one: then that is returned, without steps, and whoever asked judges
+// it anew, because its owner may be somebody else. However many ask for the same tag at once, it is made once.
+//
+// Errors are ErrTooManyForks, ErrPoolFull, ErrNested, ErrRemoving, ErrNoRootfs, ErrNoSlot, ErrNotFound (the parent is gone),
+// and whatever the disk said. After an error nothing is left of the fork.
+func (s *Store) Fork(ctx context.Context, parent Tree, tag, owner string) (Tree, []Step, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return Tree{}, nil, context.Cause(ctx)
+		}
+		var mine bool
+		var steps []Step
+		fork, err, _ := s.once.Do("fork "+parent.Repo+":"+tag, func() (any, error) {
+			if t, ok := s.Find(parent.Repo, tag); ok {
+				return t, nil
+			}
+			mine = true
+			t, done, err := s.makeFork(parent, tag, owner)
+			steps = done
+			return t, err
+		})
+		if err == nil {
+			return fork.(Tree), steps, nil
+		}
+		if mine { // somebody else's failure, such as his having too many forks, says nothing about us
+			return Tree{}, nil, fmt.Errorf("cannot fork %s as %s:%s: %w", parent.Ref(), parent.Repo, tag, err)
+		}
+	}
+}
+
+// makeFork is not to be interrupted: it takes milliseconds, and others may be waiting for it.
+func (s *Store) makeFork(parent Tree, tag, owner string) (t Tree, steps []Step, err error) {
+	w := s.begin()
+	defer w.end(&err)
+
+	if err := w.do("check", func() error { return s.checkFork(parent, owner) }, nil); err != nil {
+		return t, nil, err
+	}
+	t = Tree{GUID: newGUID(), Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID,
+		Rootfs: s.registry.currentRootfs(), Made: time.Now().UTC()}
+	guid, dirs := t.GUID, s.Dirs(t)
+	err = w.do("record", func() (err error) {
+		t, err = s.registry.claim(t, s.opts.MaxForks)
+		return err
+	}, func() error { return s.registry.forget(guid) })
+	if err != nil {
+		return t, nil, err
+	}
+	if err := w.do("directory", func() error { return s.furnish(w, t) }, func() error { return s.raze(dirs.Base) }); err != nil {
+		return t, nil, err
+	}
+	err = w.do("snapshot", func() error { return btrfs.SubvolSnapshot(dirs.Tree, s.Dirs(parent).Tree, false) }, nil)
+	if err != nil {
+		return t, nil, err
+	}
+	err = w.do("ready", func() (err error) {
+		t, err = s.registry.turn(t.GUID, Ready, Making)
+		return err
+	}, nil)
+	return t, w.steps, err
+}
+
+func (s *Store) checkFork(parent Tree, owner string) error {
+	if owner == "" {
+		return fmt.Errorf("a fork needs an owner")
+	}
+	if err := s.checkRootfs(); err != nil {
+		return err
+	}
+	if err := s.checkRoom(); err != nil {
+		return err
+	}
+	ids, err := nested(s.Dirs(parent).Tree)
+	if err != nil {
+		return err
+	}
+	if len(ids) > 0 {
+		return fmt.Errorf("%w: %s holds %d, and a snapshot would leave them empty; replace them by directories",
+			ErrNested, parent.Ref(), len(ids))
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package fork
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/containerd/btrfs/v2"
+	"golang.org/x/sys/unix"
+)
+
+// furnish gives t its directory with root and home in it: a spare one where there is one, else one made now.
+func (s *Store) furnish(w *work, t Tree) error {
+	base := s.Dirs(t).Base
+	for {
+		spare, ok := s.spares.take(t.Rootfs)
+		if !ok {
+			return s.build(w, base, t.Rootfs)
+		}
+		// NOREPLACE claims the name, as mkdir would.
+		err := unix.Renameat2(unix.AT_FDCWD, spare, unix.AT_FDCWD, base, unix.RENAME_NOREPLACE)
+		if err == nil {
+			return w.hook("renamed")
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("cannot rename %s to %s: %w", spare, base, err)
+		}
+	}
+}
+
+// build makes a directory with a snapshot of a rootfs and an empty home.
+func (s *Store) build(w *work, base, rootfs string) error {
+	if err := os.Mkdir(base, 0o700); err != nil {
+		return err
+	}
+	if err := w.hook("mkdir"); err != nil {
+		return err
+	}
+	dirs := dirsBelow(base)
+	// Read-only: a root that a fork could write would let it redirect the mounts of its next start.
+	if err := btrfs.SubvolSnapshot(dirs.Root, s.rootfsDir(rootfs), true); err != nil {
+		return fmt.Errorf("cannot snapshot the rootfs %s: %w", rootfs, err)
+	}
+	if err := w.hook("root"); err != nil {
+		return err
+	}
+	if err := btrfs.SubvolCreate(dirs.Home); err != nil {
+		return fmt.Errorf("cannot make %s: %w", dirs.Home, err)
+	}
+	return own(dirs.Home, poolRoot, 0o755)
+}
+
+// own gives a directory that was just made to an id of the foreign range.
+func own(dir string, id int, mode os.FileMode) error {
+	if err := os.Lchown(dir, id, id); err != nil {
+		return err
+	}
+	return os.Chmod(dir, mode)
+}
+
+// raze removes a tree's directory with everything in it. It does not mind what is missing already.
+func (s *Store) raze(base string) error {
+	dirs := dirsBelow(base)
+	for _, subvolume := range []string{dirs.Tree, dirs.Root, dirs.Home} {
+		if err := destroy(subvolume); err != nil {
+			return err
+		}
+		if err := s.opts.step("razed " + filepath.Base(subvolume)); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(base); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

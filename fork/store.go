@@ -1,0 +1,137 @@
+package fork
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"forkgate/nsjail/idmap"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// MaxForks is how many forks an owner has at most, where Options say nothing.
+const MaxForks = 8
+
+// Options say where a Store lives and who ends pods.
+type Options struct {
+	Pool     string // mount point of the btrfs filesystem's top
+	Registry string // file; made if missing
+
+	// End ends what runs in a tree and returns once nothing of it lives: only then are the tree's files and its slot given up.
+	// It is called for trees that nobody can enter any more.
+	End func(ctx context.Context, guid string) error
+
+	MaxForks int          // per owner; zero: MaxForks
+	Log      *slog.Logger // nil: nowhere
+
+	step func(name string) error // tests stop here; see work.do
+}
+
+// Store is the pool with its registry. Its methods may be called from many goroutines.
+type Store struct {
+	pool     string
+	registry *registry
+	foreign  *os.File // user namespace that shows the pool's ids as 0..65535
+	once     singleflight.Group
+	spares   spares
+	opts     Options
+}
+
+// Open opens pool and registry, after it has made sure that forks can live there. The errors say what to do.
+func Open(o Options) (*Store, error) {
+	if o.End == nil {
+		return nil, errors.New("cannot open a store: nothing says how a pod is ended")
+	}
+	if o.MaxForks == 0 {
+		o.MaxForks = MaxForks
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.step == nil {
+		o.step = func(string) error { return nil }
+	}
+	if err := checkPool(o.Pool); err != nil {
+		return nil, err
+	}
+	foreign, err := checkIdmap(o.Pool)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{pool: o.Pool, foreign: foreign, opts: o, spares: newSpares()}
+	if s.registry, err = openRegistry(o.Registry); err != nil {
+		foreign.Close()
+		return nil, err
+	}
+	if err := s.layOut(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close gives the registry free. Nothing else may be going on.
+func (s *Store) Close() error {
+	return errors.Join(s.registry.db.Close(), s.foreign.Close())
+}
+
+// layOut makes the pool's directories. Only root may enter the pool: that is what keeps names in it out of others' reach.
+func (s *Store) layOut() error {
+	if err := os.Chmod(s.pool, 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{"rootfs", "repos", "forks", "spare"} {
+		if err := os.Mkdir(filepath.Join(s.pool, name), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("cannot lay out the pool: %w", err)
+		}
+	}
+	return nil
+}
+
+// Find looks a repository (empty tag) or a fork up. What is being made or removed is not there.
+func (s *Store) Find(repo, tag string) (Tree, bool) {
+	t, ok := s.registry.find(repo, tag)
+	return t, ok && t.State == Ready
+}
+
+// Get looks a tree up by its GUID.
+func (s *Store) Get(guid string) (Tree, bool) {
+	t, ok := s.registry.get(guid)
+	return t, ok && t.State == Ready
+}
+
+// Repos lists the grand repositories, by name.
+func (s *Store) Repos() []Tree {
+	return byRef(s.registry.list(func(t Tree) bool { return t.Grand && t.State == Ready }))
+}
+
+// Forks lists the forks of a repository, all repositories' if repo is empty, by name.
+func (s *Store) Forks(repo string) []Tree {
+	return byRef(s.registry.list(func(t Tree) bool {
+		return !t.Grand && t.State == Ready && (repo == "" || t.Repo == repo)
+	}))
+}
+
+func byRef(trees []Tree) []Tree {
+	sort.Slice(trees, func(i, j int) bool { return trees[i].Ref() < trees[j].Ref() })
+	return trees
+}
+
+// Dirs says where the parts of a tree are.
+func (s *Store) Dirs(t Tree) Dirs {
+	if t.Grand {
+		return dirsBelow(filepath.Join(s.pool, "repos", t.GUID))
+	}
+	return dirsBelow(filepath.Join(s.pool, "forks", t.GUID))
+}
+
+// owner ids of what is made here, as they are stored in the pool.
+const (
+	poolRoot    = idmap.Foreign
+	poolSession = idmap.Foreign + sessionID
+	sessionID   = 7111 // uid and gid of sessions in their pod
+)
