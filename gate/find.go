@@ -65,7 +65,7 @@ func (g *Gate[S]) unknown(ask Ask, r Request) error {
 
 // ForkOf describes the fork of parent that owner asks for.
 func ForkOf(parent Target, tag, owner string) Target {
-	return Target{Repo: parent.Repo, Tag: tag, Fork: true, Owner: owner, Parent: parent.Ref()}
+	return Target{Repo: parent.Repo, Tag: tag, Fork: true, Owner: owner, Parent: parent.Ref(), ParentOwner: parent.Owner}
 }
 
 // NotFound is the refusal for what does not exist, and for what the caller may not see. It depends on nothing but the ref as
