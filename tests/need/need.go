@@ -27,6 +27,13 @@ func Tools(t testing.TB, names ...string) {
 	}
 }
 
+// Systemd needs what it takes to boot a systemd host: root, systemd, D-Bus and namespaces. Package machine boots it.
+func Systemd(t testing.TB) {
+	t.Helper()
+	Root(t)
+	Tools(t, "bash", "unshare", "nsenter", "setpriv", "flock", "losetup", "dbus-daemon", "systemctl")
+}
+
 func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("REQUIRE") == "all" {
