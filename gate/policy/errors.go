@@ -1,0 +1,66 @@
+package policy
+
+import (
+	"cmp"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// LoadError is everything that is wrong with a policy.
+type LoadError struct {
+	diags hcl.Diagnostics
+	files map[string]*hcl.File
+}
+
+// Problem is one complaint. Line and Column count from 1; File is empty where no place in a file is to blame.
+type Problem struct {
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Summary string `json:"summary"`
+	Detail  string `json:"detail"`
+}
+
+func newLoadError(diags hcl.Diagnostics, files map[string]*hcl.File) *LoadError {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
+		if a.Subject == nil || b.Subject == nil {
+			return cmp.Compare(btoi(a.Subject != nil), btoi(b.Subject != nil))
+		}
+		return cmp.Or(cmp.Compare(a.Subject.Filename, b.Subject.Filename), cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte))
+	})
+	return &LoadError{diags: diags, files: files}
+}
+
+// Error shows every complaint with its file, line and source line.
+func (e *LoadError) Error() string {
+	var text strings.Builder
+	e.Write(&text, 0, false)
+	return strings.TrimSpace(text.String())
+}
+
+// Write shows the same, wrapped at a width (0: not at all) and, on a terminal, in colour.
+func (e *LoadError) Write(w io.Writer, width uint, color bool) error {
+	return hcl.NewDiagnosticTextWriter(w, e.files, width, color).WriteDiagnostics(e.diags)
+}
+
+// Problems lists the complaints by file and line.
+func (e *LoadError) Problems() []Problem {
+	problems := make([]Problem, len(e.diags))
+	for i, d := range e.diags {
+		problems[i] = Problem{Summary: d.Summary, Detail: d.Detail}
+		if d.Subject != nil {
+			problems[i].File, problems[i].Line, problems[i].Column = d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column
+		}
+	}
+	return problems
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

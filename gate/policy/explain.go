@@ -1,0 +1,87 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"forkgate/gate"
+)
+
+// Explanation is a decision and every rule that had a part in it.
+type Explanation struct {
+	Request  gate.Request  `json:"request"`
+	Decision gate.Decision `json:"decision"`
+	Matched  []Matched     `json:"matched"` // forbids first, each by name
+}
+
+// Matched is a rule that matched.
+type Matched struct {
+	Effect gate.Verdict `json:"effect"`
+	Rule   string       `json:"rule"`
+	Where  string       `json:"where"` // FILE:LINE
+}
+
+// Explain decides, and looks at every rule while it does: unlike Decide it uses no index.
+func (p *Policy) Explain(r gate.Request) Explanation {
+	e := Explanation{Request: r, Decision: p.Decide(r), Matched: []Matched{}}
+	if malformed(&r) != "" {
+		return e
+	}
+	for _, effect := range []gate.Verdict{gate.Forbid, gate.Permit} {
+		for _, rule := range p.rules {
+			if rule.effect == effect && rule.when(&r) {
+				e.Matched = append(e.Matched, Matched{effect, rule.name, rule.where})
+			}
+		}
+	}
+	return e
+}
+
+// String shows the explanation to a person, in a few lines.
+func (e Explanation) String() string {
+	var text strings.Builder
+	c := e.Request.Caller
+	fmt.Fprintf(&text, "%s %s (class %d, %s) asks for %s", c.Kind, gate.Printable(c.Principal), c.Class, c.Class, gate.Printable(string(e.Request.Op)))
+	if e.Request.Target.Repo != "" {
+		fmt.Fprintf(&text, " on %s", gate.Printable(e.Request.Target.Ref()))
+	}
+	text.WriteString("\n")
+	for _, m := range e.Matched {
+		fmt.Fprintf(&text, "  %s %q at %s\n", m.Effect, m.Rule, m.Where)
+	}
+	if len(e.Matched) == 0 {
+		text.WriteString("  no rule matches\n")
+	}
+	fmt.Fprintf(&text, "answer: %s", e.Decision.Verdict)
+	if e.Decision.Rule != "" {
+		fmt.Fprintf(&text, " by %q", e.Decision.Rule)
+	}
+	text.WriteString("\n")
+	if e.Decision.Reason != "" {
+		fmt.Fprintf(&text, "reason: %s\n", gate.Printable(e.Decision.Reason))
+	}
+	if e.Decision.Hint != "" {
+		fmt.Fprintf(&text, "hint: %s\n", gate.Printable(e.Decision.Hint))
+	}
+	return text.String()
+}
+
+// Summary counts what a policy holds, for `forkgate policy check`.
+type Summary struct {
+	Files      int `json:"files"`
+	Principals int `json:"principals"`
+	Keys       int `json:"keys"`
+	Agents     int `json:"agents"`
+	Permits    int `json:"permits"`
+	Forbids    int `json:"forbids"`
+	Tests      int `json:"tests"` // all of them passed, or the policy would not have loaded
+}
+
+// Summary counts.
+func (p *Policy) Summary() Summary { return p.summary }
+
+// String is one line.
+func (s Summary) String() string {
+	return fmt.Sprintf("%d files: %d principals with %d keys, %d agents, %d permits, %d forbids, %d tests passed",
+		s.Files, s.Principals, s.Keys, s.Agents, s.Permits, s.Forbids, s.Tests)
+}

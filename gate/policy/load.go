@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"forkgate/gate/provenance"
+)
+
+// Load reads, checks and compiles a policy, whole or not at all. Its error is a *LoadError.
+func Load(sources ...Source) (*Policy, error) {
+	l := &loader{files: map[string]*hcl.File{}, policy: &Policy{}}
+	l.parse(l.read(sources))
+	if l.sound() {
+		l.readPrincipals()
+		l.readAgents()
+		l.readRules()
+	}
+	if l.sound() {
+		l.runTests()
+	}
+	if !l.sound() {
+		return nil, newLoadError(l.diags, l.files)
+	}
+	return l.policy, nil
+}
+
+// loader collects complaints while it makes a policy out of files.
+type loader struct {
+	diags  hcl.Diagnostics
+	files  map[string]*hcl.File
+	blocks []*hcl.Block
+	policy *Policy
+}
+
+func (l *loader) sound() bool { return !l.diags.HasErrors() }
+
+// complain adds a complaint about a place in a file.
+func (l *loader) complain(at hcl.Range, summary, detail string, args ...any) {
+	l.diags = append(l.diags, complaint(at, summary, detail, args...))
+}
+
+func complaint(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(detail, args...), Subject: &at}
+}
+
+func (l *loader) read(sources []Source) []File {
+	var all []File
+	for _, source := range sources {
+		files, err := source.Files()
+		if err != nil {
+			l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No policy to be had", Detail: err.Error()})
+		}
+		all = append(all, files...)
+	}
+	slices.SortFunc(all, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// parse turns the files into blocks.
+func (l *loader) parse(files []File) {
+	for _, file := range files {
+		if _, twice := l.files[file.Name]; twice {
+			l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "A file is named twice", Detail: file.Name})
+			continue
+		}
+		l.files[file.Name] = &hcl.File{Bytes: file.Text}
+		if tooDeep := checkNesting(file); tooDeep != nil {
+			l.diags = append(l.diags, tooDeep)
+			continue
+		}
+		parsed, diags := hclsyntax.ParseConfig(file.Text, file.Name, hcl.InitialPos)
+		l.diags = append(l.diags, diags...)
+		if diags.HasErrors() {
+			continue
+		}
+		l.files[file.Name] = parsed
+		content, diags := parsed.Body.Content(fileSchema)
+		l.diags = append(l.diags, diags...)
+		l.blocks = append(l.blocks, content.Blocks...)
+	}
+	for _, block := range l.blocks {
+		if slices.Contains(laterBlocks, block.Type) {
+			l.complain(block.DefRange, "Not supported yet", "This version of forkgate has no block %q.", block.Type)
+		}
+	}
+	l.policy.summary.Files = len(files)
+}
+
+// fileSchema is what may stand at the top of a file.
+var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+	{Type: "principal", LabelNames: []string{"name"}},
+	{Type: "agent", LabelNames: []string{"name"}},
+	{Type: "permit", LabelNames: []string{"name"}},
+	{Type: "forbid", LabelNames: []string{"name"}},
+	{Type: "test", LabelNames: []string{"name"}},
+	{Type: "attestor", LabelNames: []string{"name"}},
+	{Type: "repository", LabelNames: []string{"name"}},
+}}
+
+var laterBlocks = []string{"attestor", "repository"}
+
+// of lists the blocks of a type, complaining of labels that are taken.
+func (l *loader) of(types ...string) []*hcl.Block {
+	var found []*hcl.Block
+	first := map[string]*hcl.Block{}
+	for _, block := range l.blocks {
+		if !slices.Contains(types, block.Type) {
+			continue
+		}
+		name := block.Labels[0]
+		if earlier, taken := first[name]; taken {
+			l.complain(block.LabelRanges[0], "Duplicate name", "There is a %s %q already, at %s.", earlier.Type, name, place(earlier.DefRange))
+			continue
+		}
+		first[name] = block
+		found = append(found, block)
+	}
+	return found
+}
+
+func (l *loader) readAgents() {
+	owner := map[string]string{} // mark -> agent
+	for _, block := range l.of("agent") {
+		agent := l.readAgent(block)
+		for _, m := range slices.Concat(agent.Env, agent.Mixed) {
+			if other, taken := owner[m.String()]; taken {
+				l.complain(block.DefRange, "Duplicate mark", "The mark %s is %q's already.", m, other)
+			}
+			owner[m.String()] = agent.Name
+		}
+		l.policy.agents = append(l.policy.agents, agent)
+	}
+	slices.SortFunc(l.policy.agents, func(a, b provenance.Agent) int { return strings.Compare(a.Name, b.Name) })
+	l.policy.summary.Agents = len(l.policy.agents)
+}
+
+func (l *loader) readAgent(block *hcl.Block) provenance.Agent {
+	fields := l.fields(block, "env", "mixed", "comm", "exe", "path", "argv")
+	agent := provenance.Agent{
+		Name: block.Labels[0], Env: fields.marks("env"), Mixed: fields.marks("mixed"),
+		Comm: fields.texts("comm"), Exe: fields.texts("exe"), Path: fields.texts("path"), Argv: fields.texts("argv"),
+	}
+	if err := agent.Check(); err != nil && !fields.broken {
+		l.complain(block.DefRange, "Useless agent", "Agent %q: %v.", agent.Name, err)
+	}
+	return agent
+}
+
+func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }

@@ -1,0 +1,108 @@
+package policy
+
+import (
+	"slices"
+
+	"forkgate/gate"
+	"forkgate/gate/provenance"
+)
+
+// Principal is what the files say of a person or service.
+type Principal = provenance.Principal
+
+// Policy is a set of rules, and the principals and agents that they speak of. It never changes once loaded. The zero Policy
+// knows nobody and forbids everything.
+type Policy struct {
+	principals    map[string]Principal
+	byKey         map[string]string // public key in SSH wire format -> principal
+	byFingerprint map[string]string
+	agents        []provenance.Agent
+	rules         []*rule // by name
+	index         map[slot]bucket
+	summary       Summary
+}
+
+// slot is what the rules are indexed by: the two facts that nearly every rule speaks of.
+type slot struct {
+	op   gate.Op
+	kind gate.Kind
+}
+
+// bucket holds the rules that can match in a slot, each list by name.
+type bucket struct{ forbids, permits []*rule }
+
+// Principal finds who has a public key, given in SSH wire format (RFC 4253, section 6.6).
+func (p *Policy) Principal(key []byte) (Principal, bool) {
+	name, ok := p.byKey[string(key)]
+	if !ok {
+		return Principal{}, false
+	}
+	return p.PrincipalByName(name)
+}
+
+// PrincipalByName finds a principal.
+func (p *Policy) PrincipalByName(name string) (Principal, bool) {
+	principal, ok := p.principals[name]
+	principal.Groups = slices.Clone(principal.Groups)
+	return principal, ok
+}
+
+// Agents lists the known agents by name. The slice is the caller's own, what its elements point to is not.
+func (p *Policy) Agents() []provenance.Agent { return slices.Clone(p.agents) }
+
+// Caller says who speaks, which makes a Policy a gate.Witness. A key that is no longer the principal's own speaks for nobody:
+// a connection outlives the policy that let it in.
+func (p *Policy) Caller(e gate.Evidence) gate.Caller {
+	if e.Key != "" && p.byFingerprint[e.Key] != e.Principal {
+		e.Principal = ""
+	}
+	return provenance.Classify(p.agents, p.principals[e.Principal], e)
+}
+
+// Decide answers a request.
+func (p *Policy) Decide(r gate.Request) gate.Decision {
+	if reason := malformed(&r); reason != "" {
+		return gate.Decision{Verdict: gate.Forbid, Reason: reason}
+	}
+	rules := p.index[slot{r.Op, r.Caller.Kind}]
+	for _, forbid := range rules.forbids {
+		if forbid.when(&r) {
+			return forbid.decision(&r)
+		}
+	}
+	for _, permit := range rules.permits {
+		if permit.when(&r) {
+			return permit.decision(&r)
+		}
+	}
+	return unpermitted(&r)
+}
+
+// malformed says why a request is none that a rule should see: conditions such as "owner is caller" hold too easily when
+// both are missing.
+func malformed(r *gate.Request) string {
+	switch {
+	case r.Caller.Principal == "":
+		return "no principal speaks here"
+	case !r.Op.Valid():
+		return quoted(string(r.Op)) + " is no operation"
+	case r.Target.Grand && r.Target.Fork:
+		return r.Target.Ref() + " is a repository and a fork at once"
+	case r.Target.Fork && r.Target.Owner == "":
+		return r.Target.Ref() + " has no owner"
+	}
+	return ""
+}
+
+// unpermitted is the decision where no rule matched.
+func unpermitted(r *gate.Request) gate.Decision {
+	reason := "no rule permits " + string(r.Op)
+	if r.Target.Repo != "" {
+		reason += " on " + r.Target.Ref()
+	}
+	reason += " for " + r.Caller.Kind.String() + " " + r.Caller.Principal
+	if r.Target.Fork && r.Target.Owner != r.Caller.Principal {
+		reason = r.Target.Ref() + " belongs to " + r.Target.Owner + "; " + reason
+	}
+	return gate.Decision{Verdict: gate.Forbid, Reason: reason}
+}

@@ -1,0 +1,92 @@
+package policy
+
+import (
+	"crypto/rsa"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
+)
+
+// keyTypes are the kinds of public key that a principal may have. Certificates and ssh-dss are not among them.
+var keyTypes = []string{
+	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+	ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoRSA,
+}
+
+// minRSA is the shortest RSA modulus in bits. sshd's own RequiredRSASize defaults to 1024, which is too short today.
+const minRSA = 2048
+
+func (l *loader) readPrincipals() {
+	p := l.policy
+	p.principals, p.byKey, p.byFingerprint = map[string]Principal{}, map[string]string{}, map[string]string{}
+	for _, block := range l.of("principal") {
+		l.readPrincipal(block)
+	}
+	p.summary.Principals, p.summary.Keys = len(p.principals), len(p.byKey)
+}
+
+func (l *loader) readPrincipal(block *hcl.Block) {
+	p, name := l.policy, block.Labels[0]
+	if err := gate.CheckName(name); err != nil {
+		l.complain(block.LabelRanges[0], "Malformed name", "%q cannot be a principal: %v.", name, err)
+	}
+	fields := l.fields(block, "keys", "groups", "vouched")
+	groups := fields.list("groups")
+	for _, group := range groups {
+		if err := gate.CheckName(group.text); err != nil {
+			fields.complain(group.at, "Malformed name", "%q cannot be a group: %v.", group.text, err)
+		}
+	}
+	keys := fields.list("keys")
+	if len(keys) == 0 && !fields.broken {
+		fields.complain(block.DefRange, "No key", "Principal %q has no key, so nobody can speak as %q.", name, name)
+	}
+	for _, line := range keys {
+		key, err := parseKey(line.text)
+		if err != nil {
+			fields.complain(line.at, "Unusable key", "%v.", err)
+			continue
+		}
+		wire := string(key.Marshal())
+		if owner, taken := p.byKey[wire]; taken {
+			fields.complain(line.at, "Duplicate key", "This key is %q's already: a key says who speaks.", owner)
+			continue
+		}
+		p.byKey[wire], p.byFingerprint[ssh.FingerprintSHA256(key)] = name, name
+	}
+	texts := fields.texts("groups")
+	slices.Sort(texts)
+	p.principals[name] = Principal{Name: name, Groups: slices.Compact(texts), Vouched: fields.flag("vouched")}
+}
+
+// parseKey reads a line of authorized_keys (sshd(8)) that has no options.
+func parseKey(line string) (ssh.PublicKey, error) {
+	if strings.ContainsAny(line, "\r\n") {
+		return nil, fmt.Errorf("a key is one line")
+	}
+	// The parser skips lines that it cannot read; of one line nothing is left then.
+	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return nil, fmt.Errorf("%s is no public key: it looks like \"ssh-ed25519 AAAA... comment\"", quoted(line))
+	}
+	if len(options) > 0 || strings.Fields(line)[0] != key.Type() {
+		return nil, fmt.Errorf("key options have no meaning here: start with the type, %q", key.Type())
+	}
+	if strings.Contains(key.Type(), "-cert-") {
+		return nil, fmt.Errorf("this is a certificate (%s): give the key itself", key.Type())
+	}
+	if !slices.Contains(keyTypes, key.Type()) {
+		return nil, fmt.Errorf("keys of type %s are not accepted: use ssh-ed25519", key.Type())
+	}
+	if crypto, ok := key.(ssh.CryptoPublicKey); ok {
+		if public, ok := crypto.CryptoPublicKey().(*rsa.PublicKey); ok && public.N.BitLen() < minRSA {
+			return nil, fmt.Errorf("this RSA key has %d bits, and %d is the least: use ssh-ed25519", public.N.BitLen(), minRSA)
+		}
+	}
+	return key, nil
+}

@@ -1,0 +1,147 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"forkgate/gate"
+)
+
+// attribute is one fact of a request that conditions and messages can speak of. Exactly one of the functions is set, and is
+// its type.
+type attribute struct {
+	name    string
+	meaning string
+	words   *vocabulary // for text and list: what the words are
+
+	text   func(*gate.Request) string
+	flag   func(*gate.Request) bool
+	number func(*gate.Request) int
+	list   func(*gate.Request) []string
+	addr   func(*gate.Request) netip.Addr
+}
+
+func (a *attribute) typeName() string {
+	switch {
+	case a.text != nil:
+		return "text"
+	case a.flag != nil:
+		return "true or false"
+	case a.number != nil:
+		return "a number"
+	case a.list != nil:
+		return "a list"
+	}
+	return "an address"
+}
+
+// vocabulary is the set of words that an attribute can be. Two attributes compare when they share what their words mean.
+type vocabulary struct {
+	what  string             // "operation"
+	known []string           // every word that a rule may name, or nil where any word that check passes is one
+	more  bool               // requests have values beyond the known ones: the operator is no principal of any file
+	empty bool               // the empty text is a value too
+	check func(string) error // for open vocabularies
+}
+
+// reject says why a word can never be a value, with a suggestion; empty where it can.
+func (v *vocabulary) reject(word string) string {
+	switch {
+	case word == "" && v.empty:
+		return ""
+	case v.check != nil:
+		if err := v.check(word); err != nil {
+			return fmt.Sprintf("%s is no %s: %v.", quoted(word), v.what, err)
+		}
+	case v.known != nil && !slices.Contains(v.known, word):
+		return fmt.Sprintf("There is no %s %s.%s", v.what, quoted(word), didYouMean(word, v.known))
+	}
+	return ""
+}
+
+// all lists every value; nil where that cannot be done.
+func (v *vocabulary) all() []string {
+	switch {
+	case v.more:
+		return nil
+	case v.known != nil && v.empty:
+		return append([]string{""}, v.known...)
+	}
+	return v.known
+}
+
+// Doors that a request can come through.
+const (
+	DoorSSH      = "ssh"
+	DoorOperator = "operator"
+)
+
+// maxClass is the best evidence that can be given yet.
+const maxClass = gate.ClassKey
+
+type schema map[string]*attribute
+
+func (s schema) names() []string { return slices.Sorted(maps.Keys(s)) }
+
+// newSchema is what conditions can speak of, given the principals and agents of a policy.
+func newSchema(p *Policy) schema {
+	closed := func(what string, empty bool, words []string) *vocabulary {
+		slices.Sort(words)
+		return &vocabulary{what: what, empty: empty, known: append([]string{}, slices.Compact(words)...)}
+	}
+	var groups, agents []string
+	for _, principal := range p.principals {
+		groups = append(groups, principal.Groups...)
+	}
+	for _, agent := range p.agents {
+		agents = append(agents, agent.Name)
+	}
+	principals := slices.Collect(maps.Keys(p.principals))
+	name := &vocabulary{what: "repository", check: gate.CheckName}
+	tag := &vocabulary{what: "tag", check: gate.CheckName, empty: true}
+	ref := &vocabulary{what: "repository", check: checkRef}
+	parent := &vocabulary{what: "repository", check: checkRef, empty: true}
+	owner, speaker := closed("principal", true, principals), closed("principal", false, principals)
+	owner.more, speaker.more = true, true
+
+	type r = *gate.Request
+	s := schema{}
+	for _, a := range []*attribute{
+		{name: "caller.principal", meaning: "who speaks", words: speaker, text: func(q r) string { return q.Caller.Principal }},
+		{name: "caller.kind", meaning: "human or agent", words: closed("kind of caller", false, []string{"agent", "human"}), text: func(q r) string { return q.Caller.Kind.String() }},
+		{name: "caller.groups", meaning: "the principal's groups", words: closed("group", false, groups), list: func(q r) []string { return q.Caller.Groups }},
+		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key", number: func(q r) int { return int(q.Caller.Class) }},
+		{name: "caller.agent", meaning: "the agent that marks name, or empty", words: closed("agent", true, agents), text: func(q r) string { return q.Caller.Agent }},
+		{name: "op", meaning: "what is asked", words: closed("operation", false, opWords()), text: func(q r) string { return string(q.Op) }},
+		{name: "target.repo", meaning: "the repository's name", words: name, text: func(q r) string { return q.Target.Repo }},
+		{name: "target.tag", meaning: "the fork's name within it, or empty", words: tag, text: func(q r) string { return q.Target.Tag }},
+		{name: "target.ref", meaning: "REPO or REPO:TAG", words: ref, text: func(q r) string { return q.Target.Ref() }},
+		{name: "target.grand", meaning: "a production repository", flag: func(q r) bool { return q.Target.Grand }},
+		{name: "target.fork", meaning: "a fork, existing or to be made", flag: func(q r) bool { return q.Target.Fork }},
+		{name: "target.owner", meaning: "the principal that made the fork", words: owner, text: func(q r) string { return q.Target.Owner }},
+		{name: "target.parent", meaning: "what it is a fork of, REPO or REPO:TAG", words: parent, text: func(q r) string { return q.Target.Parent }},
+		{name: "target.parent_owner", meaning: "for op fork, the principal that made the parent", words: owner, text: func(q r) string { return q.Target.ParentOwner }},
+		{name: "source.ip", meaning: "the caller's address", addr: func(q r) netip.Addr { return q.Source.Unmap().WithZone("") }},
+		{name: "door", meaning: "ssh, or operator for root's own socket", words: closed("door", false, []string{DoorSSH, DoorOperator}), text: func(q r) string { return q.Door }},
+		{name: "request.command", meaning: "the command as sent", words: &vocabulary{what: "command", empty: true}, text: func(q r) string { return q.Command }},
+	} {
+		s[a.name] = a
+	}
+	return s
+}
+
+// checkRef passes what target.ref can be: the canonical form only.
+func checkRef(word string) error {
+	ref, err := gate.ParseRef(word)
+	switch {
+	case err != nil:
+		return err
+	case ref.Fresh:
+		return fmt.Errorf("the tag is missing")
+	case ref.String() != word:
+		return fmt.Errorf("it is written %q here", ref)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package policy
+
+import (
+	"net/netip"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"forkgate/gate"
+)
+
+// A test block is a request and what the policy has to answer. All of them run at each load: a policy that fails its own
+// tests is not loaded.
+
+var testSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "request"}, {Type: "expect"}}}
+
+func (l *loader) runTests() {
+	for _, block := range l.of("test") {
+		content, diags := block.Body.Content(testSchema)
+		l.diags = append(l.diags, diags...)
+		if diags.HasErrors() {
+			continue
+		}
+		requests, expects := content.Blocks.OfType("request"), content.Blocks.OfType("expect")
+		if len(requests) != 1 || len(expects) != 1 {
+			l.complain(block.DefRange, "Malformed test", "A test has one request and one expect block.")
+			continue
+		}
+		l.runTest(block, requests[0], expects[0])
+	}
+}
+
+func (l *loader) runTest(block, request, expect *hcl.Block) {
+	r, ok := l.readRequest(request)
+	want, alsoOK := l.readExpectation(expect)
+	if !ok || !alsoOK {
+		return
+	}
+	l.policy.summary.Tests++
+	got := l.policy.Decide(r)
+	if got.Verdict != want.verdict || want.rule != nil && got.Rule != *want.rule {
+		l.complain(block.DefRange, "Test failed", "Test %q expects another answer. The policy says:\n%s", block.Labels[0], l.policy.Explain(r))
+	}
+}
+
+// readRequest reads a request block. Its caller need be no principal of any file: rules can be tested before anybody is.
+func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
+	f := l.fields(block, "caller", "kind", "groups", "op", "target", "owner", "parent", "parent_owner", "door", "source", "command")
+	caller, op, target := f.required("caller"), f.required("op"), f.text("target")
+	if f.broken {
+		return gate.Request{}, false
+	}
+	if err := gate.CheckName(caller.text); err != nil {
+		f.complain(caller.at, "Malformed name", "%q cannot be a principal: %v.", caller.text, err)
+		return gate.Request{}, false
+	}
+	words := newSchema(l.policy)
+	f.among(words["op"].words, op)
+	q := Question{
+		Caller: caller.text, Op: op.text, Target: target.text, Command: f.text("command").text, Door: DoorSSH,
+		Owner: f.text("owner").text, Parent: f.text("parent").text, ParentOwner: f.text("parent_owner").text,
+	}
+	if door := f.text("door"); f.has("door") && f.among(words["door"].words, door) {
+		q.Door = door.text
+	}
+	if source := f.text("source"); f.has("source") {
+		address, err := netip.ParseAddr(source.text)
+		if err != nil {
+			f.complain(source.at, "Malformed address", "%s is no IP address.", quoted(source.text))
+		}
+		q.Source = address
+	}
+	who := gate.Caller{Principal: q.Caller, Class: gate.ClassKey, Groups: f.texts("groups")}
+	if kind := f.required("kind"); f.among(words["caller.kind"].words, kind) {
+		who.Kind.UnmarshalText([]byte(kind.text))
+	}
+	r, err := requestOf(who, q)
+	if err != nil {
+		f.complain(target.at, "Malformed ref", "%v.", err)
+	}
+	return r, !f.broken
+}
+
+// among checks that a text is a word of the vocabulary.
+func (f *fields) among(words *vocabulary, l literal) bool {
+	reason := words.reject(l.text)
+	if reason != "" {
+		f.complain(l.at, "Unknown word", "%s", reason)
+	}
+	return reason == ""
+}
+
+type expectation struct {
+	verdict gate.Verdict
+	rule    *string // nil: whichever; empty: none
+}
+
+func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
+	f := l.fields(block, "verdict", "rule")
+	var want expectation
+	verdict := f.required("verdict")
+	switch verdict.text {
+	case "permit":
+		want.verdict = gate.Permit
+	case "forbid":
+	default:
+		f.complain(verdict.at, "Unknown word", "A verdict is permit or forbid.")
+	}
+	if rule := f.text("rule"); f.has("rule") {
+		want.rule = &rule.text
+	}
+	return want, !f.broken
+}

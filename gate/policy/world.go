@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"forkgate/gate"
+)
+
+// world is a request of which only some facts are known: attribute name to value. It serves to find, at load, conditions that
+// can never match, and the slots of the index in which a rule has to be looked at.
+type world map[string]value
+
+// value is one known fact. other stands for any text that the rule does not name.
+type value struct {
+	text   string
+	other  bool
+	flag   bool
+	number int
+}
+
+// answer is what a condition says of a world.
+type answer int8
+
+const (
+	no answer = iota
+	maybe
+	yes
+)
+
+func sure(b bool) answer {
+	if b {
+		return yes
+	}
+	return no
+}
+
+func (c constant) guess(world) answer { return sure(bool(c)) }
+func (c not) guess(w world) answer    { return yes - c.of.guess(w) }
+func (c and) guess(w world) answer    { return min(c.a.guess(w), c.b.guess(w)) }
+func (c or) guess(w world) answer     { return max(c.a.guess(w), c.b.guess(w)) }
+
+func (c flagIs) guess(w world) answer {
+	if v, known := w[c.attr.name]; known {
+		return sure(v.flag)
+	}
+	return maybe
+}
+
+func (c textIn) guess(w world) answer {
+	if v, known := w[c.attr.name]; known {
+		return sure(!v.other && slices.Contains(c.words, v.text))
+	}
+	return maybe
+}
+
+func (c textFits) guess(w world) answer {
+	if v, known := w[c.attr.name]; known && !v.other {
+		return sure(c.fits(v.text))
+	}
+	return maybe
+}
+
+func (c numberIs) guess(w world) answer {
+	if v, known := w[c.attr.name]; known {
+		return sure(c.is(v.number))
+	}
+	return maybe
+}
+
+func (c sameText) guess(world) answer { return maybe }
+func (c listHas) guess(world) answer  { return maybe }
+func (c within) guess(world) answer   { return maybe }
+
+// mentions collects, for each attribute that a condition speaks of, the values that make a difference to it.
+type mentions map[*attribute][]value
+
+// add notes words that a text attribute is compared with.
+func (m mentions) add(a *attribute, words ...string) {
+	if m[a] == nil {
+		m[a] = []value{}
+	}
+	for _, word := range words {
+		if v := (value{text: word}); !slices.Contains(m[a], v) {
+			m[a] = append(m[a], v)
+		}
+	}
+}
+
+// values completes the list by what is not named.
+func (m mentions) values(a *attribute) []value {
+	switch {
+	case a.flag != nil:
+		return []value{{flag: false}, {flag: true}}
+	case a.number != nil:
+		var all []value
+		for n := 0; n <= int(maxClass); n++ {
+			all = append(all, value{number: n})
+		}
+		return all
+	}
+	named := m[a]
+	if all := a.words.all(); all != nil && len(named) >= len(all) {
+		return named
+	}
+	return append(slices.Clone(named), value{other: true})
+}
+
+// maxWorlds bounds the search of canMatch; facts beyond it count as unknown.
+const maxWorlds = 20_000
+
+// canMatch looks for a request that the condition may match. It tries all values of the attributes that the condition names,
+// and never calls a condition dead that is not.
+func canMatch(c condition, m mentions) bool {
+	attrs := slices.SortedFunc(maps.Keys(m), func(a, b *attribute) int {
+		return cmp.Or(cmp.Compare(len(m.values(a)), len(m.values(b))), cmp.Compare(a.name, b.name))
+	})
+	worlds := 1
+	for i, a := range attrs {
+		if worlds *= len(m.values(a)); worlds > maxWorlds {
+			attrs = attrs[:i]
+			break
+		}
+	}
+	w := world{}
+	var try func(rest []*attribute) bool
+	try = func(rest []*attribute) bool {
+		if len(rest) == 0 {
+			return possible(w) && c.guess(w) != no
+		}
+		for _, v := range m.values(rest[0]) {
+			w[rest[0].name] = v
+			if try(rest[1:]) {
+				return true
+			}
+		}
+		delete(w, rest[0].name)
+		return false
+	}
+	return try(attrs)
+}
+
+// possible leaves out worlds that no request is: nothing is a repository and a fork at once.
+func possible(w world) bool { return !w["target.grand"].flag || !w["target.fork"].flag }
+
+// slots lists where in the index a condition may match.
+func slots(c condition) []slot {
+	var found []slot
+	for _, op := range gate.Ops() {
+		for _, kind := range []gate.Kind{gate.Agent, gate.Human} {
+			w := world{"op": {text: string(op)}, "caller.kind": {text: kind.String()}}
+			if c.guess(w) != no {
+				found = append(found, slot{op, kind})
+			}
+		}
+	}
+	return found
+}
