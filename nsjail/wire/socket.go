@@ -29,6 +29,15 @@ type Listener struct{ c Conn }
 
 // Listen makes a socket at path, which must not exist, with the given mode.
 func Listen(path string, mode os.FileMode) (*Listener, error) {
+	f, err := ListenFile(path, mode)
+	if err != nil {
+		return nil, err
+	}
+	return NewListener(f)
+}
+
+// ListenFile is Listen for a socket that is to be handed on.
+func ListenFile(path string, mode os.FileMode) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a socket: %w", err)
@@ -40,7 +49,7 @@ func Listen(path string, mode os.FileMode) (*Listener, error) {
 		f.Close()
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
-	return NewListener(f)
+	return f, nil
 }
 
 // NewListener takes over a listening SOCK_SEQPACKET socket, such as one that systemd passed.

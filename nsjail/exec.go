@@ -1,0 +1,161 @@
+package nsjail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail/wire"
+)
+
+// ErrNotRunning says that nobody answers on the pod's control socket.
+var ErrNotRunning = errors.New("the pod does not run")
+
+// Exec is what is to run in a pod, and for whom.
+type Exec struct {
+	Session  string         // names its cgroup and its lines in the log
+	Home     string         // PRINCIPAL.KIND: the caller's own home and /tmp inside
+	Command  []byte         // for the shell; empty asks for a login shell
+	Env      []string       // NAME=VALUE
+	Terminal *wire.Terminal // nil: pipes
+}
+
+// Session is what a door needs to pump a session's bytes: the session's socket and then stdin, stdout and stderr, or the
+// terminal's master.
+type Session struct{ Files []*os.File }
+
+// Close gives the descriptors back; without a copy elsewhere that ends the session.
+func (s *Session) Close() { wire.CloseAll(s.Files) }
+
+// Run has a running pod execute something. Each call is a connection of its own, so that a pod that hangs holds up
+// one caller alone.
+func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err error) {
+	spec, err := ReadSpec(runDir, guid)
+	if err != nil {
+		return nil, errors.Join(ErrNotRunning, err)
+	}
+	conn, err := wire.Dial(ControlSocket(runDir, guid))
+	if err != nil {
+		return nil, errors.Join(ErrNotRunning, err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+
+	ours, theirs, err := ends(spec, e.Terminal != nil)
+	if err != nil {
+		return nil, err
+	}
+	defer wire.CloseAll(theirs)
+	session := &Session{Files: ours}
+	defer func() {
+		if err != nil {
+			session.Close()
+		}
+	}()
+	request := wire.Exec{
+		Session: e.Session, Home: e.Home, Dir: []byte(spec.Mountpoint), Command: e.Command, Terminal: e.Terminal,
+	}
+	for _, v := range e.Env {
+		request.Env = append(request.Env, []byte(v))
+	}
+	if err := conn.Send(1, wire.TypeExec, request, theirs...); err != nil {
+		return nil, err
+	}
+	master, err := answer(conn, e.Terminal != nil)
+	if err != nil {
+		return nil, fmt.Errorf("cannot run in pod %s: %w", guid, errors.Join(err, context.Cause(ctx)))
+	}
+	if master != nil {
+		session.Files = append(session.Files, master)
+	}
+	return session, nil
+}
+
+// ends makes the session's socket and pipes: the door's ends and the pod's. The host makes them, so that a door never reads
+// from what a pod has chosen; a terminal's master is the one exception, and is checked.
+func ends(spec Spec, terminal bool) (ours, theirs []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			wire.CloseAll(ours)
+			wire.CloseAll(theirs)
+			ours, theirs = nil, nil
+		}
+	}()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return ours, theirs, fmt.Errorf("cannot make a session's socket: %w", err)
+	}
+	ours = append(ours, os.NewFile(uintptr(pair[0]), "session"))
+	theirs = append(theirs, os.NewFile(uintptr(pair[1]), "session"))
+	if terminal {
+		return ours, theirs, nil
+	}
+	for fd := range 3 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return ours, theirs, fmt.Errorf("cannot make a session's pipes: %w", err)
+		}
+		inner, outer := w, r
+		if fd == 0 {
+			inner, outer = r, w
+		}
+		ours, theirs = append(ours, outer), append(theirs, inner)
+		// Else the session could not open its own /dev/stdout: it belongs to who made it.
+		if err := inner.Chown(int(spec.SubUID)+UID, int(spec.SubUID)+GID); err != nil {
+			return ours, theirs, fmt.Errorf("cannot give a session its pipes: %w", err)
+		}
+		// The session's programs expect pipes that block; the mode belongs to this end alone.
+		if err := unix.SetNonblock(int(inner.Fd()), false); err != nil {
+			return ours, theirs, fmt.Errorf("cannot make a session's pipes block: %w", err)
+		}
+	}
+	return ours, theirs, nil
+}
+
+// answer reads the pod's answer. It returns the terminal's master where there is to be one.
+func answer(conn *wire.Conn, terminal bool) (*os.File, error) {
+	m, files, err := conn.Receive()
+	if err != nil {
+		return nil, err
+	}
+	if err := understood(m, files, terminal); err != nil {
+		wire.CloseAll(files)
+		return nil, err
+	}
+	if !terminal {
+		return nil, nil
+	}
+	return files[0], nil
+}
+
+func understood(m wire.Message, files []*os.File, terminal bool) error {
+	switch {
+	case m.Type == wire.TypeNo:
+		var no wire.No
+		if err := m.Decode(&no); err != nil {
+			return err
+		}
+		return fmt.Errorf("the pod says %.200q", no.Error)
+	case m.Type != wire.TypeExec:
+		return fmt.Errorf("%w: the pod answers with %.40q", wire.ErrMalformed, m.Type)
+	case !terminal && len(files) == 0:
+		return nil
+	case terminal && len(files) == 1 && isMaster(files[0]):
+		return nil
+	}
+	return fmt.Errorf("%w: the pod's answer has the wrong descriptors", wire.ErrMalformed)
+}
+
+// isMaster reports whether f is the master of a Unix98 terminal (major 5, minor 2) and nothing else that a pod might hand to
+// a door to hang on.
+func isMaster(f *os.File) bool {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return false
+	}
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && unix.Major(st.Rdev) == 5 && unix.Minor(st.Rdev) == 2
+}

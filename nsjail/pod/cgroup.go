@@ -1,0 +1,107 @@
+package pod
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail/mount"
+)
+
+// cgroups are the leaves of the pod's unit in the cgroup v2 hierarchy. Those of the halves belong to the pod's root as far as
+// delegation goes (cgroups(7)): it may make groups below and move its processes there, and change no limit of its own.
+type cgroups struct{ machine, sessions *os.File }
+
+// enterSupervisor makes the leaves below the unit's own group and moves this process into one of its own, because a group
+// with processes in it can hand no controller down.
+func enterSupervisor(owner int) (cgroups, error) {
+	unit, err := ownCgroup()
+	if err != nil {
+		return cgroups{}, err
+	}
+	supervisor := filepath.Join(unit, "supervisor")
+	if err := mkdir(supervisor); err != nil {
+		return cgroups{}, err
+	}
+	if err := os.WriteFile(filepath.Join(supervisor, "cgroup.procs"), []byte("0"), 0); err != nil {
+		return cgroups{}, fmt.Errorf("cannot enter the supervisor's cgroup: %w", err)
+	}
+	machine, err := delegated(filepath.Join(unit, "machine"), owner)
+	if err != nil {
+		return cgroups{}, err
+	}
+	sessions, err := delegated(filepath.Join(unit, "sessions"), owner)
+	if err != nil {
+		machine.Close()
+		return cgroups{}, err
+	}
+	return cgroups{machine, sessions}, nil
+}
+
+// delegated makes a group for a half and gives it to the pod's root. The descriptor is of a detached clone: from a plain one
+// the pod would reach the host's files by "..".
+func delegated(path string, owner int) (*os.File, error) {
+	if err := mkdir(path); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"} {
+		if err := os.Chown(filepath.Join(path, name), owner, owner); err != nil {
+			return nil, fmt.Errorf("cannot delegate a cgroup: %w", err)
+		}
+	}
+	dir, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot delegate a cgroup: %w", err)
+	}
+	defer dir.Close()
+	return mount.Clone(dir, "", mount.NoSUID|mount.NoDev|mount.NoExec)
+}
+
+func mkdir(path string) error {
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("cannot make a cgroup: %w", err)
+	}
+	return nil
+}
+
+// ownCgroup finds the unit's group: where cgroup2 is mounted, and where in it this process is.
+func ownCgroup() (string, error) {
+	membership, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", fmt.Errorf("cannot find the unit's cgroup: %w", err)
+	}
+	for line := range strings.Lines(string(membership)) {
+		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
+		if !ok {
+			continue
+		}
+		if path == "/" {
+			return "", errors.New("a pod needs a cgroup of its own: start it as a unit, forkgate-pod@GUID.service")
+		}
+		root, err := cgroup2Mount()
+		return filepath.Join(root, strings.TrimSuffix(path, "/supervisor")), err
+	}
+	return "", errors.New("this host has no cgroup v2 hierarchy")
+}
+
+// cgroup2Mount finds the mount point in /proc/self/mountinfo (proc(5)): fields before " - " are of the mount, the first after it
+// is the type.
+func cgroup2Mount() (string, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return "", fmt.Errorf("cannot find the cgroup v2 hierarchy: %w", err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		mnt, fs, ok := strings.Cut(lines.Text(), " - ")
+		if fields := strings.Fields(mnt); ok && len(fields) > 4 && strings.HasPrefix(fs, "cgroup2 ") {
+			return fields[4], nil
+		}
+	}
+	return "", errors.New("cgroup v2 is not mounted on this host")
+}

@@ -1,0 +1,241 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail"
+	"forkgate/nsjail/idmap"
+	"forkgate/nsjail/wire"
+)
+
+// kind is which half a half is.
+type kind struct {
+	name  string // first argument of its init
+	flags uintptr
+}
+
+var (
+	machineHalf = kind{"machine",
+		unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
+	// The session half lives in the machine's network, with no capability over it: it has a user namespace of its own.
+	sessionHalf = kind{"sessions",
+		unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
+)
+
+// half is a running half: its pid 1 and the socket to it.
+type half struct {
+	kind kind
+	init *os.Process
+	conn *wire.Conn
+	dead chan struct{}
+}
+
+// handshake is how long an init may take for one step.
+const handshake = 20 * time.Second
+
+// builder holds what both halves are built from.
+type builder struct {
+	spec    nsjail.Spec
+	staging string   // an empty directory of the host's
+	tool    *os.File // the inits' program
+	ids     *os.File // user namespace for idmapped mounts
+	output  *os.File
+}
+
+// start builds a half and returns when its init has everything it needs. The files are handed to the init, behind its socket
+// and its cgroup.
+func (b builder) start(k kind, cgroup *os.File, network *half, files ...*os.File) (*half, error) {
+	tree, err := b.openTree(k)
+	if err != nil {
+		return nil, err
+	}
+	defer tree.close()
+	conn, theirs, err := wire.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	h := &half{kind: k, conn: conn, dead: make(chan struct{})}
+	done := make(chan error)
+	go func() {
+		// This thread ends up in other namespaces and with another root: it must die with the goroutine.
+		runtime.LockOSThread()
+		done <- b.construct(h, tree, cgroup, network, append([]*os.File{theirs, cgroup}, files...))
+	}()
+	err = <-done
+	if h.init != nil {
+		go h.reap()
+	}
+	if err != nil {
+		h.kill()
+		return nil, err
+	}
+	return h, nil
+}
+
+// construct is the sequence that makes a half; each step stands where it does for a reason.
+func (b builder) construct(h *half, tree *tree, cgroup *os.File, network *half, files []*os.File) (err error) {
+	// The trees are cloned already: open_tree(2) refuses descriptors of another mount namespace, which is what every
+	// descriptor of the host's becomes now.
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("cannot make a mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("cannot cut the mount namespace off: %w", err)
+	}
+	if err := tree.attach(b.staging); err != nil {
+		return err
+	}
+	// The network has to be entered before the init is made: it is born in the network of the thread.
+	if network != nil {
+		if err := network.enter(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+	}
+	if h.init, err = b.spawn(h.kind, cgroup, files); err != nil {
+		return err
+	}
+	// The init makes its cgroup namespace itself: made together with the process it would be rooted in our own group.
+	if err := h.expect(wire.TypeUnshared); err != nil {
+		return err
+	}
+	// sysfs, mqueue, cgroup and proc show the namespaces of who mounts them.
+	if err := h.enter(unix.CLONE_NEWNET, unix.CLONE_NEWIPC, unix.CLONE_NEWCGROUP, unix.CLONE_NEWPID); err != nil {
+		return err
+	}
+	if err := tree.mountKernel(h.kind); err != nil {
+		return err
+	}
+	// A pid namespace is entered by children only, so proc is mounted by one. It has to be there before the tree is locked: what
+	// the pod mounts later, the pod's root can take off, and see the host's proc below it.
+	if err := b.mountProc(tree.root); err != nil {
+		return err
+	}
+	// pivot_root moves the root of every process of this mount namespace that stands in the old one, the waiting init too.
+	if err := pivot(tree.root); err != nil {
+		return err
+	}
+	// The init now unshares its own mount namespace, as the pod's root: that locks every mount of the copy.
+	return h.send(wire.TypeCross, wire.Cross{Hostname: b.spec.Hostname})
+}
+
+// spawn makes the init: pid 1 of new namespaces, root of the pod's ids, in its cgroup, with nothing but the files.
+func (b builder) spawn(k kind, cgroup *os.File, files []*os.File) (*os.Process, error) {
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(b.spec.SubUID), Size: idmap.Count}}
+	null, err := os.OpenFile(os.DevNull, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	all := append([]*os.File{null, b.output, b.output}, files...)
+	p, err := os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", b.tool.Fd()), []string{"init", k.name}, &os.ProcAttr{
+		Dir: "/", Env: []string{}, Files: all,
+		Sys: &syscall.SysProcAttr{
+			Cloneflags: k.flags, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true,
+			Credential:  &syscall.Credential{}, // 0, of the new user namespace
+			UseCgroupFD: true, CgroupFD: int(cgroup.Fd()),
+			Setsid: true,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the %s init: %w", k.name, err)
+	}
+	return p, nil
+}
+
+// mountProc has a child in the half's pid namespace mount its proc below root.
+func (b builder) mountProc(root *os.File) error {
+	on, err := idmap.OpenBeneath(root, "proc", unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	defer on.Close()
+	p, err := os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", b.tool.Fd()), []string{"init", "mount-proc"}, &os.ProcAttr{
+		Env: []string{}, Files: []*os.File{b.output, b.output, b.output, on},
+	})
+	if err != nil {
+		return fmt.Errorf("cannot mount proc: %w", err)
+	}
+	state, err := p.Wait()
+	if err != nil || !state.Success() {
+		return fmt.Errorf("cannot mount proc: the helper ended with %v, %w", state, err)
+	}
+	return nil
+}
+
+// pivot makes root the root of this mount namespace and lets go of the old one (pivot_root(2), "pivot_root(".", ".")").
+func pivot(root *os.File) error {
+	if err := unix.Fchdir(int(root.Fd())); err != nil {
+		return fmt.Errorf("cannot enter the pod's root: %w", err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("cannot pivot: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("cannot let go of the host's root: %w", err)
+	}
+	return nil
+}
+
+// enter joins the calling thread to namespaces of the half's init.
+func (h *half) enter(namespaces ...int) error {
+	fd, err := unix.PidfdOpen(h.init.Pid, 0)
+	if err != nil {
+		return fmt.Errorf("cannot enter the %s: %w", h.kind.name, err)
+	}
+	defer unix.Close(fd)
+	all := 0
+	for _, ns := range namespaces {
+		all |= ns
+	}
+	if err := unix.Setns(fd, all); err != nil {
+		return fmt.Errorf("cannot enter the %s's namespaces: %w", h.kind.name, err)
+	}
+	return nil
+}
+
+func (h *half) send(kind string, body any) error {
+	_ = h.conn.SetDeadline(time.Now().Add(handshake))
+	return h.conn.Send(0, kind, body)
+}
+
+// expect waits for the init's next message, which must be of one type.
+func (h *half) expect(kind string) error {
+	_ = h.conn.SetDeadline(time.Now().Add(handshake))
+	m, files, err := h.conn.Receive()
+	wire.CloseAll(files)
+	if err != nil {
+		return fmt.Errorf("the %s init did not get as far as %q: %w", h.kind.name, kind, err)
+	}
+	if m.Type != kind {
+		return fmt.Errorf("the %s init says %.40q, not %q", h.kind.name, m.Type, kind)
+	}
+	return nil
+}
+
+// watch ends the pod when the half does.
+func (h *half) watch(end context.CancelCauseFunc) {
+	<-h.dead
+	end(fmt.Errorf("%w: %s", ErrDied, h.kind.name))
+}
+
+func (h *half) reap() {
+	defer close(h.dead)
+	_, _ = h.init.Wait()
+}
+
+// kill ends the half at once: the kernel takes all of a pid namespace down with its pid 1.
+func (h *half) kill() {
+	h.conn.Close()
+	if h.init != nil {
+		_ = h.init.Kill()
+		<-h.dead
+	}
+}

@@ -1,0 +1,34 @@
+package pod
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// sealedCopy puts a program into a memory file that nobody can change any more: what runs in a pod is never the inode of a
+// file of the host.
+func sealedCopy(path string) (*os.File, error) {
+	src, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the pod's init: %w", err)
+	}
+	defer src.Close()
+	fd, err := unix.MemfdCreate("forkgate-init", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a memory file: %w", err)
+	}
+	tool := os.NewFile(uintptr(fd), "forkgate-init")
+	_, err = io.Copy(tool, src)
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS,
+			unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		tool.Close()
+		return nil, fmt.Errorf("cannot copy the pod's init: %w", err)
+	}
+	return tool, nil
+}

@@ -1,0 +1,90 @@
+package nsjail
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// RunDir is where pods have their sockets on a host.
+const RunDir = "/run/forkgate"
+
+// The user that sessions run as, in the pod's own ids.
+const (
+	UID       = 7111
+	GID       = 7111
+	DockerGID = 988
+)
+
+// Spec is what a pod is made from. The warden writes it, the pod's supervisor reads it.
+type Spec struct {
+	GUID     string `json:"guid"`
+	SubUID   uint32 `json:"sub_uid"` // first of the pod's 65,536 ids on the host
+	Hostname string `json:"hostname"`
+	// Directories on the host, each of them stored in the foreign range.
+	Root   string `json:"root"` // the tools
+	Data   string `json:"data"`
+	Docker string `json:"docker"`
+	Home   string `json:"home"`
+	// Mountpoint is where data appears inside.
+	Mountpoint string `json:"mountpoint"`
+}
+
+// Mountpoint is where the data of a pod appears inside. It carries the GUID, so that no two pods have it in common.
+func Mountpoint(guid string) string { return "/srv/" + guid }
+
+// Dir is the directory of one pod below runDir.
+func Dir(runDir, guid string) string { return filepath.Join(runDir, "pods", guid) }
+
+// ControlSocket is where a pod's session init listens.
+func ControlSocket(runDir, guid string) string {
+	return filepath.Join(Dir(runDir, guid), "control.sock")
+}
+
+// Write makes the pod's directory, which root alone enters, and puts the spec there for the supervisor.
+func (s Spec) Write(runDir string) error {
+	dir := Dir(runDir, s.GUID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the directory of pod %s: %w", s.GUID, err)
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("cannot encode the spec of pod %s: %w", s.GUID, err)
+	}
+	path := filepath.Join(dir, "spec.json")
+	if err := errors.Join(os.WriteFile(path+".new", data, 0o600), os.Rename(path+".new", path)); err != nil {
+		return fmt.Errorf("cannot write the spec of pod %s: %w", s.GUID, err)
+	}
+	return nil
+}
+
+// ReadSpec reads what Write wrote.
+func ReadSpec(runDir, guid string) (Spec, error) {
+	data, err := os.ReadFile(filepath.Join(Dir(runDir, guid), "spec.json"))
+	if err != nil {
+		return Spec{}, fmt.Errorf("cannot read the spec of pod %s: %w", guid, err)
+	}
+	var s Spec
+	if err := json.Unmarshal(data, &s); err != nil {
+		return Spec{}, fmt.Errorf("cannot read the spec of pod %s: %w", guid, err)
+	}
+	if s.GUID != guid {
+		return Spec{}, fmt.Errorf("cannot use the spec of pod %s: it is for %q", guid, s.GUID)
+	}
+	return s, nil
+}
+
+// Clean removes what a pod left in its directory; the pod has ended. It is not an error when there is nothing.
+func Clean(runDir, guid string) error {
+	dir := Dir(runDir, guid)
+	var errs []error
+	for _, name := range []string{"control.sock", "spec.json.new", "spec.json", "root", ""} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,45 @@
+package wire
+
+// Between the host and a pod's session init, on the pod's control socket.
+const (
+	TypeExec = "exec" // host to pod, and its answer
+	TypeNo   = "no"   // pod to host: the answer where it did not work
+)
+
+// Exec asks for a session. With it come the pod's end of the session's socket and then, where there is no terminal, the
+// pod's ends of stdin, stdout and stderr. The answer comes with the terminal's master, where there is one.
+type Exec struct {
+	Session  string    `json:"session"`  // names its cgroup
+	Home     string    `json:"home"`     // PRINCIPAL.KIND: the caller's own home and /tmp
+	Dir      []byte    `json:"dir"`      // where it starts; the home, where that does not exist
+	Command  []byte    `json:"command"`  // for the shell; empty asks for a login shell
+	Env      [][]byte  `json:"env"`      // NAME=VALUE
+	Terminal *Terminal `json:"terminal"` // nil: pipes
+}
+
+// Terminal is what a terminal starts with.
+type Terminal struct {
+	Term  []byte           `json:"term"`
+	Size  Resize           `json:"size"`
+	Modes map[uint8]uint32 `json:"modes"` // RFC 4254, section 8
+}
+
+// Executed answers an Exec: the session runs.
+type Executed struct{}
+
+// No answers an Exec that did not work.
+type No struct {
+	Error string `json:"error"` // for the log; a pod's word, to be believed by nobody
+}
+
+// Between a pod's supervisor and its inits, on a socket whose end ends the half.
+const (
+	TypeUnshared = "unshared" // init to supervisor: the cgroup namespace is made
+	TypeCross    = "cross"    // supervisor to init: the tree is complete, lock it
+	TypeReady    = "ready"    // init to supervisor: the half does its work
+)
+
+// Cross is the order to go on in the tree that was built.
+type Cross struct {
+	Hostname string `json:"hostname"`
+}
