@@ -1,0 +1,156 @@
+package door
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxChannels is how many session channels one connection may have open.
+const maxChannels = 16
+
+// Why a connection ended.
+var (
+	errClosed        = errors.New("the connection is closed")
+	errDoorClosed    = errors.New("the door is closing")
+	errTooSlow       = errors.New("not authenticated in time")
+	errChannelClosed = errors.New("the client closed the channel")
+)
+
+// errTooManyChannels says why a channel is not opened.
+var errTooManyChannels = fmt.Errorf("at most %d sessions at a time on one connection", maxChannels)
+
+// connection is one SSH connection: the transport, and what belongs to it.
+type connection struct {
+	net.Conn
+	reader *bufio.Reader
+	ack    *quickAck
+
+	door   *door
+	id     string // names the connection in the log and to the caller
+	log    *slog.Logger
+	source netip.AddrPort
+	warden *link
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	deadline *time.Timer
+	leave    func() // counts the connection out of those that have not authenticated
+
+	mu       sync.Mutex
+	holders  int // the transport, and each channel: the last one to let go clears up
+	hungUp   bool
+	channels int // how many there have been, to number sessions
+}
+
+func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *connection {
+	id := strings.ToLower(rand.Text()[:10])
+	c := &connection{
+		Conn: raw, reader: bufio.NewReader(raw), ack: newQuickAck(raw),
+		door: d, id: id, log: d.Log.With("connection", id), source: source,
+		warden: &link{dial: d.Dial}, leave: leave, holders: 1,
+	}
+	c.ctx, c.cancel = context.WithCancelCause(d.ctx)
+	d.live.Add(1)
+	d.mu.Lock()
+	d.open[c] = struct{}{}
+	d.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = time.AfterFunc(d.HandshakeTimeout, func() { c.hangUp(errTooSlow) })
+	return c
+}
+
+// authenticated ends what bounds a connection that nobody has vouched for.
+func (c *connection) authenticated() {
+	c.deadline.Stop()
+	c.leave()
+}
+
+// hangUp ends the connection, and with it every session on it. It does not wait.
+func (c *connection) hangUp(cause error) {
+	c.mu.Lock()
+	first := !c.hungUp
+	c.hungUp = true
+	c.mu.Unlock()
+	if !first {
+		return
+	}
+	c.deadline.Stop()
+	c.cancel(cause)
+	c.Conn.Close()
+	c.leave()
+	c.letGo()
+}
+
+// hold counts a session channel in; letGo must follow. It numbers the session.
+func (c *connection) hold() (number int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.hungUp:
+		return 0, errClosed
+	case c.holders > maxChannels:
+		return 0, errTooManyChannels
+	}
+	c.holders++
+	c.channels++
+	c.ack.again()
+	return c.channels, nil
+}
+
+func (c *connection) letGo() {
+	c.mu.Lock()
+	c.holders--
+	last := c.holders == 0
+	c.mu.Unlock()
+	if !last {
+		return
+	}
+	c.warden.close()
+	c.door.mu.Lock()
+	delete(c.door.open, c)
+	c.door.mu.Unlock()
+	c.door.live.Done()
+}
+
+// survive keeps a panic from ending every connection of the process. It is deferred.
+func (c *connection) survive(where string) {
+	if p := recover(); p != nil {
+		c.log.Error("panic", "in", where, "panic", p, "stack", string(debug.Stack()))
+		c.hangUp(errClosed)
+	}
+}
+
+// Read reads from the client. The buffer is for the version exchange, which asks for one byte at a time.
+func (c *connection) Read(p []byte) (int, error) {
+	if c.reader.Buffered() == 0 {
+		c.ack.arm()
+	}
+	return c.reader.Read(p)
+}
+
+// Write writes to the client.
+func (c *connection) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.ack.arm()
+	return n, err
+}
+
+// Close is how the layers above end the connection.
+func (c *connection) Close() error {
+	c.hangUp(errClosed)
+	return nil
+}
+
+// SetDeadline does nothing: gliderlabs/ssh clears the deadline at each read and write. The handshake is bounded by a timer.
+func (c *connection) SetDeadline(time.Time) error { return nil }

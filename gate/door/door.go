@@ -1,0 +1,141 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"forkgate/gate/warden/client"
+)
+
+// Warden is one connection to the process that decides. Each SSH connection has its own. *client.Client is one.
+type Warden interface {
+	HostKeys(context.Context) ([][]byte, error)
+	Sign(context.Context, client.SignRequest) (client.SignReply, error)
+	Identify(ctx context.Context, key []byte) (bool, error)
+	Assert(context.Context, client.AssertRequest) error
+	Open(context.Context, client.OpenRequest) (*client.Session, error)
+	Verb(context.Context, client.VerbRequest) ([]byte, error)
+	Close() error
+}
+
+// Config is what a door needs to know. Dial is required; zero numbers stand for the defaults beside them.
+type Config struct {
+	Dial             func(context.Context) (Warden, error)
+	Log              *slog.Logger  // slog.Default()
+	HandshakeTimeout time.Duration // 20 s from accept to the end of authentication
+	MaxStartups      int           // 100 connections that have not authenticated yet
+	MaxPerSource     int           // 10 of these from one IPv4 address or IPv6 /64; Unix sockets count in the total only
+	Grace            time.Duration // 10 s for connections to end by themselves when the door closes; negative: none
+}
+
+// DialSocket dials the warden at the path of its socket.
+func DialSocket(path string) func(context.Context) (Warden, error) {
+	return func(context.Context) (Warden, error) {
+		c, err := client.Dial(path)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+}
+
+// Listen listens on a TCP address. Its errors say in one line what to do.
+func Listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("cannot listen on %s: another program has this port (ss -ltnp shows which)", address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("cannot listen on %s: ports below 1024 are opened by forkgate-gate.socket", address)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// Serve lets callers in at the listeners until ctx ends or a listener fails. Then it stops accepting and waits for the
+// connections that are open, up to config.Grace. It closes the listeners.
+func Serve(ctx context.Context, listeners []net.Listener, config Config) error {
+	d, err := newDoor(ctx, config)
+	if err != nil {
+		return err
+	}
+	accepting, stop := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		accepting.Go(func() error { return d.accept(stop, l) })
+	}
+	<-stop.Done()
+	for _, l := range listeners {
+		l.Close()
+	}
+	err = accepting.Wait()
+	d.drain()
+	return err
+}
+
+// door is the state that connections share.
+type door struct {
+	Config
+	ctx      context.Context // outlives the one that Serve was given: a draining door still serves
+	startups *startups
+
+	live sync.WaitGroup // one for each connection
+	mu   sync.Mutex
+	open map[*connection]struct{}
+}
+
+func newDoor(ctx context.Context, config Config) (*door, error) {
+	if config.Dial == nil {
+		return nil, errors.New("cannot open a door without a warden")
+	}
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	setDefault(&config.HandshakeTimeout, 20*time.Second)
+	setDefault(&config.MaxStartups, 100)
+	setDefault(&config.MaxPerSource, 10)
+	setDefault(&config.Grace, 10*time.Second)
+	return &door{
+		Config:   config,
+		ctx:      context.WithoutCancel(ctx),
+		startups: newStartups(config.MaxStartups, config.MaxPerSource),
+		open:     map[*connection]struct{}{},
+	}, nil
+}
+
+func setDefault[T int | time.Duration](v *T, to T) {
+	if *v == 0 {
+		*v = to
+	}
+}
+
+// drain waits for the connections to end, and ends those that do not within the grace.
+func (d *door) drain() {
+	ended := make(chan struct{})
+	go func() {
+		d.live.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return
+	case <-time.After(d.Grace):
+	}
+	d.mu.Lock()
+	left := slices.Collect(maps.Keys(d.open))
+	d.mu.Unlock()
+	for _, c := range left {
+		c.hangUp(errDoorClosed)
+	}
+	<-ended
+}

@@ -1,0 +1,247 @@
+// Package doortest is a warden for tests of doors: it speaks the warden's protocol on a real socket, knows the keys that a
+// test gives it, and runs commands as the test's own user, without a pod. It is no protection of any kind.
+package doortest
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail/wire"
+)
+
+// Warden answers doors. Its fields are set before the first door dials.
+type Warden struct {
+	Path    string     // of its socket
+	HostKey ssh.Signer // ed25519
+
+	// Judge decides on each request to open a session; nil permits.
+	Judge func(client.AssertRequest, client.OpenRequest) error
+	// Verb answers control words; nil refuses.
+	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
+	// Deaf sessions never read what the door sends them.
+	Deaf bool
+
+	t     testing.TB
+	mu    sync.Mutex
+	keys  map[string]bool
+	seen  Seen
+	conns map[*wire.Conn]struct{}
+	stop  func()
+}
+
+// Seen is what a warden was asked.
+type Seen struct {
+	Offered  [][]byte
+	Asserted []client.AssertRequest
+	Opened   []client.OpenRequest
+	Verbs    []client.VerbRequest
+	Running  int // sessions whose command has not ended
+}
+
+// New makes a warden with a new host key. Start starts it.
+func New(t testing.TB) *Warden {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Warden{Path: filepath.Join(t.TempDir(), "warden.sock"), HostKey: signer, t: t, keys: map[string]bool{}}
+}
+
+// Start listens. The warden stops at the end of the test, or with Stop.
+func (w *Warden) Start() {
+	w.t.Helper()
+	l, err := wire.Listen(w.Path, 0o600)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.conns = map[*wire.Conn]struct{}{}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.mu.Lock()
+			w.conns[c] = struct{}{}
+			w.mu.Unlock()
+			accepting.Go(func() { w.serve(c) })
+		}
+	})
+	w.stop = sync.OnceFunc(func() {
+		l.Close()
+		os.Remove(w.Path)
+		w.mu.Lock()
+		for c := range w.conns {
+			c.Close()
+		}
+		w.mu.Unlock()
+		accepting.Wait()
+	})
+	w.t.Cleanup(w.stop)
+}
+
+// Know makes Identify know a key.
+func (w *Warden) Know(key ssh.PublicKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys[string(key.Marshal())] = true
+}
+
+// Stop hangs up on every door and stops listening. Sessions go on. Start starts the warden again.
+func (w *Warden) Stop() { w.stop() }
+
+// Seen tells what the warden was asked so far.
+func (w *Warden) Seen() Seen {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen
+}
+
+func (w *Warden) note(f func(*Seen)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f(&w.seen)
+}
+
+// Doors is how many doors' connections are open.
+func (w *Warden) Doors() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.conns)
+}
+
+func (w *Warden) serve(c *wire.Conn) {
+	defer func() {
+		c.Close()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.conns, c)
+	}()
+	who := &asserted{}
+	for {
+		m, files, err := c.Receive()
+		wire.CloseAll(files)
+		if err != nil {
+			return
+		}
+		body, reply, err := w.answer(who, m)
+		switch r, refused := gate.AsRefusal(err); {
+		case refused:
+			err = c.Send(m.ID, client.TypeRefused, client.Refused{Reason: r.Reason, Hint: r.Hint})
+		case err != nil:
+			err = c.Send(m.ID, client.TypeFailed, client.Failed{Session: "fake-failed"})
+		default:
+			err = c.Send(m.ID, m.Type, body, reply...)
+		}
+		wire.CloseAll(reply)
+		if err != nil {
+			w.t.Logf("fake warden: %v", err)
+		}
+	}
+}
+
+// asserted is who speaks on a door's connection.
+type asserted struct {
+	client.AssertRequest
+	done bool
+}
+
+func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.File, err error) {
+	switch m.Type {
+	case client.TypeHostKeys:
+		return client.HostKeysReply{Keys: [][]byte{w.HostKey.PublicKey().Marshal()}}, nil, nil
+	case client.TypeSign:
+		var q client.SignRequest
+		if err := m.Decode(&q); err != nil {
+			return nil, nil, err
+		}
+		sig, err := w.HostKey.Sign(rand.Reader, q.Data)
+		if err != nil {
+			return nil, nil, err
+		}
+		return client.SignReply{Format: sig.Format, Blob: sig.Blob}, nil, nil
+	case client.TypeIdentify:
+		return w.identify(m)
+	case client.TypeAssert:
+		if who.done {
+			return nil, nil, fmt.Errorf("asserted twice")
+		}
+		who.done = true
+		err := m.Decode(&who.AssertRequest)
+		w.note(func(s *Seen) { s.Asserted = append(s.Asserted, who.AssertRequest) })
+		return struct{}{}, nil, err
+	case client.TypeOpen:
+		return w.open(who, m)
+	case client.TypeVerb:
+		return w.verb(who, m)
+	}
+	return nil, nil, fmt.Errorf("unknown message %q", m.Type)
+}
+
+func (w *Warden) identify(m wire.Message) (any, []*os.File, error) {
+	var q client.IdentifyRequest
+	if err := m.Decode(&q); err != nil {
+		return nil, nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.Offered = append(w.seen.Offered, q.Key)
+	return client.IdentifyReply{Known: w.keys[string(q.Key)]}, nil, nil
+}
+
+func (w *Warden) open(who *asserted, m wire.Message) (any, []*os.File, error) {
+	var q client.OpenRequest
+	if err := m.Decode(&q); err != nil {
+		return nil, nil, err
+	}
+	w.note(func(s *Seen) { s.Opened = append(s.Opened, q) })
+	if !who.done {
+		return nil, nil, fmt.Errorf("nobody was asserted")
+	}
+	if w.Judge != nil {
+		if err := w.Judge(who.AssertRequest, q); err != nil {
+			return nil, nil, err
+		}
+	}
+	files, err := w.run(q)
+	return client.OpenReply{Session: "fake-session"}, files, err
+}
+
+func (w *Warden) verb(who *asserted, m wire.Message) (any, []*os.File, error) {
+	var q client.VerbRequest
+	if err := m.Decode(&q); err != nil {
+		return nil, nil, err
+	}
+	w.note(func(s *Seen) { s.Verbs = append(s.Verbs, q) })
+	if w.Verb == nil {
+		return nil, nil, &gate.Refusal{Reason: "no control words here"}
+	}
+	text, err := w.Verb(who.AssertRequest, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.CreateTemp(w.t.TempDir(), "verb")
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := f.Write(text); err != nil {
+		return nil, nil, err
+	}
+	_, err = f.Seek(0, 0)
+	return client.VerbReply{}, []*os.File{f}, err
+}

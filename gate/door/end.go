@@ -1,0 +1,98 @@
+package door
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail/wire"
+)
+
+// errVanished says that a session ended without a word, as when its pod is stopped.
+var errVanished = errors.New("the session vanished")
+
+// explain tells the caller why there is no exit code of a command, and returns the one that stands for it.
+func (s *session) explain(err error) wire.Exit {
+	var failed *client.Failed
+	switch {
+	case errors.As(err, &failed):
+		s.id = failed.Session
+	case errors.Is(err, errVanished):
+		s.log.Info("session vanished")
+		fmt.Fprintf(s.stderr(), "forkgate: the session was ended from outside, session %s\n", gate.Printable(s.id))
+		return wire.Exit{Code: gate.ExitFailed}
+	}
+	text, code := gate.Explain(err, gate.Printable(s.id))
+	switch {
+	case code == gate.ExitRefused:
+		s.log.Info("refused", "reason", gate.Printable(err.Error()))
+	case !errors.Is(err, context.Canceled) && !errors.Is(err, errChannelClosed) && !errors.Is(err, errClosed):
+		s.log.Error("session failed", "session", s.id, "error", err)
+	}
+	_, _ = io.WriteString(s.stderr(), text)
+	return wire.Exit{Code: code}
+}
+
+// end sends exit status, end of file, and close, in the order in which clients expect them.
+func (s *session) end(exit wire.Exit) {
+	if exit.Signal != "" {
+		_, _ = s.channel.SendRequest("exit-signal", false, ssh.Marshal(struct {
+			Signal   string
+			Core     bool
+			Message  string
+			Language string
+		}{signalName(exit.Signal), exit.Core, "", ""}))
+	} else {
+		_, _ = s.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitCode(exit.Code)}))
+	}
+	s.sendEOF()
+	_ = s.channel.Close()
+}
+
+// sendEOF says that no more output comes.
+func (s *session) sendEOF() {
+	if !s.sentEOF {
+		s.sentEOF = true
+		_ = s.channel.CloseWrite()
+	}
+}
+
+// exitCode is a code as wait(2) has them. A pod is not trusted to send one.
+func exitCode(code int) uint32 {
+	if code < 0 || code > 255 {
+		return gate.ExitFailed
+	}
+	return uint32(code)
+}
+
+// signalName is a name as RFC 4254 has them, or OpenSSH's for those that it does not have.
+func signalName(name string) string {
+	if len(name) > 16 || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
+		return "SIG@openssh.com"
+	}
+	return name
+}
+
+// fits refuses what is too long for one message to the warden.
+func fits(r client.OpenRequest) error {
+	const envelope = 2 << 10 // what surrounds command and environment, the terminal included, is shorter than that
+	size := base64.StdEncoding.EncodedLen(len(r.Command))
+	for _, pair := range slices.Concat(r.Env, r.Marks) {
+		size += base64.StdEncoding.EncodedLen(len(pair)) + len(`"",`)
+	}
+	if size <= wire.MaxMessage-envelope {
+		return nil
+	}
+	return &gate.Refusal{
+		Reason: fmt.Sprintf("the command is too long: %d bytes", len(r.Command)),
+		Hint:   "send a long script on standard input: ssh REF@host sh -s < script",
+	}
+}

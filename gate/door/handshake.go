@@ -1,0 +1,152 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate/warden/client"
+)
+
+// wardenTimeout bounds what a connection asks of the warden before it is authenticated: answers that take microseconds.
+const wardenTimeout = 10 * time.Second
+
+var (
+	errNoPassword  = errors.New("a key is needed")
+	errUnknownKey  = errors.New("no principal has this key")
+	errCertificate = errors.New("certificates are not accepted yet")
+	errUnproven    = errors.New("the handshake proved no key")
+)
+
+// serverConfig says how a connection is encrypted and who may pass: whoever signs with a key that the warden knows. There
+// is no banner for an unknown key: a client offers its keys one by one, and it would see one for each that comes before
+// the right one.
+func (c *connection) serverConfig() *ssh.ServerConfig {
+	config := &ssh.ServerConfig{
+		Config:                    ssh.Config{KeyExchanges: keyExchanges(), Ciphers: ciphers(), MACs: macs()},
+		ServerVersion:             "SSH-2.0-forkgate",
+		MaxAuthTries:              6,
+		PublicKeyAuthAlgorithms:   userKeys(),
+		PublicKeyCallback:         c.offered,
+		VerifiedPublicKeyCallback: proved,
+		// gliderlabs/ssh sets NoClientAuth when it has no handlers of its own. Without this callback nobody would need a key.
+		NoClientAuthCallback: func(ssh.ConnMetadata) (*ssh.Permissions, error) { return nil, errNoPassword },
+		AuthLogCallback: func(_ ssh.ConnMetadata, method string, err error) {
+			if err == nil {
+				c.authenticated()
+			}
+		},
+	}
+	keys, err := c.hostKeys()
+	if err != nil {
+		c.log.Error("cannot serve a connection", "error", err)
+	}
+	for _, k := range keys {
+		config.AddHostKey(k)
+	}
+	return config
+}
+
+// offered answers whether it is worth the client's while to sign with a key. Nothing is proved yet.
+func (c *connection) offered(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	if _, ok := key.(*ssh.Certificate); ok {
+		return nil, errCertificate
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
+	defer cancel()
+	var known bool
+	err := c.warden.ask(ctx, func(w Warden) (err error) {
+		known, err = w.Identify(ctx, key.Marshal())
+		return err
+	})
+	if err != nil {
+		c.log.Error("cannot look up a key", "error", err)
+		return nil, err
+	}
+	if !known {
+		return nil, errUnknownKey
+	}
+	return &ssh.Permissions{}, nil
+}
+
+// proofKey is where the key that signed lies among a connection's permissions.
+type proofKey struct{}
+
+// proved is called when a signature has been verified, with the key that made it.
+func proved(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	return &ssh.Permissions{ExtraData: map[any]any{proofKey{}: key}}, nil
+}
+
+// identity reads who speaks from a finished handshake.
+func (c *connection) identity(conn *ssh.ServerConn) (client.AssertRequest, error) {
+	if conn == nil || conn.Permissions == nil {
+		return client.AssertRequest{}, errUnproven
+	}
+	key, ok := conn.Permissions.ExtraData[proofKey{}].(ssh.PublicKey)
+	if !ok {
+		return client.AssertRequest{}, errUnproven
+	}
+	return client.AssertRequest{
+		User: []byte(conn.User()), Key: key.Marshal(), SessionID: conn.SessionID(),
+		ClientVersion: conn.ClientVersion(), Source: c.source,
+	}, nil
+}
+
+// hostKeys are the host keys of the warden that the door can offer.
+func (c *connection) hostKeys() ([]ssh.Signer, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
+	defer cancel()
+	var keys [][]byte
+	err := c.warden.ask(ctx, func(w Warden) (err error) {
+		keys, err = w.HostKeys(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot get the host keys: %w", err)
+	}
+	var signers []ssh.Signer
+	for _, k := range keys {
+		public, err := ssh.ParsePublicKey(k)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read a host key: %w", err)
+		}
+		if isHostKeyType(public.Type()) {
+			signers = append(signers, &hostKey{public, c})
+		}
+	}
+	if signers == nil {
+		return nil, errors.New("the warden has no ed25519 or ecdsa host key")
+	}
+	return signers, nil
+}
+
+// hostKey signs through the warden. The key itself never comes here.
+type hostKey struct {
+	public ssh.PublicKey
+	c      *connection
+}
+
+func (k *hostKey) PublicKey() ssh.PublicKey { return k.public }
+
+func (k *hostKey) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	return k.SignWithAlgorithm(rand, data, "")
+}
+
+// SignWithAlgorithm makes a hostKey an ssh.AlgorithmSigner. It is called at each key exchange of a connection.
+func (k *hostKey) SignWithAlgorithm(_ io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	ctx, cancel := context.WithTimeout(k.c.ctx, wardenTimeout)
+	defer cancel()
+	var reply client.SignReply
+	err := k.c.warden.ask(ctx, func(w Warden) (err error) {
+		reply, err = w.Sign(ctx, client.SignRequest{Key: k.public.Marshal(), Data: data, Algorithm: algorithm})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot sign with the host key: %w", err)
+	}
+	return &ssh.Signature{Format: reply.Format, Blob: reply.Blob}, nil
+}

@@ -1,0 +1,99 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+)
+
+// link is a connection's way to the warden. It is dialled when it is first needed, and again when the warden has been
+// restarted: no connection has to end for that.
+type link struct {
+	dial func(context.Context) (Warden, error)
+
+	mu       sync.Mutex // held over a few exchanges that take microseconds each; all of them end with their context
+	warden   Warden
+	asserted bool
+	closed   bool
+}
+
+// ask has the warden answer a question that may be put twice.
+func (l *link) ask(ctx context.Context, question func(Warden) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.askLocked(ctx, question)
+}
+
+func (l *link) askLocked(ctx context.Context, question func(Warden) error) error {
+	fresh := l.warden == nil
+	if err := l.connect(ctx); err != nil {
+		return err
+	}
+	err := question(l.warden)
+	if fresh || !isFault(ctx, err) {
+		return err
+	}
+	l.drop()
+	if err := l.connect(ctx); err != nil {
+		return err
+	}
+	return question(l.warden)
+}
+
+// ready returns a warden that knows who speaks. What is asked of it next may not be repeated, as nobody can tell whether a
+// command ran before its warden went away; so ready makes sure first that the warden is there.
+func (l *link) ready(ctx context.Context, who client.AssertRequest) (Warden, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asserted {
+		if err := l.askLocked(ctx, func(w Warden) error { _, err := w.Identify(ctx, who.Key); return err }); err != nil {
+			return nil, err
+		}
+	}
+	if !l.asserted {
+		if err := l.askLocked(ctx, func(w Warden) error { return w.Assert(ctx, who) }); err != nil {
+			return nil, err
+		}
+		l.asserted = true
+	}
+	return l.warden, nil
+}
+
+// isFault tells whether an error is the connection's: neither the warden's answer nor the caller's impatience.
+func isFault(ctx context.Context, err error) bool {
+	var failed *client.Failed
+	_, refused := gate.AsRefusal(err)
+	return err != nil && ctx.Err() == nil && !refused && !errors.As(err, &failed)
+}
+
+func (l *link) connect(ctx context.Context) error {
+	if l.closed {
+		return errClosed
+	}
+	if l.warden != nil {
+		return nil
+	}
+	w, err := l.dial(ctx)
+	if err != nil {
+		return err
+	}
+	l.warden = w
+	return nil
+}
+
+func (l *link) drop() {
+	if l.warden != nil {
+		l.warden.Close()
+	}
+	l.warden, l.asserted = nil, false
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.drop()
+}

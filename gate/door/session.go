@@ -1,0 +1,183 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail/wire"
+)
+
+// session is a session channel: what the client has asked for so far, and the command or shell that follows.
+type session struct {
+	c       *connection
+	id      string // names it to the caller and in the log, as long as the warden has not given it a name
+	log     *slog.Logger
+	who     client.AssertRequest
+	channel ssh.Channel
+
+	env      environment
+	terminal *client.Terminal // nil: pipes
+	wishes   *wishes
+	started  bool
+	sentEOF  bool
+	work     sync.WaitGroup
+}
+
+// job is what a session is to do: run a command, a shell or the sftp server.
+type job struct {
+	op      gate.Op
+	command []byte
+}
+
+func newSession(c *connection, number int, who client.AssertRequest, channel ssh.Channel) *session {
+	id := fmt.Sprintf("%s-%d", c.id, number)
+	return &session{c: c, id: id, log: c.log.With("channel", number), who: who, channel: channel, wishes: newWishes()}
+}
+
+// serve answers the client's requests until the channel is closed. It never waits for what was started: a window may change
+// and a signal may come at any time.
+func (s *session) serve(requests <-chan *ssh.Request) {
+	ctx, cancel := context.WithCancelCause(s.c.ctx)
+	defer s.work.Wait()
+	defer cancel(errChannelClosed)
+	for r := range requests {
+		start, ok := s.answer(r)
+		_ = r.Reply(ok, nil)
+		if start == nil {
+			continue
+		}
+		s.started = true
+		s.work.Go(func() {
+			defer s.c.survive("session")
+			s.run(ctx, *start)
+		})
+	}
+}
+
+// answer takes a request in. What does not fit, or not any more, is refused as sshd does.
+func (s *session) answer(r *ssh.Request) (start *job, ok bool) {
+	switch r.Type {
+	case "window-change":
+		size, ok := parseWindowChange(r.Payload)
+		return nil, ok && s.resize(size)
+	case "signal":
+		name, ok := parseSignal(r.Payload)
+		return nil, ok && s.wishes.signal(name)
+	}
+	if s.started {
+		return nil, false
+	}
+	switch r.Type {
+	case "env":
+		name, value, ok := parseEnv(r.Payload)
+		return nil, ok && s.env.add(name, value)
+	case "pty-req":
+		terminal, ok := parsePty(r.Payload)
+		if ok = ok && s.terminal == nil; ok {
+			s.terminal = terminal
+		}
+		return nil, ok
+	case "shell":
+		return &job{op: gate.OpShell}, true
+	case "exec":
+		command, ok := parseExec(r.Payload)
+		if !ok {
+			return nil, false
+		}
+		return execJob(command), true
+	case "subsystem":
+		name, ok := parseSubsystem(r.Payload)
+		if !ok || name != "sftp" {
+			return nil, false
+		}
+		return &job{op: gate.OpSFTP}, true
+	}
+	return nil, false
+}
+
+// execJob is the job of an exec request. An empty command asks for a shell, and is judged as one.
+func execJob(command []byte) *job {
+	if len(command) == 0 {
+		return &job{op: gate.OpShell}
+	}
+	return &job{op: gate.OpExec, command: command}
+}
+
+// resize sets the window's size: of the terminal to be, or of the one that is there.
+func (s *session) resize(to wire.Resize) bool {
+	if s.terminal == nil {
+		return false
+	}
+	if s.started {
+		return s.wishes.resize(to)
+	}
+	s.terminal.Columns, s.terminal.Rows, s.terminal.Width, s.terminal.Height = to.Columns, to.Rows, to.Width, to.Height
+	return true
+}
+
+// run does the job and tells the client how it ended. A refusal is text on stderr and an exit code: the text of a refused
+// request is lost in every client.
+func (s *session) run(ctx context.Context, j job) {
+	begin := time.Now()
+	exit, err := s.do(ctx, j)
+	if err != nil {
+		exit = s.explain(err)
+	}
+	s.end(exit)
+	s.log.Info("session ended", "op", j.op, "code", exit.Code, "signal", exit.Signal, "took", time.Since(begin))
+}
+
+func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
+	if err := s.env.check(); err != nil {
+		return wire.Exit{}, err
+	}
+	warden, err := s.c.warden.ready(ctx, s.who)
+	if err != nil {
+		return wire.Exit{}, err
+	}
+	if string(s.who.User) == gate.ControlUser {
+		return wire.Exit{}, s.control(ctx, warden, j)
+	}
+	request := client.OpenRequest{
+		Op: string(j.op), Command: j.command, Env: s.env.session, Marks: s.env.marks, Terminal: s.terminal,
+	}
+	if err := fits(request); err != nil {
+		return wire.Exit{}, err
+	}
+	opened, err := warden.Open(ctx, request)
+	if err != nil {
+		return wire.Exit{}, err
+	}
+	s.id = opened.ID
+	s.log = s.log.With("session", opened.ID)
+	return s.pump(ctx, opened)
+}
+
+// stderr is where the door itself speaks. A client with a terminal has its own in raw mode, which needs carriage returns.
+func (s *session) stderr() io.Writer { return s.terminalSafe(s.channel.Stderr()) }
+
+func (s *session) terminalSafe(w io.Writer) io.Writer {
+	if s.terminal == nil {
+		return w
+	}
+	return crlf{w}
+}
+
+// crlf writes lines as a terminal does.
+type crlf struct{ io.Writer }
+
+func (w crlf) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.Writer, strings.ReplaceAll(string(p), "\n", "\r\n")); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

@@ -1,0 +1,41 @@
+package door
+
+import (
+	"net"
+
+	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
+)
+
+// speak serves the connection until it ends. This is the only file that knows gliderlabs/ssh, and uses it to run the
+// handshake and to hand out channels and requests. Its context is never read: the user and the key that it shows are those
+// of the first attempt, not those that were proved.
+func (c *connection) speak() {
+	server := &ssh.Server{
+		ServerConfigCallback: func(ssh.Context) *gossh.ServerConfig { return c.serverConfig() },
+		ConnectionFailedCallback: func(_ net.Conn, err error) {
+			c.log.Info("handshake failed", "source", c.source, "error", gate.Printable(err.Error()))
+		},
+		ChannelHandlers: map[string]ssh.ChannelHandler{"default": c.handler((*connection).unknownChannel)},
+		RequestHandlers: map[string]ssh.RequestHandler{
+			"default": func(_ ssh.Context, _ *ssh.Server, r *gossh.Request) (bool, []byte) {
+				defer c.survive("request")
+				return c.answer(r), nil
+			},
+		},
+	}
+	for kind, handle := range channelHandlers() {
+		server.ChannelHandlers[kind] = c.handler(handle)
+	}
+	server.HandleConn(c)
+}
+
+// handler adapts a method to gliderlabs/ssh.
+func (c *connection) handler(handle channelHandler) ssh.ChannelHandler {
+	return func(_ *ssh.Server, conn *gossh.ServerConn, asked gossh.NewChannel, _ ssh.Context) {
+		defer c.survive("channel " + gate.Printable(asked.ChannelType()))
+		handle(c, conn, asked)
+	}
+}
