@@ -1,15 +1,12 @@
 package fork
 
 import (
-	"bufio"
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"strings"
 	"time"
 )
 
@@ -27,35 +24,49 @@ type Progress func(done, total int64)
 
 // copyIn unpacks a source into the directory at dest, which is ours and empty.
 func (s *Store) copyIn(ctx context.Context, source Source, dest string, progress Progress) error {
-	if source.Dir == "" && source.Tar == nil {
-		return nil
-	}
 	as := asSession
 	if source.KeepOwners {
 		as = asRoot
 	}
-	if source.Tar != nil {
+	switch {
+	case source.Tar != nil:
 		return s.unpackFile(ctx, source.Tar, dest, as, nil, progress)
+	case source.Dir != "":
+		return s.copyDir(ctx, source.Dir, dest, as, progress)
 	}
-	pack, err := startPack(ctx, source.Dir)
+	return nil
+}
+
+// copyDir copies a directory. A file that changes meanwhile is taken as it was read, which tar reports as 1.
+func (s *Store) copyDir(ctx context.Context, dir, dest string, as identity, progress Progress) error {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("%w: %s is no directory", ErrSource, dir)
+	}
+	pack, err := startFilter(ctx, nil, 1, "tar", "-c", "-C", dir, "--numeric-owner", "--xattrs", "--acls", "--sparse", ".")
 	if err != nil {
 		return err
 	}
 	in := &counter{r: pack, total: -1, report: progress}
 	defer in.last()
-	return errors.Join(s.unpack(ctx, in, dest, as), pack.Close())
+	err = s.unpack(ctx, in, dest, as)
+	return blame(ctx, err, pack.Close())
 }
 
 // unpackFile unpacks an archive that may be compressed. hash, if not nil, gets all that it holds, uncompressed.
 func (s *Store) unpackFile(ctx context.Context, tar *os.File, dest string, as identity, hash io.Writer, progress Progress) error {
-	in := &counter{r: tar, total: -1, report: progress}
+	// The archive may be a pipe that nobody writes to. A program that waits for it can be killed, a read cannot.
+	raw, err := startFilter(ctx, tar, 0, "cat")
+	if err != nil {
+		return err
+	}
+	in := &counter{r: raw, total: -1, report: progress}
 	if info, err := tar.Stat(); err == nil && info.Mode().IsRegular() {
 		in.total = info.Size()
 	}
 	defer in.last()
 	plain, err := decompress(ctx, in)
 	if err != nil {
-		return err
+		return errors.Join(err, raw.Close())
 	}
 	var stream io.Reader = plain
 	if hash != nil {
@@ -65,72 +76,18 @@ func (s *Store) unpackFile(ctx context.Context, tar *os.File, dest string, as id
 	if err == nil {
 		_, err = io.Copy(io.Discard, stream) // what follows the end of the archive is part of the file nonetheless
 	}
-	return errors.Join(err, plain.Close())
+	return blame(ctx, err, plain.Close(), raw.Close())
 }
 
-// startPack reads a directory as a tar archive. A file that changes meanwhile is taken as it was read.
-func startPack(ctx context.Context, dir string) (io.ReadCloser, error) {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("%w: %s is no directory", ErrSource, dir)
+// blame picks the error that explains the others: a pipeline that breaks has one cause and many who complain.
+func blame(ctx context.Context, unpacking error, reading ...error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return startFilter(ctx, nil, 1, "tar", "-c", "-C", dir, "--numeric-owner", "--xattrs", "--acls", "--sparse", ".")
-}
-
-var compressions = []struct{ magic, program string }{
-	{"\x1f\x8b", "gzip"},
-	{"\xfd7zXZ\x00", "xz"},
-	{"\x28\xb5\x2f\xfd", "zstd"},
-}
-
-func decompress(ctx context.Context, r io.Reader) (io.ReadCloser, error) {
-	in := bufio.NewReaderSize(r, 1<<18)
-	head, err := in.Peek(6)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	if errors.Is(unpacking, ErrPoolFull) {
+		return unpacking
 	}
-	for _, c := range compressions {
-		if bytes.HasPrefix(head, []byte(c.magic)) {
-			return startFilter(ctx, in, 0, c.program, "-dc")
-		}
-	}
-	return io.NopCloser(in), nil
-}
-
-// filter is a program whose output is read. Close waits for it and says whether it did what it should.
-type filter struct {
-	io.ReadCloser
-	cmd    *exec.Cmd
-	stderr *tail
-	ok     int // highest exit code that is not a failure
-}
-
-func startFilter(ctx context.Context, in io.Reader, ok int, name string, args ...string) (io.ReadCloser, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	f := &filter{cmd: cmd, stderr: &tail{}, ok: ok}
-	cmd.Stdin, cmd.Stderr, cmd.Env, cmd.WaitDelay = in, f.stderr, plainEnv(), time.Second
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	f.ReadCloser = out
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start %s: %w", name, err)
-	}
-	return f, nil
-}
-
-func (f *filter) Close() error {
-	_ = f.ReadCloser.Close() // if it was not read to its end, the program gets SIGPIPE
-	err := f.cmd.Wait()
-	if err == nil || f.cmd.ProcessState.Exited() && f.cmd.ProcessState.ExitCode() <= f.ok {
-		return nil
-	}
-	return fmt.Errorf("%w: %s: %w: %s", ErrSource, f.cmd.Args[0], err, f.stderr)
-}
-
-// plainEnv keeps variables such as TAR_OPTIONS away from programs that run as root.
-func plainEnv() []string {
-	return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	return cmp.Or(append(reading, unpacking)...)
 }
 
 // counter tells how much has been read.
@@ -156,21 +113,4 @@ func (c *counter) last() {
 	if c.report != nil {
 		c.report(c.done, c.total)
 	}
-}
-
-// tail keeps the end of what a program complains about.
-type tail struct{ b []byte }
-
-func (t *tail) Write(p []byte) (int, error) {
-	const most = 2048
-	if t.b = append(t.b, p...); len(t.b) > most {
-		t.b = t.b[len(t.b)-most:]
-	}
-	return len(p), nil
-}
-
-// String is the first complaint left, on one line: the rest are mostly its consequences.
-func (t *tail) String() string {
-	first, _, _ := strings.Cut(strings.TrimSpace(string(t.b)), "\n")
-	return first
 }
