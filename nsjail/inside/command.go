@@ -21,6 +21,13 @@ func command() error {
 	if err != nil {
 		return err
 	}
+	// Standard error is the caller's: what went wrong here is for the log.
+	err = become(orders)
+	return orders.Send(0, wire.TypeNo, wire.No{Error: err.Error()})
+}
+
+// become returns only where it failed.
+func become(orders *wire.Conn) error {
 	var e wire.Exec
 	if err := receive(orders, wire.TypeExec, &e); err != nil {
 		return err
@@ -46,15 +53,13 @@ func command() error {
 		return err
 	}
 	shell, argv := shellFor(e.Command)
-	err = unix.Exec(shell, argv, environment(e, home, shell))
-	_ = orders.Send(0, wire.TypeNo, wire.No{Error: err.Error()})
-	return fmt.Errorf("cannot start %s: %w", shell, err)
+	return fmt.Errorf("cannot start %s: %w", shell, unix.Exec(shell, argv, environment(e, home, shell)))
 }
 
 // renounce makes this thread the sessions' user, for good. Capabilities go while the thread can still drop them, the filter
 // comes last because it would refuse some of the calls before it.
 func renounce() error {
-	if _, err := unix.KeyctlJoinSessionKeyring(""); err != nil {
+	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot leave the session keyring: %w", err)
 	}
 	// Exactly 1, soft and hard: the one value with which the kernel starts no helper of a piped core_pattern (core(5)).

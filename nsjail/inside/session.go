@@ -55,7 +55,7 @@ func spawnCommand(e wire.Exec) (pid int, err error) {
 	defer theirs.Close()
 	pid, err = syscall.ForkExec("/proc/self/exe", []string{"init", "command"}, &syscall.ProcAttr{
 		Env:   []string{},
-		Files: []uintptr{fdStdin, fdStdin + 1, fdStdin + 2, theirs.Fd(), 2},
+		Files: []uintptr{fdStdin, fdStdin + 1, fdStdin + 2, theirs.Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: e.Terminal != nil, Ctty: 0},
 	})
 	if err != nil {
@@ -70,15 +70,22 @@ func spawnCommand(e wire.Exec) (pid int, err error) {
 
 // executed waits for the last stage to turn into the command: it says so, and then its end of the socket closes on exec.
 func executed(orders *wire.Conn) error {
-	if err := receive(orders, wire.TypeReady, &struct{}{}); err != nil {
-		return fmt.Errorf("the last stage failed: %w", err)
+	said := ""
+	for {
+		m, files, err := orders.Receive()
+		wire.CloseAll(files)
+		switch {
+		case err == nil && m.Type == wire.TypeReady && said == "":
+			said = m.Type
+		case errors.Is(err, io.EOF) && said == wire.TypeReady:
+			return nil
+		case err != nil:
+			return fmt.Errorf("the last stage failed: %w", err)
+		default:
+			var no wire.No
+			return errors.Join(fmt.Errorf("the last stage failed: %s", m.Body), m.Decode(&no))
+		}
 	}
-	m, files, err := orders.Receive()
-	wire.CloseAll(files)
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return errors.Join(fmt.Errorf("the last stage failed: %q", m.Type), err)
 }
 
 // reap waits for everything that ends here, orphans too, and reports the command's end.

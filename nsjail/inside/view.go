@@ -13,90 +13,93 @@ import (
 
 // arrangeView makes of the half's tree what one session sees of it. The order matters: each step hides what a later one no
 // longer needs.
-func arrangeView(home string, pts *os.File) error {
+func arrangeView(home string, pts *os.File) (err error) {
 	root, err := os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return fmt.Errorf("cannot open the root: %w", err)
 	}
-	defer root.Close()
+	v := &view{root: root, open: []*os.File{root, pts}}
+	defer v.close()
 	// The caller's own home and /tmp are taken out before everybody's are covered.
-	ownHome, err := mount.Clone(root, path.Join("home", home), mount.NoSUID|mount.NoDev)
-	if err != nil {
-		return err
-	}
-	ownTmp, err := mount.Clone(root, path.Join("tmp", home), mount.NoSUID|mount.NoDev)
-	if err != nil {
-		return err
-	}
-	varTmp, err := mount.Clone(root, path.Join("tmp", home), mount.NoSUID|mount.NoDev)
-	if err != nil {
-		return err
-	}
-	homes, err := newTmpfs("755")
-	if err != nil {
-		return err
-	}
-	if err := unix.Mkdirat(int(homes.Fd()), home, 0o700); err != nil {
-		return fmt.Errorf("cannot make a place for the home: %w", err)
-	}
-	if err := mount.SetReadOnly(homes); err != nil {
-		return err
-	}
-	if err := attachAll(root, []attachment{{homes, "home"}}); err != nil {
-		return err
-	}
-	if err := mount.AttachAt(ownHome, homes, home); err != nil {
-		return err
-	}
-	ownHome.Close()
-	shm, err := newTmpfs("1777")
-	if err != nil {
-		return err
-	}
-	run, err := newTmpfs("755")
-	if err != nil {
-		return err
-	}
-	// A message queue and a proc of the session's own: it has been born into new ipc and pid namespaces.
-	mqueue, err := mount.New("mqueue", mount.NoSUID|mount.NoDev|mount.NoExec)
-	if err != nil {
-		return err
-	}
-	proc, err := newProc()
-	if err != nil {
-		return err
-	}
-	if err := attachAll(root, []attachment{
-		{ownTmp, "tmp"}, {varTmp, "var/tmp"}, {run, "run"},
-		{pts, "dev/pts"}, {shm, "dev/shm"}, {mqueue, "dev/mqueue"}, {proc, "proc"},
-	}); err != nil {
-		return err
+	ownHome := v.clone(path.Join("home", home))
+	ownTmp := v.clone(path.Join("tmp", home))
+	varTmp := v.clone(path.Join("tmp", home))
+	v.attach(v.placeFor(home), "home")
+	v.attach(ownHome, path.Join("home", home))
+	v.attach(ownTmp, "tmp")
+	v.attach(varTmp, "var/tmp")
+	v.attach(v.tmpfs("755"), "run")
+	// devpts, shared memory, message queues and proc of the session's own: it was born into new ipc and pid namespaces.
+	v.attach(pts, "dev/pts")
+	v.attach(v.tmpfs("1777"), "dev/shm")
+	v.attach(v.keep(mount.New("mqueue", mount.NoSUID|mount.NoDev|mount.NoExec)), "dev/mqueue")
+	v.attach(v.keep(newProc()), "proc")
+	if v.err != nil {
+		return v.err
 	}
 	// Masks come last: with a masked proc in sight the kernel lets nobody mount a fresh one.
 	return mask(root)
 }
 
-type attachment struct {
-	mnt *os.File
-	on  string
+// view is a tree being rearranged. After the first error it does nothing more.
+type view struct {
+	root *os.File
+	open []*os.File
+	err  error
 }
 
-// attachAll mounts each at its place below root and lets go of the descriptors. No link is followed; mounts are, because all
-// of those in sight are the supervisor's.
-func attachAll(root *os.File, list []attachment) error {
-	for _, a := range list {
-		fd, err := openInView(root, a.on)
-		if err != nil {
-			return err
-		}
-		err = mount.Attach(a.mnt, fd)
-		fd.Close()
-		a.mnt.Close()
-		if err != nil {
-			return err
-		}
+func (v *view) close() {
+	for _, f := range v.open {
+		f.Close()
 	}
-	return nil
+}
+
+// keep takes note of a new mount or of the error.
+func (v *view) keep(mnt *os.File, err error) *os.File {
+	if err != nil {
+		v.err = errors.Join(v.err, err)
+		return nil
+	}
+	v.open = append(v.open, mnt)
+	return mnt
+}
+
+func (v *view) clone(name string) *os.File {
+	return v.keep(mount.Clone(v.root, name, mount.NoSUID|mount.NoDev))
+}
+
+func (v *view) tmpfs(mode string) *os.File {
+	return v.keep(mount.New("tmpfs", mount.NoSUID|mount.NoDev, mount.Option{Key: "mode", Value: mode},
+		mount.Option{Key: "size", Value: "50%"}, mount.Option{Key: "nr_inodes", Value: "1m"}))
+}
+
+// placeFor is a read-only directory with one empty directory in it.
+func (v *view) placeFor(name string) *os.File {
+	place := v.tmpfs("755")
+	if v.err != nil {
+		return nil
+	}
+	if err := unix.Mkdirat(int(place.Fd()), name, 0o700); err != nil {
+		v.err = fmt.Errorf("cannot make a place for the home: %w", err)
+		return nil
+	}
+	v.err = mount.SetReadOnly(place)
+	return place
+}
+
+// attach mounts at a place below the root. No link is followed; mounts are, because all of those in sight are the
+// supervisor's or our own.
+func (v *view) attach(mnt *os.File, on string) {
+	if v.err != nil {
+		return
+	}
+	place, err := openInView(v.root, on)
+	if err != nil {
+		v.err = err
+		return
+	}
+	defer place.Close()
+	v.err = mount.Attach(mnt, place)
 }
 
 func openInView(root *os.File, name string) (*os.File, error) {
@@ -107,11 +110,6 @@ func openInView(root *os.File, name string) (*os.File, error) {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	return os.NewFile(uintptr(fd), name), nil
-}
-
-func newTmpfs(mode string) (*os.File, error) {
-	return mount.New("tmpfs", mount.NoSUID|mount.NoDev, mount.Option{Key: "mode", Value: mode},
-		mount.Option{Key: "size", Value: "50%"}, mount.Option{Key: "nr_inodes", Value: "1m"})
 }
 
 // newProc makes a proc of the caller's pid namespace in which nobody sees a process of another user. (subset=pid would hide

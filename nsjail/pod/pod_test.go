@@ -2,223 +2,271 @@ package pod
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"forkgate/nsjail"
 	"forkgate/nsjail/idmap"
 	"forkgate/nsjail/wire"
-	"forkgate/tests/need"
 )
 
-// TestMain lets the test binary be the supervisor of a pod: a process of its own, in a cgroup of its own.
-func TestMain(m *testing.M) {
-	if guid := os.Getenv("TEST_POD_GUID"); guid != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		err := Run(ctx, Config{
-			RunDir: os.Getenv("TEST_POD_RUN"), GUID: guid, Init: os.Getenv("TEST_POD_INIT"),
-			Log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
-			Ready: func() error { fmt.Println("ready"); return nil },
+func TestSession(t *testing.T) {
+	p := startPod(t)
+	t.Run("is the unprivileged user", func(t *testing.T) {
+		p.prints(t, "id", "uid=7111(rediacc) gid=7111(rediacc) groups=988(docker),7111(rediacc)\n")
+		p.prints(t, "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status | tr -d '\\t'", ""+
+			"CapInh:0000000000000000\nCapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:0000000000000000\n"+
+			"CapAmb:0000000000000000\nNoNewPrivs:1\nSeccomp:2\n")
+	})
+	t.Run("starts in the data, which is its own", func(t *testing.T) {
+		p.prints(t, "pwd; echo x >file && cat file", "/srv/"+p.guid+"\nx\n")
+		st, err := os.Stat(filepath.Join(p.spec.Data, "file"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uid := ownerOf(t, st); uid != idmap.Foreign+nsjail.UID {
+			t.Errorf("on disk the file belongs to %d, not to the foreign range's %d", uid, idmap.Foreign+nsjail.UID)
+		}
+	})
+	t.Run("has a mount namespace of its own", func(t *testing.T) {
+		other, err := nsjail.Run(t.Context(), p.run, p.guid, nsjail.Exec{
+			Session: "other", Home: "alice.agent", Command: []byte("readlink /proc/self/ns/mnt; sleep 60"),
 		})
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			t.Fatal(err)
 		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-// testPod is a running pod with a busybox for tools.
-type testPod struct {
-	run, guid string
-	spec      nsjail.Spec
-	process   *exec.Cmd
-	cgroup    string
-}
-
-func startPod(t *testing.T) *testPod {
-	t.Helper()
-	pool := need.Btrfs(t)
-	need.Tools(t, "go", "busybox")
-	p := &testPod{run: t.TempDir(), guid: "0123456789abcdef"}
-	p.spec = nsjail.Spec{
-		GUID: p.guid, SubUID: 0x70000000, Hostname: "demo-x", Mountpoint: nsjail.Mountpoint(p.guid),
-		Root: makeRoot(t, pool), Data: filepath.Join(pool, "data"), Docker: filepath.Join(pool, "docker"), Home: filepath.Join(pool, "home"),
-	}
-	makeOwned(t, p.spec.Data, nsjail.UID)
-	makeOwned(t, p.spec.Docker, 0)
-	makeOwned(t, p.spec.Home, 0)
-	if err := p.spec.Write(p.run); err != nil {
-		t.Fatal(err)
-	}
-	p.cgroup = ownTestCgroup(t)
-	p.launch(t)
-	return p
-}
-
-func (p *testPod) launch(t *testing.T) {
-	t.Helper()
-	dir, err := os.Open(p.cgroup)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dir.Close()
-	p.process = exec.Command("/proc/self/exe")
-	p.process.Env = []string{"TEST_POD_GUID=" + p.guid, "TEST_POD_RUN=" + p.run, "TEST_POD_INIT=" + buildInit(t)}
-	p.process.Stderr = os.Stderr
-	p.process.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
-	out, err := p.process.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = p.process.Process.Signal(syscall.SIGTERM)
-		_ = p.process.Wait()
+		defer other.Close() // only now: the numbers of ended namespaces are used again
+		theirs := reads(t, other.Files[2], "]\n")
+		if ours, _ := p.sh(t, "readlink /proc/self/ns/mnt"); ours == theirs || !strings.HasPrefix(ours, "mnt:[") {
+			t.Errorf("two sessions have the mount namespaces %q and %q", ours, theirs)
+		}
 	})
-	line := make([]byte, 6)
-	if _, err := io.ReadFull(out, line); err != nil || string(line) != "ready\n" {
-		t.Fatalf("the pod is not ready: %q, %v", line, err)
+	t.Run("sees no process but its own", func(t *testing.T) {
+		p.prints(t, "ls -d /proc/[0-9]* | wc -l", "3\n") // the shell, ls and wc: pid 1 is invisible
+	})
+	t.Run("has the pod's name and a resolver that refuses at once", func(t *testing.T) {
+		p.prints(t, "hostname; cat /etc/hostname; grep -c demo-x /etc/hosts", "demo-x\ndemo-x\n1\n")
+	})
+	t.Run("can open its own standard output", func(t *testing.T) {
+		p.prints(t, "echo x >/dev/stdout; echo y >/dev/stderr", "x\ny\n")
+	})
+	t.Run("finds its temporary files where containers do", func(t *testing.T) {
+		p.prints(t, `echo "$TMPDIR"; test -w "$TMPDIR" && echo writable`, "/home/alice.agent/.tmp\nwritable\n")
+	})
+}
+
+func TestSessionEnds(t *testing.T) {
+	p := startPod(t)
+	for command, want := range map[string]wire.Exit{
+		"exit 0": {}, "exit 7": {Code: 7}, "exit 255": {Code: 255}, "no-such-program": {Code: 127},
+		"kill -TERM $$": {Signal: "TERM"}, "kill -KILL $$": {Signal: "KILL"}, "kill -USR2 $$": {Signal: "USR2"},
+	} {
+		if _, exit := p.sh(t, command); exit != want {
+			t.Errorf("%s: ended with %+v, not %+v", command, exit, want)
+		}
 	}
 }
 
-// sh runs a shell command as a session of alice's agent and returns what it wrote, and how it ended.
-func (p *testPod) sh(t *testing.T, command string) (string, wire.Exit) {
-	t.Helper()
-	return p.exec(t, nsjail.Exec{Session: fmt.Sprint(time.Now().UnixNano()), Home: "alice.agent", Command: []byte(command)})
-}
-
-func (p *testPod) exec(t *testing.T, e nsjail.Exec) (string, wire.Exit) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	s, err := nsjail.Run(ctx, p.run, p.guid, e)
+func TestNothingOutlivesTheDoor(t *testing.T) {
+	p := startPod(t)
+	mark := filepath.Join(p.spec.Data, "beat")
+	s, err := nsjail.Run(t.Context(), p.run, p.guid, nsjail.Exec{Session: "s1", Home: "alice.agent", Command: []byte(
+		`setsid sh -c '(trap "" HUP TERM; while :; do date +%N >beat; sleep 0.01; done) & ' & sleep 100`)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the daemon beats", func() bool { _, err := os.Stat(mark); return err == nil })
+	s.Close()
+	eventually(t, "the daemon is gone", func() bool {
+		before, _ := os.ReadFile(mark)
+		time.Sleep(60 * time.Millisecond)
+		after, _ := os.ReadFile(mark)
+		return string(before) == string(after)
+	})
+	eventually(t, "its cgroup is gone", func() bool {
+		_, err := os.Stat(filepath.Join(p.cgroup, "sessions", "session-s1"))
+		return os.IsNotExist(err)
+	})
+}
+
+func TestHomesAreApart(t *testing.T) {
+	p := startPod(t)
+	as := func(home, command string) string {
+		out, _ := p.exec(t, nsjail.Exec{Session: fmt.Sprint(time.Now().UnixNano()), Home: home, Command: []byte(command)})
+		return out
+	}
+	as("alice.agent", "echo planted >~/.profile; echo planted >/tmp/planted; echo planted >/var/tmp/other")
+	if got := as("alice.agent", "cat ~/.profile /tmp/planted /tmp/other"); got != "planted\nplanted\nplanted\n" {
+		t.Errorf("alice's agent finds %q of what it left", got)
+	}
+	for _, other := range []string{"alice.human", "bob.agent"} {
+		got := as(other, "ls -A ~ /tmp /var/tmp /home; cat /home/alice.agent/.profile 2>&1")
+		if strings.Contains(got, "planted\n") || !strings.Contains(got, "No such file") {
+			t.Errorf("%s sees of alice's agent: %q", other, got)
+		}
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	p := startPod(t)
+	terminal := &wire.Terminal{
+		Term: []byte("xterm-256color"), Size: wire.Resize{Columns: 91, Rows: 27},
+		Modes: map[uint8]uint32{53: 0 /* ECHO */, 3: 8 /* VERASE */},
+	}
+	out, exit := p.exec(t, nsjail.Exec{Session: "tty", Home: "alice.agent", Terminal: terminal,
+		Command: []byte("tty; stty size; echo $TERM $SSH_TTY; stty -a | grep -o -E -- '-echo | erase = [^;]*'; sh -c 'echo x >/dev/tty'; exit 3")})
+	want := "/dev/pts/0\r\n27 91\r\nxterm-256color /dev/pts/0\r\n erase = ^H\r\n-echo \r\nx\r\n"
+	if out != want || exit.Code != 3 {
+		t.Errorf("got %q and %+v, not %q", out, exit, want)
+	}
+}
+
+func TestTerminalResizeAndInterrupt(t *testing.T) {
+	p := startPod(t)
+	s, err := nsjail.Run(t.Context(), p.run, p.guid, nsjail.Exec{Session: "tty", Home: "alice.agent", Terminal: &wire.Terminal{},
+		Command: []byte(`trap 'echo int; exit 5' INT; trap 'stty size' WINCH; echo up; while :; do sleep 0.02; done`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
 	door, err := wire.NewConn(s.Files[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer door.Close()
-	var out []byte
-	if e.Terminal != nil {
-		out, _ = io.ReadAll(s.Files[1]) // a terminal ends with EIO
-	} else {
-		s.Files[1].Close()
-		if out, err = io.ReadAll(io.MultiReader(s.Files[2], s.Files[3])); err != nil {
-			t.Fatal(err)
-		}
+	master := s.Files[1]
+	reads(t, master, "up")
+	if err := door.Send(0, wire.TypeResize, wire.Resize{Columns: 33, Rows: 44}); err != nil {
+		t.Fatal(err)
 	}
-	_ = door.SetDeadline(time.Now().Add(10 * time.Second))
-	m, _, err := door.Receive()
-	if err != nil {
-		t.Fatalf("the session vanished: %v (output %q)", err, out)
+	reads(t, master, "44 33")
+	if _, err := master.Write([]byte{3}); err != nil { // Ctrl-C
+		t.Fatal(err)
 	}
+	reads(t, master, "int")
 	var exit wire.Exit
-	if err := m.Decode(&exit); err != nil {
-		t.Fatal(err)
+	m, _, err := door.Receive()
+	if err != nil || m.Decode(&exit) != nil || exit.Code != 5 {
+		t.Errorf("ended with %+v, %v", exit, err)
 	}
-	return string(out), exit
 }
 
-// makeRoot makes the tools of a pod from busybox, owned by the foreign range's root.
-func makeRoot(t *testing.T, pool string) string {
-	t.Helper()
-	root := filepath.Join(pool, "root")
-	for _, dir := range []string{"bin", "dev", "etc", "home", "proc", "run", "srv", "sys", "tmp", "var/lib/docker", "var/tmp"} {
-		makeOwned(t, filepath.Join(root, dir), 0)
-	}
-	busybox, err := exec.LookPath("busybox")
+func TestSignalReachesTheCommand(t *testing.T) {
+	p := startPod(t)
+	s, err := nsjail.Run(t.Context(), p.run, p.guid, nsjail.Exec{Session: "sig", Home: "alice.agent",
+		Command: []byte(`trap 'echo got; exit 9' USR1; echo up; while :; do sleep 0.02; done`)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(busybox)
+	defer s.Close()
+	door, err := wire.NewConn(s.Files[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	must(t, os.WriteFile(filepath.Join(root, "bin/busybox"), data, 0o755))
-	applets, err := exec.Command(busybox, "--list").Output()
-	if err != nil {
+	defer door.Close()
+	reads(t, s.Files[2], "up")
+	if err := door.Send(0, wire.TypeSignal, wire.Signal{Name: "USR1"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, applet := range strings.Fields(string(applets)) {
-		if err := os.Symlink("busybox", filepath.Join(root, "bin", applet)); err != nil && !errors.Is(err, fs.ErrExist) {
-			t.Fatal(err)
+	reads(t, s.Files[2], "got")
+}
+
+func TestPodDiesWhole(t *testing.T) {
+	p := startPod(t)
+	for n := range 2 {
+		inits := children(t, p.process.Process.Pid)
+		if len(inits) != 2 {
+			t.Fatalf("the pod has %d inits", len(inits))
 		}
-	}
-	for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
-		must(t, os.WriteFile(filepath.Join(root, "etc", name), nil, 0o644))
-	}
-	must(t, os.WriteFile(filepath.Join(root, "etc/passwd"), []byte("rediacc:x:7111:7111::/home:/bin/sh\n"), 0o644))
-	must(t, os.WriteFile(filepath.Join(root, "etc/group"), []byte("rediacc:x:7111:\ndocker:x:988:\n"), 0o644))
-	return root
-}
-
-func makeOwned(t *testing.T, dir string, uid int) {
-	t.Helper()
-	must(t, os.MkdirAll(dir, 0o755))
-	must(t, os.Chown(dir, idmap.Foreign+uid, idmap.Foreign+uid))
-}
-
-// buildInit builds forkgate-init as it is shipped.
-func buildInit(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "forkgate-init")
-	build := exec.Command("go", "build", "-o", path, "forkgate/cmd/forkgate-init")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build forkgate-init: %v\n%s", err, out)
-	}
-	return path
-}
-
-// ownTestCgroup makes a group as a unit with Delegate=yes has it, through a mount of the test's own.
-func ownTestCgroup(t *testing.T) string {
-	t.Helper()
-	mnt := t.TempDir()
-	must(t, unix.Mount("cgroup2", mnt, "cgroup2", 0, ""))
-	t.Cleanup(func() { must(t, unix.Unmount(mnt, unix.MNT_DETACH)) })
-	dir, err := os.MkdirTemp(mnt, "forkgate-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, sub := range []string{"supervisor", "machine", "sessions/init", "sessions", ""} {
-			if err := os.Remove(filepath.Join(dir, sub)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("something is left in the pod's cgroup: %v", err)
+		must(t, syscall.Kill(inits[n], syscall.SIGKILL))
+		if err := p.process.Wait(); err == nil {
+			t.Error("the supervisor ends well although a half died")
+		}
+		for _, pid := range inits {
+			if syscall.Kill(pid, 0) == nil {
+				t.Errorf("init %d is left", pid)
 			}
 		}
-	})
-	return dir
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+		p.launch(t)
 	}
 }
 
-func TestSessionIsTheUnprivilegedUser(t *testing.T) {
+func TestInitsDieWithTheSupervisor(t *testing.T) {
 	p := startPod(t)
-	out, exit := p.sh(t, "id; pwd; echo $HOME $USER; cat /proc/self/status | grep -E 'Cap|NoNew|Seccomp|Groups'; mount; ps; hostname; ls -la /dev /home /srv /tmp; echo hi >/dev/stdout; cat /proc/self/cgroup")
-	t.Log(out, exit)
+	inits := children(t, p.process.Process.Pid)
+	if err := p.process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.process.Wait()
+	eventually(t, "the inits are gone", func() bool {
+		for _, pid := range inits {
+			if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(state), ") Z ") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestNotRunning(t *testing.T) {
+	_, err := nsjail.Run(context.Background(), t.TempDir(), "00", nsjail.Exec{})
+	if err == nil || !strings.Contains(err.Error(), nsjail.ErrNotRunning.Error()) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func (p *testPod) prints(t *testing.T, command, want string) {
+	t.Helper()
+	if got, exit := p.sh(t, command); got != want {
+		t.Errorf("%s\nprinted %q (%+v), not %q", command, got, exit, want)
+	}
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("not within ten seconds: %s", what)
+}
+
+// reads reads until text has come.
+func reads(t *testing.T, from *os.File, text string) string {
+	t.Helper()
+	var got strings.Builder
+	buf := make([]byte, 256)
+	for !strings.Contains(got.String(), text) {
+		n, err := from.Read(buf)
+		got.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("%q did not come: %q, %v", text, got.String(), err)
+		}
+	}
+	return got.String()
+}
+
+// children lists the processes that a process has started.
+func children(t *testing.T, pid int) []int {
+	t.Helper()
+	out, err := exec.Command("ps", "-o", "pid=", "--ppid", fmt.Sprint(pid)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for field := range strings.FieldsSeq(string(out)) {
+		var n int
+		if _, err := fmt.Sscan(field, &n); err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, n)
+	}
+	return pids
 }

@@ -102,7 +102,7 @@ func (c *Conn) read(call func(fd int) error) error {
 		inner = retry(int(fd), call)
 		return inner != unix.EAGAIN
 	})
-	return errors.Join(err, inner)
+	return outcome(err, inner)
 }
 
 func (c *Conn) write(call func(fd int) error) error {
@@ -115,7 +115,18 @@ func (c *Conn) write(call func(fd int) error) error {
 		inner = retry(int(fd), call)
 		return inner != unix.EAGAIN
 	})
-	return errors.Join(err, inner)
+	return outcome(err, inner)
+}
+
+// outcome prefers what the poller says (closed, past the deadline) over the EAGAIN that made it wait.
+func outcome(poller, call error) error {
+	if poller == nil {
+		return call
+	}
+	if errors.Is(poller, os.ErrDeadlineExceeded) {
+		return poller
+	}
+	return os.ErrClosed
 }
 
 func retry(fd int, call func(fd int) error) error {
