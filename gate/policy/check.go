@@ -148,7 +148,7 @@ func (c *checker) word(attr *attribute, e hclsyntax.Expression) (string, bool) {
 		return "", false
 	}
 	if reason := attr.words.reject(word); reason != "" {
-		c.no(e.Range(), "Can never match", "%s", reason)
+		c.no(e.Range(), "Unknown word", "%s", reason)
 		return "", false
 	}
 	return word, true

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -41,9 +42,20 @@ func (e *LoadError) Error() string {
 	return strings.TrimSpace(text.String())
 }
 
+// maxShown is how many complaints are shown: one slip in the syntax can cause a complaint for each line after it.
+const maxShown = 50
+
 // Write shows the same, wrapped at a width (0: not at all) and, on a terminal, in colour.
 func (e *LoadError) Write(w io.Writer, width uint, color bool) error {
-	return hcl.NewDiagnosticTextWriter(w, e.files, width, color).WriteDiagnostics(e.diags)
+	shown := e.diags[:min(len(e.diags), maxShown)]
+	if err := hcl.NewDiagnosticTextWriter(w, e.files, width, color).WriteDiagnostics(shown); err != nil {
+		return err
+	}
+	if more := len(e.diags) - len(shown); more > 0 {
+		_, err := fmt.Fprintf(w, "... and %d more\n", more)
+		return err
+	}
+	return nil
 }
 
 // Problems lists the complaints by file and line.

@@ -17,6 +17,7 @@ type fields struct {
 	attrs  hcl.Attributes
 	at     hcl.Range
 	broken bool // something was complained of
+	alien  bool // there are attributes that do not belong here, maybe misspelt ones
 }
 
 // literal is a text in a file.
@@ -33,7 +34,8 @@ func (l *loader) fields(block *hcl.Block, names ...string) *fields {
 	}
 	content, diags := block.Body.Content(schema)
 	l.diags = append(l.diags, diags...)
-	return &fields{l: l, attrs: content.Attributes, at: block.DefRange, broken: diags.HasErrors()}
+	alien := diags.HasErrors()
+	return &fields{l: l, attrs: content.Attributes, at: block.DefRange, broken: alien, alien: alien}
 }
 
 func (f *fields) complain(at hcl.Range, summary, detail string, args ...any) {
@@ -58,7 +60,7 @@ func (f *fields) has(name string) bool { return f.attrs[name] != nil }
 
 // required is text for an attribute that must be there.
 func (f *fields) required(name string) literal {
-	if !f.has(name) {
+	if !f.has(name) && !f.alien {
 		f.complain(f.at, "Missing attribute", "%s is missing here.", name)
 	}
 	return f.text(name)
@@ -112,7 +114,7 @@ func (f *fields) marks(name string) []provenance.Mark {
 	for _, item := range f.list(name) {
 		mark, err := provenance.ParseMark(item.text)
 		if err != nil {
-			f.complain(item.at, "Malformed mark", "%v.", err)
+			f.complain(item.at, "Malformed mark", "%s", sentence(err))
 			continue
 		}
 		marks = append(marks, mark)

@@ -46,6 +46,9 @@ func (l *loader) complain(at hcl.Range, summary, detail string, args ...any) {
 }
 
 func complaint(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
+	if at.End.Line-at.Start.Line > 5 { // all of its lines would be shown
+		at.End = at.Start
+	}
 	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(detail, args...), Subject: &at}
 }
 
@@ -115,7 +118,7 @@ func (l *loader) of(types ...string) []*hcl.Block {
 		}
 		name := block.Labels[0]
 		if earlier, taken := first[name]; taken {
-			l.complain(block.LabelRanges[0], "Duplicate name", "There is a %s %q already, at %s.", earlier.Type, name, place(earlier.DefRange))
+			l.complain(block.LabelRanges[0], "Duplicate name", "The name is taken: %s %q at %s.", earlier.Type, name, place(earlier.DefRange))
 			continue
 		}
 		first[name] = block

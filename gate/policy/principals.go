@@ -36,11 +36,12 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 		l.complain(block.LabelRanges[0], "Malformed name", "%q cannot be a principal: %v.", name, err)
 	}
 	fields := l.fields(block, "keys", "groups", "vouched")
-	groups := fields.list("groups")
-	for _, group := range groups {
+	var groups []string
+	for _, group := range fields.list("groups") {
 		if err := gate.CheckName(group.text); err != nil {
 			fields.complain(group.at, "Malformed name", "%q cannot be a group: %v.", group.text, err)
 		}
+		groups = append(groups, group.text)
 	}
 	keys := fields.list("keys")
 	if len(keys) == 0 && !fields.broken {
@@ -49,7 +50,7 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 	for _, line := range keys {
 		key, err := parseKey(line.text)
 		if err != nil {
-			fields.complain(line.at, "Unusable key", "%v.", err)
+			fields.complain(line.at, "Unusable key", "%s", sentence(err))
 			continue
 		}
 		wire := string(key.Marshal())
@@ -59,9 +60,8 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 		}
 		p.byKey[wire], p.byFingerprint[ssh.FingerprintSHA256(key)] = name, name
 	}
-	texts := fields.texts("groups")
-	slices.Sort(texts)
-	p.principals[name] = Principal{Name: name, Groups: slices.Compact(texts), Vouched: fields.flag("vouched")}
+	slices.Sort(groups)
+	p.principals[name] = Principal{Name: name, Groups: slices.Compact(groups), Vouched: fields.flag("vouched")}
 }
 
 // parseKey reads a line of authorized_keys (sshd(8)) that has no options.

@@ -80,15 +80,19 @@ func (l *loader) readRule(s schema, block *hcl.Block) (*rule, condition) {
 	content, diags := block.Body.Content(ruleSchema[block.Type])
 	l.diags = append(l.diags, diags...)
 	l.refuseLater(content)
+	alien := diags.HasErrors() // then what is missing may only be misspelt
 	if reason := content.Attributes["reason"]; reason != nil {
 		r.reason = l.template(s, reason)
-	} else if block.Type == "forbid" {
+	} else if block.Type == "forbid" && !alien {
 		l.complain(block.DefRange, "Missing attribute", "reason is missing here: a forbid tells the caller why.")
 	}
 	if hint := content.Attributes["hint"]; hint != nil {
 		r.hint = l.template(s, hint)
 	}
 	when := content.Attributes["when"]
+	if when == nil && alien {
+		return r, nil
+	}
 	if when == nil {
 		l.complain(block.DefRange, "Missing attribute", "when is missing here. For a rule without a condition write when = true.")
 		return r, nil

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"forkgate/gate"
 )
@@ -56,10 +57,17 @@ func (v *vocabulary) reject(word string) string {
 			return fmt.Sprintf("%s is no %s: %v.", quoted(word), v.what, err)
 		}
 	case v.known != nil && !slices.Contains(v.known, word):
-		return fmt.Sprintf("There is no %s %s.%s", v.what, quoted(word), didYouMean(word, v.known))
+		near := didYouMean(word, v.known)
+		if near == "" && 0 < len(v.known) && len(v.known) <= fewWords {
+			near = " There is " + strings.Join(v.known, ", ") + "."
+		}
+		return fmt.Sprintf("There is no %s %s.%s", v.what, quoted(word), near)
 	}
 	return ""
 }
+
+// fewWords is how many words a complaint lists.
+const fewWords = 8
 
 // all lists every value; nil where that cannot be done.
 func (v *vocabulary) all() []string {

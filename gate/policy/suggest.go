@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/agext/levenshtein"
 
@@ -20,6 +21,12 @@ func didYouMean(word string, known []string) string {
 		return ""
 	}
 	return " Did you mean " + quoted(best) + "?"
+}
+
+// sentence makes an error a sentence.
+func sentence(err error) string {
+	s := err.Error()
+	return strings.ToUpper(s[:1]) + s[1:] + "."
 }
 
 // quoted shows a text from outside, cut where it is long.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -38,7 +39,7 @@ func (l *loader) runTest(block, request, expect *hcl.Block) {
 	l.policy.summary.Tests++
 	got := l.policy.Decide(r)
 	if got.Verdict != want.verdict || want.rule != nil && got.Rule != *want.rule {
-		l.complain(block.DefRange, "Test failed", "Test %q expects another answer. The policy says:\n%s", block.Labels[0], l.policy.Explain(r))
+		l.complain(block.DefRange, "Test failed", "Test %q expects another answer. The policy says:\n%s", block.Labels[0], strings.TrimSpace(l.policy.Explain(r).String()))
 	}
 }
 
@@ -98,11 +99,10 @@ func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
 	f := l.fields(block, "verdict", "rule")
 	var want expectation
 	verdict := f.required("verdict")
-	switch verdict.text {
-	case "permit":
+	switch {
+	case verdict.text == "permit":
 		want.verdict = gate.Permit
-	case "forbid":
-	default:
+	case verdict.text != "forbid" && f.has("verdict"):
 		f.complain(verdict.at, "Unknown word", "A verdict is permit or forbid.")
 	}
 	if rule := f.text("rule"); f.has("rule") {

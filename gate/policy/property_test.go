@@ -1,0 +1,178 @@
+package policy_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"forkgate/gate"
+	"forkgate/gate/policy"
+)
+
+// dice makes rules and requests at random.
+type dice struct{ *rand.Rand }
+
+func (d dice) pick(words ...string) string { return words[d.IntN(len(words))] }
+
+func (d dice) atom() string {
+	return d.pick(
+		`caller.kind == "agent"`, `caller.kind != "agent"`, `op == "shell"`, `op != "exec"`, `contains(["fork", "shell", "list"], op)`,
+		`glob(op, "forward-*")`, `target.grand`, `!target.fork`, `target.owner == caller.principal`, `target.repo == "demo"`,
+		`startswith(target.tag, "ci-")`, `caller.principal == "alice"`, `contains(caller.groups, "oncall")`, `caller.class >= 2`,
+		`caller.class < 1`, `door == "operator"`, `cidr(source.ip, "10.0.0.0/8")`, `!cidr(source.ip, "10.0.0.0/8")`, `true`,
+	)
+}
+
+func (d dice) condition(depth int) string {
+	switch {
+	case depth == 0 || d.IntN(3) == 0:
+		return d.atom()
+	case d.IntN(4) == 0:
+		return "!(" + d.condition(depth-1) + ")"
+	}
+	return "(" + d.condition(depth-1) + d.pick(" && ", " || ") + d.condition(depth-1) + ")"
+}
+
+// rule makes one that loads.
+func (d dice) rule(t *testing.T, effect string, n int) string {
+	for {
+		text := fmt.Sprintf("%s \"%s-%d\" {\n  when = %s\n", effect, d.pick("a", "m", "z"), n, d.condition(3))
+		if effect == "forbid" {
+			text += "  reason = \"no\"\n"
+		}
+		text += "}\n"
+		if _, err := policy.Load(readFile(t, "common.hcl"), policy.Text{Name: "r.hcl", Text: []byte(text)}); err == nil {
+			return text
+		} else if !strings.Contains(err.Error(), "Can never match") {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (d dice) request() gate.Request {
+	r := gate.Request{
+		Caller: gate.Caller{Principal: d.pick("alice", "bob", "root"), Kind: gate.Kind(d.IntN(2)), Class: gate.Class(d.IntN(3))},
+		Op:     gate.Ops()[d.IntN(len(gate.Ops()))], Door: d.pick("ssh", "operator"),
+	}
+	if d.IntN(2) == 0 {
+		r.Caller.Groups = []string{"oncall"}
+	}
+	switch repo := d.pick("demo", "other"); d.IntN(3) {
+	case 0:
+		r.Target = gate.Target{Repo: repo, Grand: true}
+	case 1:
+		r.Target = gate.Target{Repo: repo, Tag: d.pick("ci-1", "x"), Fork: true, Owner: d.pick("alice", "bob"), Parent: repo}
+	}
+	switch d.IntN(3) {
+	case 0:
+		r.Source = netip.MustParseAddr("10.1.2.3")
+	case 1:
+		r.Source = netip.MustParseAddr("192.0.2.1")
+	}
+	return r
+}
+
+const rounds, requests = 60, 200
+
+// TestLaws: the order of rules and files never matters, a further forbid and a permit less never permit what was forbidden,
+// and the index never hides a rule.
+func TestLaws(t *testing.T) {
+	for seed := range uint64(rounds) {
+		d := dice{rand.New(rand.NewPCG(seed, 7))}
+		var rules []string
+		for n := range 2 + d.IntN(6) {
+			rules = append(rules, d.rule(t, d.pick("permit", "forbid"), n))
+		}
+		p := load(t, rules...)
+		less := load(t, append(slices.Clone(rules), d.rule(t, "forbid", 99))...)
+		if i := slices.IndexFunc(rules, func(r string) bool { return strings.HasPrefix(r, "permit") }); i >= 0 {
+			checkNeverMore(t, d, p, load(t, slices.Delete(slices.Clone(rules), i, i+1)...))
+		}
+		checkNeverMore(t, d, p, less)
+		checkOrder(t, d, p, rules)
+		checkIndex(t, d, p)
+	}
+}
+
+func checkNeverMore(t *testing.T, d dice, p, less *policy.Policy) {
+	t.Helper()
+	for range requests {
+		if r := d.request(); less.Decide(r).Verdict == gate.Permit && p.Decide(r).Verdict == gate.Forbid {
+			t.Fatalf("less permits more:\n%s\nbefore:\n%s", less.Explain(r), p.Explain(r))
+		}
+	}
+}
+
+func checkOrder(t *testing.T, d dice, p *policy.Policy, rules []string) {
+	t.Helper()
+	shuffled := slices.Clone(rules)
+	d.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	sources := []policy.Source{readFile(t, "common.hcl")}
+	for i, rule := range shuffled {
+		sources = append(sources, policy.Text{Name: fmt.Sprint(i), Text: []byte(rule)})
+	}
+	d.Shuffle(len(sources), func(i, j int) { sources[i], sources[j] = sources[j], sources[i] })
+	other, err := policy.Load(sources...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range requests {
+		r := d.request()
+		a, b := p.Decide(r), other.Decide(r)
+		if a.Where, b.Where = "", ""; a != b {
+			t.Fatalf("order matters: %+v, %+v", a, b)
+		}
+	}
+}
+
+// checkIndex derives the decision from all rules that match.
+func checkIndex(t *testing.T, d dice, p *policy.Policy) {
+	t.Helper()
+	for range requests {
+		e := p.Explain(d.request())
+		var want policy.Matched
+		if len(e.Matched) > 0 {
+			want = e.Matched[0]
+		}
+		if e.Decision.Rule != want.Rule || e.Decision.Verdict != want.Effect {
+			t.Fatalf("the decision is not that of the rules:\n%s", e)
+		}
+	}
+}
+
+// TestNothingAliveIsCalledDead: a condition that matches some request loads, and one that loads alone matches in Explain
+// wherever the plain reading of its parts does. Random conditions are refused only when no random request matches them.
+func TestNothingAliveIsCalledDead(t *testing.T) {
+	d := dice{rand.New(rand.NewPCG(1, 2))}
+	refusedOnes := 0
+	for range 400 {
+		when := d.condition(3)
+		rule := func(when string) policy.Text {
+			return policy.Text{Name: "r.hcl", Text: []byte("permit \"it\" {\n  when = " + when + "\n}\n")}
+		}
+		if _, err := policy.Load(readFile(t, "common.hcl"), rule(when)); err == nil {
+			continue
+		}
+		refusedOnes++
+		// Its negation loads, and has to match everything.
+		p, err := policy.Load(readFile(t, "common.hcl"), rule("!("+when+")"))
+		if err != nil {
+			t.Fatalf("neither %s nor its negation: %v", when, err)
+		}
+		for range requests {
+			r := d.request()
+			if !r.Source.IsValid() && strings.Contains(when, "source.ip") {
+				continue // a missing fact matches no permit, negated or not
+			}
+			if !slices.ContainsFunc(p.Explain(r).Matched, func(m policy.Matched) bool { return m.Rule == "it" }) {
+				t.Fatalf("%s was called dead, and matches %+v", when, r)
+			}
+		}
+	}
+	if refusedOnes == 0 {
+		t.Error("the dice made no dead condition: this test tried nothing")
+	}
+}

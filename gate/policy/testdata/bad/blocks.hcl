@@ -1,0 +1,5 @@
+forbd "a" {
+  when = true
+}
+
+when = true

@@ -1,0 +1,55 @@
+permit "false" {
+  when = false
+}
+
+permit "two ops" {
+  when = op == "shell" && op == "exec"
+}
+
+permit "two principals" {
+  when = caller.principal == "alice" && target.repo == "demo" && caller.principal == "bob"
+}
+
+permit "both at once" {
+  when = target.grand && target.fork
+}
+
+permit "neither kind" {
+  when = caller.kind != "agent" && caller.kind != "human"
+}
+
+permit "outside the list" {
+  when = contains(["shell", "exec"], op) && (op == "sftp" || op == "fork")
+}
+
+permit "no such ops" {
+  when = glob(op, "shel-*")
+}
+
+permit "prefix of no op" {
+  when = startswith(op, "forwards")
+}
+
+permit "classes" {
+  when = caller.class < 1 && caller.class >= 2
+}
+
+permit "class that nobody reaches" {
+  when = caller.class >= 4
+}
+
+permit "flag" {
+  when = target.grand && !(target.grand == true)
+}
+
+permit "a name that is none" {
+  when = target.repo == "Demo"
+}
+
+permit "a ref that is not canonical" {
+  when = target.ref == "demo+x"
+}
+
+permit "a ref without its tag" {
+  when = target.ref == "demo:"
+}

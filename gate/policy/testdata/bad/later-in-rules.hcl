@@ -1,0 +1,17 @@
+permit "a" {
+  when   = op == "fork"
+  record = "required"
+  limits {
+    ttl = "72h"
+  }
+}
+
+permit "b" {
+  when = op == "fork"
+  require {}
+}
+
+forbid "c" {
+  when   = target.grand && !override.granted
+  reason = "no"
+}

@@ -1,0 +1,7 @@
+attestor "alice-laptop" {
+  key = "x"
+}
+
+repository "demo" {
+  autostart = true
+}

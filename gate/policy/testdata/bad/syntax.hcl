@@ -1,0 +1,3 @@
+permit "a" {
+  when = op ==
+}

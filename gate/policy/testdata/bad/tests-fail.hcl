@@ -1,0 +1,46 @@
+forbid "agents-out" {
+  when   = caller.kind == "agent" && target.grand
+  reason = "${target.ref} is not for agents"
+}
+
+permit "all-of-it" {
+  when = caller.kind == "human"
+}
+
+test "the verdict differs" {
+  request {
+    caller = "alice"
+    kind   = "agent"
+    op     = "shell"
+    target = "demo"
+  }
+  expect {
+    verdict = "permit"
+  }
+}
+
+test "the rule differs" {
+  request {
+    caller = "alice"
+    kind   = "human"
+    op     = "shell"
+    target = "demo"
+  }
+  expect {
+    verdict = "permit"
+    rule    = "operator"
+  }
+}
+
+test "a rule, where none should be" {
+  request {
+    caller = "alice"
+    kind   = "agent"
+    op     = "shell"
+    target = "demo"
+  }
+  expect {
+    verdict = "forbid"
+    rule    = ""
+  }
+}
