@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fill leaves no room in the pool, for as long as the test runs.
+// fill leaves no room in the pool, neither for data nor for the filesystem's own.
 func fill(t *testing.T, s *Store) {
 	t.Helper()
 	f, err := os.Create(s.pool + "/filler")
@@ -21,14 +22,25 @@ func fill(t *testing.T, s *Store) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	at := int64(0)
 	for chunk := int64(256 << 20); chunk >= 4096; chunk /= 2 {
-		for at, err := f.Seek(0, 2); ; at += chunk {
-			if err = unix.Fallocate(int(f.Fd()), 0, at, chunk); err != nil {
-				if !errors.Is(err, unix.ENOSPC) {
-					t.Fatal(err)
-				}
-				break
+		for err = nil; err == nil; at += chunk {
+			err = unix.Fallocate(int(f.Fd()), 0, at, chunk)
+		}
+		if at -= chunk; !errors.Is(err, unix.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(s.pool+"/small", 0o700); err != nil {
+		return
+	}
+	for i, note := 0, make([]byte, 3000); ; i++ { // attributes live among the metadata
+		name := fmt.Sprintf("%s/small/%d", s.pool, i)
+		if err := errors.Join(os.WriteFile(name, nil, 0o600), unix.Setxattr(name, "user.note", note, 0)); err != nil {
+			if !errors.Is(err, unix.ENOSPC) {
+				t.Fatal(err)
 			}
+			return
 		}
 	}
 }
@@ -48,7 +60,7 @@ func TestFullPoolMakesNoForks(t *testing.T) {
 		t.Errorf("%v, want %v", err, ErrPoolFull)
 	}
 	wantEmpty(t, s.pool, "forks")
-	if err := errors.Join(os.Remove(s.pool+"/filler"), syncPool(s.pool)); err != nil { // the space is back after a commit
+	if err := errors.Join(os.Remove(s.pool+"/filler"), os.RemoveAll(s.pool+"/small"), syncPool(s.pool)); err != nil { // the space is back after a commit
 		t.Fatal(err)
 	}
 	makeFork(t, s, demo, "one")

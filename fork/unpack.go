@@ -29,7 +29,7 @@ var (
 	// asRoot keeps the archive's owners, as far as the foreign range holds them.
 	asRoot = identity{0, []string{"--same-owner"}}
 	// asRootfs leaves out the device nodes that tools such as mmdebstrap put into /dev: a pod has a /dev of its own.
-	asRootfs = identity{0, []string{"--same-owner", "--exclude=./dev/*", "--exclude=dev/*"}}
+	asRootfs = identity{0, []string{"--same-owner", "--anchored", "--exclude=./dev/*", "--exclude=dev/*"}}
 )
 
 // tarCapabilities are all that tar keeps when it runs as root. Without CAP_MKNOD it fails on device nodes.
