@@ -17,8 +17,9 @@ func (g *Gate[S]) Existing(ctx context.Context, ask Ask, r Request) (Target, err
 	return target, nil
 }
 
-// find turns a ref into a target: an existing one, or the fork to be (exists is false then).
-func (g *Gate[S]) find(ctx context.Context, ask Ask, r Request) (target Target, exists bool, err error) {
+// Target turns a ref into a target: an existing one, or the fork to be (exists is false then). Whether the caller may know
+// of it is for policy to say.
+func (g *Gate[S]) Target(ctx context.Context, ask Ask, r Request) (target Target, exists bool, err error) {
 	ref := ask.Ref
 	if !ref.Fresh {
 		if target, exists, err = g.Forks.Find(ctx, ref.Repo, ref.Tag); err != nil || exists {

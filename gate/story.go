@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Evidence is what the door saw and the warden verified about who speaks on one channel.
@@ -63,8 +64,14 @@ type Forks interface {
 	Find(ctx context.Context, repo, tag string) (Target, bool, error)
 	// FreshTag makes up a tag that no fork of repo has.
 	FreshTag(ctx context.Context, repo string) (string, error)
-	// Make makes the fork that child describes, or returns the one that a racing caller has just made.
-	Make(ctx context.Context, child Target) (Target, error)
+	// Make makes the fork that child describes, or returns the one that a racing caller has just made, without steps.
+	Make(ctx context.Context, child Target) (Target, []Step, error)
+}
+
+// Step is one thing that was done, and how long it took.
+type Step struct {
+	Name string        `json:"name"`
+	Took time.Duration `json:"ns"`
 }
 
 // Pods runs work inside the pod of a repository or fork, starting the pod where it does not run.
@@ -87,7 +94,7 @@ type Gate[S any] struct {
 func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 	var none S
 	request := g.Request(ask)
-	target, exists, err := g.find(ctx, ask, request)
+	target, exists, err := g.Target(ctx, ask, request)
 	if err != nil {
 		return none, err
 	}
@@ -101,7 +108,7 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 		return none, err
 	}
 	if !exists {
-		if request.Target, err = g.Forks.Make(ctx, target); err != nil {
+		if request.Target, _, err = g.Forks.Make(ctx, target); err != nil {
 			return none, fmt.Errorf("cannot make %s: %w", target.Ref(), err)
 		}
 		// A racing caller may have made it first: then it is that caller's fork, and policy has not spoken of it yet.
@@ -116,30 +123,30 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 
 // Fork makes the fork that ask.Ref names, of from: a repository, or a fork that the caller may run commands in, for who
 // copies a fork reads it.
-func (g *Gate[S]) Fork(ctx context.Context, ask Ask, from Ref) (Target, error) {
+func (g *Gate[S]) Fork(ctx context.Context, ask Ask, from Ref) (Target, []Step, error) {
 	request := g.Request(ask)
 	parent, err := g.Existing(ctx, Ask{Session: ask.Session, Ref: from}, request)
 	if err != nil {
-		return Target{}, err
+		return Target{}, nil, err
 	}
 	if parent.Fork {
 		request.Target = parent
 		if err := g.Permitted(Ask{Session: ask.Session, Ref: from}, request.to(OpExec)); err != nil {
-			return Target{}, err
+			return Target{}, nil, err
 		}
 	}
 	if ask.Ref, err = g.free(ctx, ask.Ref); err != nil {
-		return Target{}, err
+		return Target{}, nil, err
 	}
 	request.Target = ForkOf(parent, ask.Ref.Tag, request.Caller.Principal)
 	if err := g.Permitted(ask, request.to(OpFork)); err != nil {
-		return Target{}, err
+		return Target{}, nil, err
 	}
-	made, err := g.Forks.Make(ctx, request.Target)
+	made, steps, err := g.Forks.Make(ctx, request.Target)
 	if err == nil && made.Owner != request.Target.Owner {
 		err = Taken(ask.Ref)
 	}
-	return made, err
+	return made, steps, err
 }
 
 // Request is the question that an ask amounts to, before its target is known.

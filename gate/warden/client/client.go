@@ -25,7 +25,13 @@ type Client struct {
 
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]chan reply // nil once the connection is gone
+	waiting map[uint64]waiter // nil once the connection is gone
+}
+
+// waiter is who waits for a reply.
+type waiter struct {
+	answer   chan reply
+	progress func(string) // what to do with a line of progress; may be nil
 }
 
 type reply struct {
@@ -39,7 +45,7 @@ func Dial(path string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{conn: conn, done: make(chan struct{}), waiting: map[uint64]chan reply{}}
+	c := &Client{conn: conn, done: make(chan struct{}), waiting: map[uint64]waiter{}}
 	go c.read()
 	return c, nil
 }
@@ -80,7 +86,7 @@ func (c *Client) Assert(ctx context.Context, q AssertRequest) error {
 // Open starts a session.
 func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	var r OpenReply
-	files, err := c.exchange(ctx, TypeOpen, q, &r)
+	files, err := c.exchange(ctx, question{kind: TypeOpen, body: q}, &r)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +95,12 @@ func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 
 // Verb runs a control word and returns what it prints to stdout.
 func (c *Client) Verb(ctx context.Context, q VerbRequest) ([]byte, error) {
-	files, err := c.exchange(ctx, TypeVerb, q, &VerbReply{})
+	return c.text(ctx, question{kind: TypeVerb, body: q})
+}
+
+// text is an exchange whose reply is a text in a descriptor.
+func (c *Client) text(ctx context.Context, q question) ([]byte, error) {
+	files, err := c.exchange(ctx, q, &VerbReply{})
 	if err != nil {
 		return nil, err
 	}
@@ -100,21 +111,27 @@ func (c *Client) Verb(ctx context.Context, q VerbRequest) ([]byte, error) {
 	return io.ReadAll(files[0])
 }
 
-// call is an exchange whose reply has no descriptors.
+// call is an exchange in which neither side sends descriptors.
 func (c *Client) call(ctx context.Context, kind string, q, r any) error {
-	files, err := c.exchange(ctx, kind, q, r)
-	wire.CloseAll(files)
-	return err
+	return c.work(ctx, question{kind: kind, body: q}, r)
+}
+
+// question is a request: its files stay the caller's.
+type question struct {
+	kind     string
+	body     any
+	files    []*os.File
+	progress func(string)
 }
 
 // exchange sends a request and waits for its reply. The descriptors are the caller's to close.
-func (c *Client) exchange(ctx context.Context, kind string, q, r any) ([]*os.File, error) {
-	id, answer, err := c.expect()
+func (c *Client) exchange(ctx context.Context, q question, r any) ([]*os.File, error) {
+	id, answer, err := c.expect(q.progress)
 	if err != nil {
 		return nil, err
 	}
-	defer c.forget(id)
-	if err := c.send(id, kind, q); err != nil {
+	defer c.forget(id, answer)
+	if err := c.send(id, q); err != nil {
 		return nil, err
 	}
 	select {
@@ -124,7 +141,7 @@ func (c *Client) exchange(ctx context.Context, kind string, q, r any) ([]*os.Fil
 		if !ok {
 			return nil, ErrGone
 		}
-		if err := understand(got.message, kind, r); err != nil {
+		if err := understand(got.message, q.kind, r); err != nil {
 			wire.CloseAll(got.files)
 			return nil, err
 		}
@@ -132,10 +149,10 @@ func (c *Client) exchange(ctx context.Context, kind string, q, r any) ([]*os.Fil
 	}
 }
 
-func (c *Client) send(id uint64, kind string, q any) error {
+func (c *Client) send(id uint64, q question) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	return c.conn.Send(id, kind, q)
+	return c.conn.Send(id, q.kind, q.body, q.files...)
 }
 
 // understand decodes a reply of the expected type, or turns the warden's no into an error.
@@ -159,7 +176,7 @@ func understand(m wire.Message, kind string, r any) error {
 	return fmt.Errorf("%w: %q answers %q", wire.ErrMalformed, m.Type, kind)
 }
 
-func (c *Client) expect() (uint64, <-chan reply, error) {
+func (c *Client) expect(progress func(string)) (uint64, <-chan reply, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting == nil {
@@ -167,21 +184,19 @@ func (c *Client) expect() (uint64, <-chan reply, error) {
 	}
 	c.last++
 	answer := make(chan reply, 1)
-	c.waiting[c.last] = answer
+	c.waiting[c.last] = waiter{answer, progress}
 	return c.last, answer, nil
 }
 
 // forget gives up waiting. A reply that came all the same is closed: nobody else will.
-func (c *Client) forget(id uint64) {
+func (c *Client) forget(id uint64, answer <-chan reply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if answer, ok := c.waiting[id]; ok {
-		delete(c.waiting, id)
-		select {
-		case late := <-answer:
-			wire.CloseAll(late.files)
-		default:
-		}
+	delete(c.waiting, id)
+	select {
+	case late := <-answer:
+		wire.CloseAll(late.files)
+	default:
 	}
 }
 
@@ -194,15 +209,36 @@ func (c *Client) read() {
 		if err != nil {
 			return
 		}
-		c.mu.Lock()
-		answer, ok := c.waiting[m.ID]
-		delete(c.waiting, m.ID)
-		c.mu.Unlock()
-		if !ok {
+		if m.Type == TypeProgress {
 			wire.CloseAll(files)
+			c.report(m)
 			continue
 		}
-		answer <- reply{m, files}
+		c.deliver(reply{m, files})
+	}
+}
+
+// deliver gives a reply to who waits for it. That is done under the lock, so that forget finds what came too late.
+func (c *Client) deliver(r reply) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w, ok := c.waiting[r.message.ID]
+	if !ok {
+		wire.CloseAll(r.files)
+		return
+	}
+	delete(c.waiting, r.message.ID)
+	w.answer <- r // has room: it takes one, and gets no second
+}
+
+// report passes a line of progress on to who waits.
+func (c *Client) report(m wire.Message) {
+	c.mu.Lock()
+	w := c.waiting[m.ID]
+	c.mu.Unlock()
+	var p Progress
+	if w.progress != nil && m.Decode(&p) == nil {
+		w.progress(p.Line)
 	}
 }
 
@@ -210,8 +246,8 @@ func (c *Client) hangUp() {
 	c.conn.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, answer := range c.waiting {
-		close(answer)
+	for _, w := range c.waiting {
+		close(w.answer)
 	}
 	c.waiting = nil
 }

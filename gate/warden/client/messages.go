@@ -20,8 +20,9 @@ const (
 	TypeOpen     = "open"
 	TypeVerb     = "verb"
 
-	TypeRefused = "refused"
-	TypeFailed  = "failed"
+	TypeProgress = "progress" // any number of these come before the answer to what takes long
+	TypeRefused  = "refused"
+	TypeFailed   = "failed"
 )
 
 // HostKeysReply lists the public host keys, in SSH wire format (RFC 4253, section 6.6).
@@ -95,6 +96,11 @@ type VerbRequest struct {
 
 // VerbReply comes with one descriptor, a sealed memfd with what goes to stdout.
 type VerbReply struct{}
+
+// Progress is a line about what is going on.
+type Progress struct {
+	Line string `json:"line"`
+}
 
 // Refused is a gate.Refusal on the wire.
 type Refused struct {

@@ -1,0 +1,112 @@
+package client
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"forkgate/nsjail/wire"
+)
+
+// Message types of the operator's socket alone.
+const (
+	TypeOperatorVerb = "operator-verb"
+	TypeStatus       = "status"
+	TypeRepoCreate   = "repo-create"
+	TypeRepoRemove   = "repo-remove"
+	TypeRootfsImport = "rootfs-import"
+	TypeRootfsList   = "rootfs-list"
+)
+
+// StatusReply says how the warden is.
+type StatusReply struct {
+	Version      string    `json:"version"`
+	Since        time.Time `json:"since"`
+	Policy       string    `json:"policy"`                 // where it comes from
+	PolicySince  time.Time `json:"policy_since,omitzero"`  // when the policy in force was loaded; zero: none is, the doors are shut
+	PolicyError  string    `json:"policy_error,omitempty"` // why the files as they are now do not load
+	Pool         string    `json:"pool"`                   // mount point
+	PoolSize     uint64    `json:"pool_size"`              // bytes
+	PoolFree     uint64    `json:"pool_free"`              // bytes
+	Repositories int       `json:"repositories"`
+	Forks        int       `json:"forks"`
+	Pods         []string  `json:"pods"` // refs of what runs
+}
+
+// RepoCreateRequest makes a grand repository. With it may come one descriptor, of a directory or a tar file: what it
+// starts with.
+type RepoCreateRequest struct {
+	Name       string `json:"name"`
+	Source     string `json:"source,omitempty"` // what the descriptor is, for messages
+	KeepOwners bool   `json:"keep_owners,omitempty"`
+}
+
+// RepoRemoveRequest removes a grand repository that has no forks.
+type RepoRemoveRequest struct {
+	Name string `json:"name"`
+}
+
+// RootfsImportRequest comes with one descriptor, of a tar file.
+type RootfsImportRequest struct {
+	Source string `json:"source"` // what the descriptor is, for messages
+}
+
+// Rootfs is the tools inside sessions, named by what is in them.
+type Rootfs struct {
+	Digest  string `json:"digest"`
+	Current bool   `json:"current"` // what new repositories and forks get
+}
+
+// RootfsListReply lists what is in the pool.
+type RootfsListReply struct {
+	Rootfs []Rootfs `json:"rootfs"`
+}
+
+// OperatorVerb runs a control word as the operator. It returns what goes to stdout.
+func (c *Client) OperatorVerb(ctx context.Context, q VerbRequest) ([]byte, error) {
+	return c.text(ctx, question{kind: TypeOperatorVerb, body: q})
+}
+
+// Status asks how the warden is.
+func (c *Client) Status(ctx context.Context) (StatusReply, error) {
+	var r StatusReply
+	err := c.call(ctx, TypeStatus, struct{}{}, &r)
+	return r, err
+}
+
+// RepoCreate makes a repository from source, which may be nil for an empty one. progress gets a line now and then.
+func (c *Client) RepoCreate(ctx context.Context, q RepoCreateRequest, source *os.File, progress func(string)) error {
+	var files []*os.File
+	if source != nil {
+		files = append(files, source)
+	}
+	return c.work(ctx, question{kind: TypeRepoCreate, body: q, files: files, progress: progress}, &struct{}{})
+}
+
+// RepoRemove removes a repository that has no forks.
+func (c *Client) RepoRemove(ctx context.Context, name string) error {
+	return c.call(ctx, TypeRepoRemove, RepoRemoveRequest{Name: name}, &struct{}{})
+}
+
+// RootfsImport makes a rootfs from a tar file, and makes it the current one.
+func (c *Client) RootfsImport(ctx context.Context, name string, tar *os.File, progress func(string)) (Rootfs, error) {
+	var r Rootfs
+	err := c.work(ctx, question{
+		kind: TypeRootfsImport, body: RootfsImportRequest{Source: name}, files: []*os.File{tar}, progress: progress,
+	}, &r)
+	return r, err
+}
+
+// RootfsList lists what is in the pool.
+func (c *Client) RootfsList(ctx context.Context) ([]Rootfs, error) {
+	var r RootfsListReply
+	err := c.call(ctx, TypeRootfsList, struct{}{}, &r)
+	return r.Rootfs, err
+}
+
+// work is an exchange whose reply has no descriptors.
+func (c *Client) work(ctx context.Context, q question, r any) error {
+	files, err := c.exchange(ctx, q, r)
+	wire.CloseAll(files)
+	return err
+}

@@ -1,0 +1,129 @@
+package warden
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail/wire"
+)
+
+// errHungUp is why a request ends whose connection has ended.
+var errHungUp = errors.New("the peer hung up")
+
+// connection is one peer: a door, for one SSH connection, or an operator's command.
+type connection struct {
+	*Warden
+	conn *wire.Conn
+	role role
+
+	// The reading goroutine alone writes these; requests that read them start afterwards.
+	signed   signed
+	identity *identity // nil until the door has asserted one
+
+	unanswered atomic.Int32
+	sending    sync.Mutex
+}
+
+// serve reads and answers messages until the peer hangs up, ctx ends, or the peer says what it may not. It returns when all
+// requests have ended.
+func (c *connection) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var requests sync.WaitGroup
+	defer requests.Wait()
+	defer cancel(errHungUp)
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	defer stop()
+	for {
+		m, files, err := c.conn.Receive()
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+			wire.CloseAll(files)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.dispatch(ctx, &requests, m, files); err != nil {
+			return err
+		}
+	}
+}
+
+// dispatch answers one message, or has a goroutine of its own answer it. An error ends the connection.
+func (c *connection) dispatch(ctx context.Context, requests *sync.WaitGroup, m wire.Message, files []*os.File) error {
+	r := &request{connection: c, id: m.ID, kind: m.Type, session: newSession(), files: files}
+	row, do, err := c.admit(m, len(files))
+	if err != nil {
+		wire.CloseAll(files)
+		return err
+	}
+	if !row.long {
+		r.answer(ctx, do)
+		return nil
+	}
+	if c.unanswered.Add(1) > maxUnanswered {
+		wire.CloseAll(files)
+		return fmt.Errorf("%w: more than %d requests without waiting for an answer", wire.ErrMalformed, maxUnanswered)
+	}
+	requests.Go(func() {
+		defer c.unanswered.Add(-1)
+		r.answer(ctx, do)
+	})
+	return nil
+}
+
+// admit looks a message up in the table, and reads it.
+func (c *connection) admit(m wire.Message, files int) (message, call, error) {
+	row, ok := c.messages[m.Type]
+	switch {
+	case !ok:
+		return row, nil, fmt.Errorf("%w: %.40q is no type of message", wire.ErrMalformed, m.Type)
+	case row.from&c.role == 0:
+		return row, nil, fmt.Errorf("%w: a peer in the role of %s sent %q", wire.ErrMalformed, c.role, m.Type)
+	case !row.when.has(c.identity != nil):
+		return row, nil, fmt.Errorf("%w: %q came out of turn", wire.ErrMalformed, m.Type)
+	case files > row.files:
+		return row, nil, fmt.Errorf("%w: %q came with %d descriptors", wire.ErrMalformed, m.Type, files)
+	}
+	do, err := row.read(m)
+	return row, do, err
+}
+
+// answer runs the call and sends what comes of it: the reply, a refusal, or word that the gate failed.
+func (r *request) answer(ctx context.Context, do call) {
+	defer wire.CloseAll(r.files)
+	reply, err := do(ctx, r)
+	defer wire.CloseAll(reply.files)
+	refusal, refused := gate.AsRefusal(err)
+	switch {
+	case err == nil:
+		err = r.send(r.kind, reply.body, reply.files...)
+	case refused:
+		err = r.send(client.TypeRefused, client.Refused{Reason: refusal.Reason, Hint: refusal.Hint})
+	case ctx.Err() != nil:
+		return // nobody is there to hear of it
+	default:
+		r.journal.Error("a request failed", "session", r.session, "type", r.kind, "error", err)
+		err = r.send(client.TypeFailed, client.Failed{Session: r.session})
+	}
+	if err != nil && ctx.Err() == nil {
+		r.journal.Error("an answer could not be sent", "session", r.session, "type", r.kind, "error", err)
+	}
+}
+
+func (r *request) send(kind string, body any, files ...*os.File) error {
+	r.sending.Lock()
+	defer r.sending.Unlock()
+	return r.conn.Send(r.id, kind, body, files...)
+}
+
+// newSession makes up the name of a session: 60 bits, so that nobody guesses another's.
+func newSession() string { return strings.ToLower(rand.Text()[:12]) }

@@ -1,0 +1,89 @@
+package warden
+
+import (
+	"context"
+	"fmt"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail/wire"
+)
+
+// sftpServer is what runs for the sftp subsystem: the rootfs's own. What the door says is not run under that name.
+const sftpServer = "exec /usr/lib/openssh/sftp-server"
+
+// open starts a session where the connection's user name says.
+func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error) {
+	ask, err := r.ask(q)
+	if err != nil {
+		return answer{}, err
+	}
+	release, ok := r.requests.take(ask.Evidence.Principal)
+	if !ok {
+		return answer{}, tooMany()
+	}
+	defer release()
+	session, err := r.gate.Enter(ctx, ask)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: client.OpenReply{Session: r.session}, files: session.Files}, nil
+}
+
+// ask is what a door's message asks of the gate.
+func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
+	evidence, err := r.evidence(q.Marks, q.Env)
+	if err != nil {
+		return gate.Ask{}, err
+	}
+	if r.identity.user == gate.ControlUser {
+		return gate.Ask{}, &gate.Refusal{
+			Reason: gate.ControlUser + " is no repository; it answers control words",
+			Hint:   "ssh gate@host help",
+		}
+	}
+	ref, err := gate.ParseRef(r.identity.user)
+	if err != nil {
+		return gate.Ask{}, err
+	}
+	op, command, err := operation(q)
+	if err != nil {
+		return gate.Ask{}, err
+	}
+	return gate.Ask{
+		Session: r.session, Evidence: evidence, Ref: ref, Op: op,
+		Work: gate.Work{Command: command, Env: texts(q.Env), Terminal: terminal(q.Terminal)},
+	}, nil
+}
+
+// operation says what is going to run, and by which word policy judges it: not the door's word, but what it amounts to.
+func operation(q client.OpenRequest) (gate.Op, []byte, error) {
+	switch op := gate.Op(q.Op); {
+	case op == gate.OpShell && len(q.Command) == 0:
+		return op, nil, nil
+	case op == gate.OpExec && len(q.Command) == 0:
+		return op, []byte(":"), nil // what an empty command does; without one a shell would be opened
+	case op == gate.OpExec:
+		return op, q.Command, nil
+	case op == gate.OpSFTP && len(q.Command) == 0:
+		return op, []byte(sftpServer), nil
+	}
+	return "", nil, fmt.Errorf("%w: open: %.40q does not go with a command of %d bytes", wire.ErrMalformed, q.Op, len(q.Command))
+}
+
+func terminal(t *client.Terminal) *gate.Terminal {
+	if t == nil {
+		return nil
+	}
+	return &gate.Terminal{
+		Term: string(t.Term), Modes: t.Modes,
+		Size: gate.WindowSize{Columns: t.Columns, Rows: t.Rows, Width: t.Width, Height: t.Height},
+	}
+}
+
+func tooMany() *gate.Refusal {
+	return &gate.Refusal{
+		Reason: fmt.Sprintf("%d of your requests are under way already", maxRequests),
+		Hint:   "wait for one of them",
+	}
+}

@@ -1,0 +1,161 @@
+package warden
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"forkgate/fork"
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail/wire"
+)
+
+// What the operator alone does: the table's role column guards it, as policy has no word for it.
+
+// record has the log say what the operator is about to do.
+func (r *request) record(command string, args ...any) error {
+	evidence, err := r.evidence(nil, nil)
+	if err != nil {
+		return err
+	}
+	ask := gate.Ask{Session: r.session, Evidence: evidence}
+	ask.Work.Command = fmt.Appendf(nil, command, args...)
+	return r.log.Verb(r.session, r.gate.Request(ask))
+}
+
+// status says how the warden is. Asking changes nothing and is not recorded.
+func status(ctx context.Context, r *request, _ struct{}) (answer, error) {
+	rules := r.rules.has.Load()
+	s := client.StatusReply{
+		Version: r.version, Since: r.since, Policy: r.policyPlace, PolicySince: rules.since,
+		Pool: r.pool, Repositories: len(r.trees.Repos()), Forks: len(r.trees.Forks("")), Pods: []string{},
+	}
+	if rules.err != nil {
+		s.PolicyError = rules.err.Error()
+	}
+	var space unix.Statfs_t
+	if err := unix.Statfs(r.pool, &space); err != nil {
+		return answer{}, fmt.Errorf("cannot look at the pool: %w", err)
+	}
+	s.PoolSize, s.PoolFree = space.Blocks*uint64(space.Bsize), space.Bavail*uint64(space.Bsize)
+	running, err := r.pods.Running(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	for _, guid := range running {
+		if tree, ok := r.trees.Get(guid); ok {
+			s.Pods = append(s.Pods, tree.Ref())
+		}
+	}
+	return answer{body: s}, nil
+}
+
+// repoCreate makes a repository of the directory or tar file that came along, or an empty one.
+func repoCreate(ctx context.Context, r *request, q client.RepoCreateRequest) (answer, error) {
+	if err := checkRepoName(q.Name); err != nil {
+		return answer{}, err
+	}
+	source, err := r.source(q.KeepOwners)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := r.record("repo create %s --from=%q --keep-owners=%t", q.Name, q.Source, q.KeepOwners); err != nil {
+		return answer{}, err
+	}
+	if _, err := r.trees.CreateRepo(ctx, q.Name, source, r.progress); err != nil {
+		return answer{}, explained(err)
+	}
+	return answer{body: struct{}{}}, nil
+}
+
+func checkRepoName(name string) error {
+	err := gate.CheckName(name)
+	if err == nil && name == gate.ControlUser {
+		err = fmt.Errorf("%s is where control words answer", name)
+	}
+	if err != nil {
+		return &gate.Refusal{Reason: fmt.Sprintf("%.80q is no name for a repository: %v", name, err), Hint: "choose another name"}
+	}
+	return nil
+}
+
+// source is what came along with the message. A directory is named by its descriptor: the warden need not be able to see
+// the operator's files, and nobody can put another in its place.
+func (r *request) source(keepOwners bool) (fork.Source, error) {
+	if len(r.files) == 0 {
+		return fork.Source{}, nil
+	}
+	info, err := r.files[0].Stat()
+	if err != nil {
+		return fork.Source{}, fmt.Errorf("cannot look at the source: %w", err)
+	}
+	if info.IsDir() {
+		dir := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), r.files[0].Fd())
+		return fork.Source{Dir: dir, KeepOwners: keepOwners}, nil
+	}
+	return fork.Source{Tar: r.files[0], KeepOwners: keepOwners}, nil
+}
+
+// repoRemove removes a repository that has no forks.
+func repoRemove(ctx context.Context, r *request, q client.RepoRemoveRequest) (answer, error) {
+	if err := r.record("repo rm %q", q.Name); err != nil {
+		return answer{}, err
+	}
+	if err := r.trees.RemoveRepo(context.WithoutCancel(ctx), q.Name); err != nil {
+		return answer{}, explained(err)
+	}
+	return answer{body: struct{}{}}, nil
+}
+
+// rootfsImport makes a rootfs of the tar file that came along.
+func rootfsImport(ctx context.Context, r *request, q client.RootfsImportRequest) (answer, error) {
+	if len(r.files) != 1 {
+		return answer{}, fmt.Errorf("%w: no tar file came along", wire.ErrMalformed)
+	}
+	if err := r.record("rootfs import %q", q.Source); err != nil {
+		return answer{}, err
+	}
+	digest, err := r.trees.ImportRootfs(ctx, r.files[0], r.progress)
+	if err != nil {
+		return answer{}, explained(err)
+	}
+	return answer{body: client.Rootfs{Digest: digest, Current: true}}, nil
+}
+
+// rootfsList lists what is in the pool.
+func rootfsList(_ context.Context, r *request, _ struct{}) (answer, error) {
+	entries, err := os.ReadDir(filepath.Join(r.pool, "rootfs"))
+	if err != nil {
+		return answer{}, fmt.Errorf("cannot list the rootfs: %w", err)
+	}
+	reply := client.RootfsListReply{Rootfs: []client.Rootfs{}}
+	for _, e := range entries {
+		reply.Rootfs = append(reply.Rootfs, client.Rootfs{Digest: e.Name(), Current: e.Name() == r.trees.CurrentRootfs()})
+	}
+	return answer{body: reply}, nil
+}
+
+// progress tells the operator how far a copy is, about once a second.
+func (r *request) progress(done, total int64) {
+	now := r.now()
+	if done != total && now.Sub(r.told) < time.Second {
+		return
+	}
+	r.told = now
+	line := size(done)
+	if total > 0 {
+		line += " of " + size(total)
+	}
+	// An operator who has gone is noticed by whoever reads his connection.
+	_ = r.send(client.TypeProgress, client.Progress{Line: line})
+}
+
+func size(bytes int64) string {
+	const mib = 1 << 20
+	return fmt.Sprintf("%d MiB", (bytes+mib-1)/mib)
+}

@@ -1,0 +1,191 @@
+package warden
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"forkgate/fork"
+	"forkgate/gate"
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
+	"forkgate/systemd"
+)
+
+// Units is what the warden asks of systemd.
+type Units interface {
+	Start(ctx context.Context, unit string) error // returns when the unit is ready
+	Kill(ctx context.Context, unit string) error  // returns when nothing of it lives; a unit that does not run is fine
+	Running(ctx context.Context, pattern string) ([]string, error)
+}
+
+// startTimeout bounds a pod's start; it takes some 50 ms.
+const startTimeout = 30 * time.Second
+
+// errEnded says that a tree was removed while somebody was about to enter it.
+var errEnded = errors.New("it is being removed")
+
+// pods makes systemd and nsjail gate.Pods.
+type pods struct {
+	units  Units
+	runDir string
+	exec   func(ctx context.Context, runDir, guid string, e nsjail.Exec) (*nsjail.Session, error)
+	trees  Trees
+
+	once  singleflight.Group
+	mu    sync.Mutex
+	locks map[string]*sync.Mutex // by GUID: a start and an end do not overlap
+}
+
+func newPods(units Units, runDir string) *pods {
+	return &pods{units: units, runDir: runDir, exec: nsjail.Run, locks: map[string]*sync.Mutex{}}
+}
+
+// Run has the pod execute the caller's work. A pod that is not there, or went away this moment, is started.
+func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where gate.Target, what gate.Work) (*nsjail.Session, error) {
+	tree, ok := p.trees.Get(where.GUID)
+	if !ok {
+		return nil, fmt.Errorf("cannot enter %s: %w", where.Ref(), errEnded)
+	}
+	work := execution(session, who, tree, what)
+	running, err := p.exec(ctx, p.runDir, tree.GUID, work)
+	for range 2 {
+		if !errors.Is(err, nsjail.ErrNotRunning) {
+			break
+		}
+		if err := p.start(ctx, tree.GUID); err != nil {
+			return nil, err
+		}
+		running, err = p.exec(ctx, p.runDir, tree.GUID, work)
+	}
+	return running, err
+}
+
+// start starts a pod, once for all who wait for it.
+func (p *pods) start(ctx context.Context, guid string) error {
+	_, err, _ := p.once.Do(guid, func() (any, error) {
+		// Whoever came first may hang up: the others still want the pod.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
+		defer cancel()
+		defer p.lock(guid)()
+		tree, ok := p.trees.Get(guid) // again, under the lock: End may have come first
+		if !ok {
+			return nil, errEnded
+		}
+		if err := specification(tree, p.trees.Dirs(tree)).Write(p.runDir); err != nil {
+			return nil, err
+		}
+		unit, err := systemd.Instance(podUnit, guid)
+		if err != nil {
+			return nil, err
+		}
+		return nil, p.units.Start(ctx, unit)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot start the pod of %s: %w", guid, err)
+	}
+	return nil
+}
+
+// End ends what runs in a tree that nobody can enter any more.
+func (p *pods) End(ctx context.Context, guid string) error {
+	defer p.lock(guid)()
+	unit, err := systemd.Instance(podUnit, guid)
+	if err != nil {
+		return err
+	}
+	return p.units.Kill(ctx, unit)
+}
+
+// EndUnknown ends pods of trees that do not exist: an earlier warden's, or an earlier registry's.
+func (p *pods) EndUnknown(ctx context.Context) error {
+	running, err := p.Running(ctx)
+	for _, guid := range running {
+		if _, ok := p.trees.Get(guid); !ok {
+			err = errors.Join(err, p.End(ctx, guid))
+		}
+	}
+	return err
+}
+
+// Running lists the GUIDs of the pods that run.
+func (p *pods) Running(ctx context.Context) ([]string, error) {
+	units, err := p.units.Running(ctx, strings.Replace(podUnit, "@", "@*", 1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the pods: %w", err)
+	}
+	var guids []string
+	for _, unit := range units {
+		if guid, ok := systemd.InstanceOf(podUnit, unit); ok {
+			guids = append(guids, guid)
+		}
+	}
+	return guids, nil
+}
+
+// lock keeps others from starting or ending the pod until the returned function is called.
+func (p *pods) lock(guid string) (unlock func()) {
+	p.mu.Lock()
+	one, ok := p.locks[guid]
+	if !ok {
+		one = new(sync.Mutex)
+		p.locks[guid] = one // stays: a few bytes for each tree there ever was since the start
+	}
+	p.mu.Unlock()
+	one.Lock()
+	return one.Unlock
+}
+
+// podUnit is the template of the units that pods are.
+const podUnit = "forkgate-pod@.service"
+
+// specification is what a tree's pod is made from.
+func specification(t fork.Tree, dirs fork.Dirs) nsjail.Spec {
+	return nsjail.Spec{
+		GUID: t.GUID, SubUID: t.SubUID(), Hostname: hostname(t),
+		Root: dirs.Root, Data: dirs.Data, Docker: dirs.Docker, Home: dirs.Home,
+		Mountpoint: nsjail.Mountpoint(t.GUID),
+	}
+}
+
+// hostname makes a ref a host name (RFC 1123): prompts show it.
+func hostname(t fork.Tree) string {
+	const most = 63
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("._:", r) {
+			return '-'
+		}
+		return r
+	}, t.Ref())
+	return strings.Trim(name[:min(len(name), most)], "-")
+}
+
+// execution is a caller's work as the pod is told of it. What the warden says comes last, and so wins.
+func execution(session string, who gate.Caller, t fork.Tree, what gate.Work) nsjail.Exec {
+	role := "fork"
+	if t.Grand {
+		role = "grand"
+	}
+	e := nsjail.Exec{
+		Session: session, Home: who.Principal + "." + who.Kind.String(), Command: what.Command,
+		Env: append(append([]string(nil), what.Env...),
+			"REDIACC_WORKING_DIR="+nsjail.Mountpoint(t.GUID),
+			"REDIACC_REPOSITORY="+t.GUID,
+			fmt.Sprintf("REDIACC_NETWORK_ID=%d", t.NetworkID()),
+			"REDIACC_ROLE="+role,
+			"FORKGATE_SESSION="+session,
+		),
+	}
+	if t := what.Terminal; t != nil {
+		e.Terminal = &wire.Terminal{
+			Term: []byte(t.Term), Modes: t.Modes,
+			Size: wire.Resize{Columns: t.Size.Columns, Rows: t.Size.Rows, Width: t.Size.Width, Height: t.Size.Height},
+		}
+	}
+	return e
+}

@@ -1,0 +1,100 @@
+package warden
+
+import (
+	"sync/atomic"
+	"time"
+
+	"forkgate/gate"
+	"forkgate/gate/policy"
+)
+
+// Policy is what the warden asks of a policy. *policy.Policy is one.
+type Policy interface {
+	gate.Judge
+	gate.Witness
+	Principal(key []byte) (policy.Principal, bool) // key in SSH wire format
+}
+
+// The operator, as policy and the log know him. No key speaks for that name: it comes from the socket.
+const (
+	operatorName = "operator"
+	operatorDoor = "operator"
+	sshDoor      = "ssh"
+)
+
+// rules is the policy in force. Files that do not load leave it as it is; as long as none has loaded, the doors are shut.
+type rules struct {
+	load func() (Policy, error)
+	now  func() time.Time
+	has  atomic.Pointer[inForce]
+}
+
+type inForce struct {
+	policy Policy // nil: none has loaded yet
+	since  time.Time
+	err    error // why the files as they are now do not load
+}
+
+func newRules(load func() (Policy, error), now func() time.Time) *rules {
+	r := &rules{load: load, now: now}
+	r.has.Store(&inForce{})
+	return r
+}
+
+// reload reads the files again. One goroutine calls it.
+func (r *rules) reload() error {
+	loaded, err := r.load()
+	next := &inForce{policy: loaded, since: r.now()}
+	if err != nil {
+		last := r.has.Load()
+		next = &inForce{policy: last.policy, since: last.since, err: err}
+	}
+	r.has.Store(next)
+	return err
+}
+
+// shut is the refusal that the doors have for everybody as long as no policy has loaded.
+func (r *rules) shut() error {
+	if r.has.Load().policy != nil {
+		return nil
+	}
+	return &gate.Refusal{
+		Reason: "the policy does not load, so the doors are shut",
+		Hint:   "the operator finds out why with: forkgate policy check",
+	}
+}
+
+// Principal finds who has a key.
+func (r *rules) Principal(key []byte) (policy.Principal, bool) {
+	if p := r.has.Load().policy; p != nil {
+		return p.Principal(key)
+	}
+	return policy.Principal{}, false
+}
+
+// Caller says who speaks. The operator's door is open to root alone, which is all the evidence there.
+func (r *rules) Caller(e gate.Evidence) gate.Caller {
+	p := r.has.Load().policy
+	switch {
+	case e.Door == operatorDoor:
+		return gate.Caller{
+			Principal: operatorName, Kind: gate.Human, Class: gate.ClassKey,
+			Evidence: []string{"root on this host spoke on the operator's socket"},
+		}
+	case p != nil:
+		return p.Caller(e)
+	}
+	return gate.Caller{Principal: e.Principal, Evidence: []string{"the policy does not load"}}
+}
+
+// Decide asks the policy in force. Without one the operator may do what it takes to mend that; nobody else may do anything.
+func (r *rules) Decide(q gate.Request) gate.Decision {
+	p := r.has.Load().policy
+	switch {
+	case p != nil:
+		return p.Decide(q)
+	case q.Door == operatorDoor:
+		return gate.Decision{Verdict: gate.Permit, Rule: "operator, as long as the policy does not load"}
+	}
+	return gate.Decision{Reason: "the policy does not load"}
+}

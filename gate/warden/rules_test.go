@@ -1,0 +1,47 @@
+package warden
+
+import (
+	"testing"
+
+	"forkgate/gate/warden/client"
+)
+
+func TestABrokenFileKeepsTheLastGoodPolicy(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	h.text = ""
+	if h.rules.reload() == nil {
+		t.Fatal("it loads")
+	}
+	s, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	_, err = h.connect(t, "demo", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
+	refused(t, err, "demo is a grand (production) repository; agents work in forks")
+	status, err := dial(t, h.operator).Status(t.Context())
+	if err != nil || status.PolicyError != "test.hcl:1: it does not load" || status.PolicySince.IsZero() {
+		t.Errorf("status is %+v, %v", status, err)
+	}
+}
+
+func TestWithoutAPolicyTheDoorsAreShutAndTheOperatorIsNot(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	c, g := h.connect(t, "demo", h.alice), h.connect(t, "gate", h.alice)
+	h.rules.has.Store(&inForce{})
+	const shut = "the policy does not load, so the doors are shut"
+	_, err := c.Open(t.Context(), client.OpenRequest{Op: "shell"})
+	refused(t, err, shut)
+	_, err = g.Verb(t.Context(), client.VerbRequest{Words: say("whoami")})
+	refused(t, err, shut)
+	_, err = c.Identify(t.Context(), h.alice.Marshal())
+	refused(t, err, shut)
+	if _, err := dial(t, h.operator).OperatorVerb(t.Context(), client.VerbRequest{Words: say("show", "secret")}); err != nil {
+		t.Errorf("the operator is shut out: %v", err)
+	}
+	if status, err := dial(t, h.operator).Status(t.Context()); err != nil || !status.PolicySince.IsZero() {
+		t.Errorf("status is %+v, %v", status, err)
+	}
+}

@@ -1,0 +1,81 @@
+package warden
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate/warden/client"
+)
+
+// An exchange hash is as long as the hash of its key exchange: SHA-1 (20) to SHA-512 (64), RFC 4253 section 8. Nothing else
+// is signed: a host key that signs what it is given could as well sign an SSHSIG or a userauth request, which are longer.
+const minHash, maxHash = 20, 64
+
+// An exchange hash counts as a session id for this long: a handshake must be over by then. Key re-exchanges are far fewer
+// than maxSigned within that time.
+const (
+	signedFor = time.Minute
+	maxSigned = 16
+)
+
+// signed is what the host keys signed lately on one connection.
+type signed []struct {
+	hash []byte
+	at   time.Time
+}
+
+func (s *signed) add(hash []byte, now time.Time) {
+	*s = append(*s, struct {
+		hash []byte
+		at   time.Time
+	}{bytes.Clone(hash), now})
+	if len(*s) > maxSigned {
+		*s = (*s)[1:]
+	}
+}
+
+// has reports whether hash was signed within the last minute.
+func (s signed) has(hash []byte, now time.Time) bool {
+	for _, one := range s {
+		if bytes.Equal(one.hash, hash) && now.Sub(one.at) <= signedFor {
+			return true
+		}
+	}
+	return false
+}
+
+// sign has a host key sign an exchange hash, and remembers it.
+func sign(_ context.Context, r *request, q client.SignRequest) (answer, error) {
+	if len(q.Data) < minHash || len(q.Data) > maxHash {
+		return answer{}, fmt.Errorf("cannot sign %d bytes: an exchange hash has %d to %d", len(q.Data), minHash, maxHash)
+	}
+	key, err := r.keys.find(q.Key, q.Algorithm)
+	if err != nil {
+		return answer{}, err
+	}
+	signature, err := key.Sign(rand.Reader, q.Data)
+	if err != nil {
+		return answer{}, fmt.Errorf("cannot sign: %w", err)
+	}
+	r.signed.add(q.Data, r.now())
+	return answer{body: client.SignReply{Format: signature.Format, Blob: signature.Blob}}, nil
+}
+
+// find finds the private half of a public key. Each of our keys has one algorithm, of its own name.
+func (k HostKeys) find(public []byte, algorithm string) (ssh.Signer, error) {
+	for _, key := range k {
+		if !bytes.Equal(key.PublicKey().Marshal(), public) {
+			continue
+		}
+		if algorithm != "" && algorithm != key.PublicKey().Type() {
+			return nil, fmt.Errorf("cannot sign by %.40q with a key for %s", algorithm, key.PublicKey().Type())
+		}
+		return key, nil
+	}
+	return nil, fmt.Errorf("cannot sign: no host key of this host was asked for")
+}

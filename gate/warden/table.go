@@ -1,0 +1,68 @@
+package warden
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail/wire"
+)
+
+// message is one row of the table of what peers say.
+type message struct {
+	from  role  // who may send it
+	when  phase // and when; an operator never asserts an identity
+	files int   // how many descriptors may come with it
+	long  bool  // answered by a goroutine of its own; the others are answered in order, and may change the connection's state
+	read  func(wire.Message) (call, error)
+}
+
+// call answers a message that has been read.
+type call func(context.Context, *request) (answer, error)
+
+// request is one message under way.
+type request struct {
+	*connection
+	id      uint64
+	kind    string
+	session string     // names the request in the log, and the session that it may become
+	files   []*os.File // what came with the message; closed when the request has been answered
+	told    time.Time  // when progress was told of last
+}
+
+// answer is a reply's body and descriptors, which are closed once they are sent.
+type answer struct {
+	body  any
+	files []*os.File
+}
+
+// messages is the table: whatever is not in it, or not in its row, ends the connection.
+func messages() map[string]message {
+	return map[string]message{
+		client.TypeHostKeys: {from: door, when: always, read: reading(hostKeys)},
+		client.TypeSign:     {from: door, when: always, read: reading(sign)}, // a key re-exchange comes after the assertion
+		client.TypeIdentify: {from: door, when: always, read: reading(identify)},
+		client.TypeAssert:   {from: door, when: before, read: reading(assert)},
+		client.TypeOpen:     {from: door, when: after, long: true, read: reading(open)},
+		client.TypeVerb:     {from: door, when: after, long: true, read: reading(verb)},
+
+		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},
+		client.TypeStatus:       {from: operator, when: before, long: true, read: reading(status)},
+		client.TypeRepoCreate:   {from: operator, when: before, long: true, files: 1, read: reading(repoCreate)},
+		client.TypeRepoRemove:   {from: operator, when: before, long: true, read: reading(repoRemove)},
+		client.TypeRootfsImport: {from: operator, when: before, long: true, files: 1, read: reading(rootfsImport)},
+		client.TypeRootfsList:   {from: operator, when: before, long: true, read: reading(rootfsList)},
+	}
+}
+
+// reading makes a row's read from a function that takes the decoded body.
+func reading[Q any](do func(context.Context, *request, Q) (answer, error)) func(wire.Message) (call, error) {
+	return func(m wire.Message) (call, error) {
+		var q Q
+		if err := m.Decode(&q); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, r *request) (answer, error) { return do(ctx, r, q) }, nil
+	}
+}

@@ -1,0 +1,100 @@
+package warden
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"forkgate/fork"
+	"forkgate/gate"
+)
+
+// Trees is what the warden asks of the pool. *fork.Store is one.
+type Trees interface {
+	Find(repo, tag string) (fork.Tree, bool)
+	Get(guid string) (fork.Tree, bool)
+	Repos() []fork.Tree
+	Forks(repo string) []fork.Tree
+	Dirs(fork.Tree) fork.Dirs
+	FreshTag(repo string) string
+	Fork(ctx context.Context, parent fork.Tree, tag, owner string) (fork.Tree, []fork.Step, error)
+	Remove(ctx context.Context, guid string) error
+	CreateRepo(ctx context.Context, name string, source fork.Source, progress fork.Progress) (fork.Tree, error)
+	RemoveRepo(ctx context.Context, name string) error
+	ImportRootfs(ctx context.Context, tar *os.File, progress fork.Progress) (string, error)
+	CurrentRootfs() string
+}
+
+// forks makes the pool gate.Forks: trees become targets, and what fork reports becomes refusals where callers can do
+// something about it.
+type forks struct{ trees Trees }
+
+func (f forks) Find(_ context.Context, repo, tag string) (gate.Target, bool, error) {
+	tree, ok := f.trees.Find(repo, tag)
+	return f.target(tree), ok, nil
+}
+
+func (f forks) FreshTag(_ context.Context, repo string) (string, error) {
+	return f.trees.FreshTag(repo), nil
+}
+
+func (f forks) Make(ctx context.Context, child gate.Target) (gate.Target, []gate.Step, error) {
+	ref, err := gate.ParseRef(child.Parent)
+	if err != nil {
+		return gate.Target{}, nil, err
+	}
+	parent, ok := f.trees.Find(ref.Repo, ref.Tag)
+	if !ok {
+		return gate.Target{}, nil, gate.NotFound(ref)
+	}
+	made, took, err := f.trees.Fork(ctx, parent, child.Tag, child.Owner)
+	if err != nil {
+		return gate.Target{}, nil, explained(err)
+	}
+	steps := make([]gate.Step, len(took))
+	for i, s := range took {
+		steps[i] = gate.Step{Name: s.Name, Took: s.Took}
+	}
+	return f.target(made), steps, nil
+}
+
+// target is what policy hears of a tree.
+func (f forks) target(t fork.Tree) gate.Target {
+	if t.GUID == "" {
+		return gate.Target{}
+	}
+	target := gate.Target{GUID: t.GUID, Repo: t.Repo, Tag: t.Tag, Grand: t.Grand, Fork: !t.Grand, Owner: t.Owner}
+	if parent, ok := f.trees.Get(t.Parent); ok {
+		target.Parent = parent.Ref()
+	}
+	return target
+}
+
+// refusals are the errors of fork that a caller can do something about.
+var refusals = []struct {
+	is   error
+	hint string
+}{
+	{fork.ErrTooManyForks, "ssh gate@host forks lists yours, ssh gate@host rm REF removes one"},
+	{fork.ErrPoolFull, "ssh gate@host rm REF removes a fork; its space comes back within half a minute"},
+	{fork.ErrNoRootfs, "the operator makes one with: forkgate rootfs build"},
+	{fork.ErrNoSlot, "ssh gate@host rm REF removes a fork"},
+	{fork.ErrNested, "the operator replaces nested subvolumes by directories"},
+	{fork.ErrRemoving, "try again in a moment, or choose another tag"},
+	{fork.ErrExists, "choose another name"},
+	{fork.ErrHasForks, "remove its forks first"},
+	{fork.ErrGrand, "the operator removes repositories with: forkgate repo rm NAME"},
+	{fork.ErrNotFound, "ssh gate@host repos"},
+	{fork.ErrSource, ""},
+}
+
+// explained turns an error of fork into a refusal where there is one for it.
+func explained(err error) error {
+	for _, r := range refusals {
+		if errors.Is(err, r.is) {
+			return fmt.Errorf("%w (%w)", &gate.Refusal{Reason: err.Error(), Hint: r.hint}, err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+package warden
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+)
+
+// page is what a control word prints: data with --json, else text.
+type page struct {
+	data any
+	text func(io.Writer)
+}
+
+// word is a control word under way.
+type word struct {
+	*request
+	gate.Verb
+	ask    gate.Ask     // without a ref
+	asking gate.Request // without a target; its op is the word's
+	args   []string
+}
+
+// words says what each of gate.Verbs does. What it needs permission for is a column of that table.
+func words() map[string]func(context.Context, *word) (page, error) {
+	return map[string]func(context.Context, *word) (page, error){
+		"help":    help,
+		"whoami":  whoami,
+		"repos":   repos,
+		"forks":   listForks,
+		"fork":    makeFork,
+		"show":    show,
+		"rm":      remove,
+		"explain": explain,
+	}
+}
+
+// verb runs a control word for who speaks on a door's connection.
+func verb(ctx context.Context, r *request, q client.VerbRequest) (answer, error) {
+	return r.speak(ctx, q)
+}
+
+// operatorVerb runs a control word for the operator.
+func operatorVerb(ctx context.Context, r *request, q client.VerbRequest) (answer, error) {
+	return r.speak(ctx, q)
+}
+
+// speak finds the control word, has the log written, and puts what it prints into a descriptor.
+func (r *request) speak(ctx context.Context, q client.VerbRequest) (answer, error) {
+	evidence, err := r.evidence(q.Marks, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	release, ok := r.requests.take(evidence.Principal)
+	if !ok {
+		return answer{}, tooMany()
+	}
+	defer release()
+	said := texts(q.Words)
+	args := slices.DeleteFunc(slices.Clone(said), func(s string) bool { return s == "--json" })
+	v, err := understand(args)
+	if err != nil {
+		return answer{}, err
+	}
+	w := &word{request: r, Verb: v, ask: gate.Ask{Session: r.session, Evidence: evidence, Op: v.Op}, args: args[1:]}
+	w.ask.Work.Command = []byte(strings.Join(said, " "))
+	w.asking = r.gate.Request(w.ask)
+	if err := r.log.Verb(r.session, w.asking); err != nil {
+		return answer{}, err
+	}
+	printed, err := r.Warden.words[v.Name](ctx, w)
+	if err != nil {
+		return answer{}, err
+	}
+	return printed.answer(q.JSON || len(args) < len(said))
+}
+
+// understand finds the control word, and counts what follows it.
+func understand(words []string) (gate.Verb, error) {
+	if len(words) == 0 {
+		words = []string{"help"}
+	}
+	v, ok := gate.FindVerb(words[0])
+	if !ok {
+		return v, &gate.Refusal{Reason: fmt.Sprintf("%.40q is no control word", words[0]), Hint: hintFor(words[0])}
+	}
+	if n := len(words) - 1; n < v.Min || n > v.Max {
+		return v, &gate.Refusal{
+			Reason: fmt.Sprintf("%s takes %s, not %d words", v.Name, count(v.Min, v.Max), n),
+			Hint:   strings.TrimSpace("ssh gate@host " + v.Name + " " + v.Args),
+		}
+	}
+	return v, nil
+}
+
+func count(least, most int) string {
+	switch {
+	case most == 0:
+		return "nothing"
+	case least == most && most == 1:
+		return "1 word"
+	case least == most:
+		return fmt.Sprintf("%d words", most)
+	}
+	return fmt.Sprintf("%d to %d words", least, most)
+}
+
+func hintFor(mistyped string) string {
+	if len(mistyped) <= 20 {
+		for _, v := range gate.Verbs() {
+			if levenshtein.Distance(mistyped, v.Name, nil) <= 2 {
+				return fmt.Sprintf("did you mean %s? ssh gate@host help lists them all", v.Name)
+			}
+		}
+	}
+	return "ssh gate@host help"
+}
+
+// target finds the existing repository or fork that ref names, and has policy permit the word there.
+func (w *word) target(ctx context.Context, ref string) (gate.Target, error) {
+	ask := w.ask
+	var err error
+	if ask.Ref, err = gate.ParseRef(ref); err != nil {
+		return gate.Target{}, err
+	}
+	asking := w.asking
+	if asking.Target, err = w.gate.Existing(ctx, ask, asking); err != nil {
+		return gate.Target{}, err
+	}
+	return asking.Target, w.gate.Permitted(ask, asking)
+}

@@ -1,0 +1,117 @@
+package warden
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"forkgate/gate"
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
+)
+
+// Record is where the warden writes what it does before it does it. *audit.Log is one.
+type Record interface {
+	gate.Log
+	Verb(session string, r gate.Request) error
+	Service(what string) error
+}
+
+// Warden answers peers.
+type Warden struct {
+	keys  HostKeys
+	rules *rules
+	log   Record
+	trees Trees
+	pods  *pods
+	gate  *gate.Gate[*nsjail.Session]
+
+	messages    map[string]message
+	words       map[string]func(context.Context, *word) (page, error)
+	requests    *limit[string]
+	connections *limit[uint32]
+
+	version     string
+	policyPlace string
+	pool        string // mount point
+	since       time.Time
+	now         func() time.Time
+	journal     *slog.Logger
+}
+
+// newWarden puts the parts together that come from elsewhere.
+func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods, journal *slog.Logger) *Warden {
+	return &Warden{
+		keys: keys, rules: rules, log: log, trees: trees, pods: pods, journal: journal,
+		gate: &gate.Gate[*nsjail.Session]{
+			Witness: rules, Judge: rules, Log: log, Forks: forks{trees}, Pods: pods,
+		},
+		messages: messages(), words: words(),
+		requests: newLimit[string](maxRequests), connections: newLimit[uint32](maxConnections),
+		since: rules.now(), now: rules.now,
+	}
+}
+
+// serve accepts peers on a socket until ctx ends, and returns when the last of them has been dealt with.
+func (w *Warden) serve(ctx context.Context, l *wire.Listener, s Socket) error {
+	var peers sync.WaitGroup
+	defer peers.Wait()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	for {
+		conn, err := l.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			// Out of descriptors, most likely: what is open must be let go on, so waiting is all there is to do.
+			w.journal.Error("cannot accept a connection", "error", err)
+			if !pause(ctx, 100*time.Millisecond) {
+				return nil
+			}
+			continue
+		}
+		peers.Go(func() {
+			defer conn.Close()
+			if err := w.welcome(ctx, conn, s); err != nil {
+				w.journal.Warn("a connection was ended", "error", err)
+			}
+		})
+	}
+}
+
+// welcome finds out who a peer is and talks to it, if it is anybody.
+func (w *Warden) welcome(ctx context.Context, conn *wire.Conn, s Socket) error {
+	cred, err := conn.Peer()
+	if err != nil {
+		return fmt.Errorf("cannot tell who connected: %w", err)
+	}
+	role := s.role(cred)
+	if role == nobody {
+		return fmt.Errorf("pid %d of uid %d is nobody here", cred.Pid, cred.Uid)
+	}
+	release, ok := w.connections.take(cred.Uid)
+	if !ok {
+		return fmt.Errorf("uid %d has %d connections already", cred.Uid, maxConnections)
+	}
+	defer release()
+	c := &connection{Warden: w, conn: conn, role: role}
+	if err := c.serve(ctx); err != nil {
+		return fmt.Errorf("pid %d of uid %d, as %s: %w", cred.Pid, cred.Uid, role, err)
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

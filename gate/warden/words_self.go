@@ -1,0 +1,118 @@
+package warden
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"forkgate/gate"
+)
+
+// help lists the control words, or explains one.
+func help(_ context.Context, w *word) (page, error) {
+	type entry struct {
+		Name    string  `json:"name"`
+		Args    string  `json:"args,omitempty"`
+		Summary string  `json:"summary"`
+		Op      gate.Op `json:"op,omitempty"`
+	}
+	var entries []entry
+	for _, v := range gate.Verbs() {
+		if len(w.args) == 0 || w.args[0] == v.Name {
+			entries = append(entries, entry{v.Name, v.Args, v.Summary, v.Op})
+		}
+	}
+	if len(entries) == 0 {
+		_, err := understand(w.args)
+		return page{}, err
+	}
+	return page{data: entries, text: func(out io.Writer) {
+		rows := make([][]string, len(entries))
+		for i, e := range entries {
+			rows[i] = []string{e.Name, e.Args, e.Summary}
+		}
+		columns(out, rows...)
+		if len(w.args) == 0 {
+			fmt.Fprint(out, "\n--json after any of them prints JSON\n")
+		} else if op := entries[0].Op; op != "" {
+			fmt.Fprintf(out, "\npolicy must permit %s: %s\n", op, op.Meaning())
+		}
+	}}, nil
+}
+
+// whoami says how the caller is classified and why.
+func whoami(_ context.Context, w *word) (page, error) {
+	who := w.asking.Caller
+	return page{data: who, text: func(out io.Writer) {
+		kind := "an agent"
+		switch {
+		case who.Kind == gate.Human:
+			kind = "a person"
+		case who.Agent != "":
+			kind += " (" + gate.Printable(who.Agent) + ")"
+		}
+		fmt.Fprintf(out, "%s, as %s\nclass %d: %s\n", gate.Printable(who.Principal), kind, who.Class, who.Class)
+		for _, e := range who.Evidence {
+			fmt.Fprintf(out, "- %s\n", gate.Printable(e))
+		}
+	}}, nil
+}
+
+// explain says what policy would answer the caller, and by which rule.
+func explain(ctx context.Context, w *word) (page, error) {
+	op := gate.Op(w.args[0])
+	if !op.Valid() {
+		return page{}, &gate.Refusal{
+			Reason: fmt.Sprintf("%.40q is no operation", w.args[0]),
+			Hint:   "operations are " + list(gate.Ops()),
+		}
+	}
+	ref, err := gate.ParseRef(w.args[1])
+	if err != nil {
+		return page{}, err
+	}
+	w.ask.Ref, w.asking.Op, w.asking.Command = ref, op, ""
+	target, _, err := w.gate.Target(ctx, w.ask, w.asking)
+	if err != nil {
+		return page{}, err
+	}
+	w.asking.Target = target
+	if !w.gate.Visible(w.asking) {
+		return page{}, gate.NotFound(ref)
+	}
+	decision := w.gate.Judge.Decide(w.asking)
+	data := struct {
+		Op  gate.Op `json:"op"`
+		Ref string  `json:"ref"`
+		gate.Decision
+	}{op, target.Ref(), decision}
+	return page{data: data, text: func(out io.Writer) { printDecision(out, decision) }}, nil
+}
+
+func printDecision(out io.Writer, d gate.Decision) {
+	rule := "no rule speaks of it"
+	if d.Rule != "" {
+		rule = fmt.Sprintf("rule %q", d.Rule)
+	}
+	if d.Where != "" {
+		rule += ", " + d.Where
+	}
+	fmt.Fprintf(out, "%s: %s\n", d.Verdict, gate.Printable(rule))
+	if d.Reason != "" {
+		fmt.Fprintf(out, "reason: %s\n", gate.Printable(d.Reason))
+	}
+	if d.Hint != "" {
+		fmt.Fprintf(out, "hint: %s\n", gate.Printable(d.Hint))
+	}
+}
+
+func list(ops []gate.Op) string {
+	text := ""
+	for i, op := range ops {
+		if i > 0 {
+			text += " "
+		}
+		text += string(op)
+	}
+	return text
+}
