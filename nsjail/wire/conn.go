@@ -98,10 +98,17 @@ func (c *Conn) Receive() (Message, []*os.File, error) {
 	buf := make([]byte, MaxMessage+1)
 	oob := make([]byte, unix.CmsgSpace(4*MaxFiles))
 	var n, oobn, flags int
-	err := c.read(func(fd int) (err error) {
-		n, oobn, flags, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
-		return err
-	})
+	receive := func() error {
+		return c.read(func(fd int) (err error) {
+			n, oobn, flags, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+			return err
+		})
+	}
+	err := receive()
+	if errors.Is(err, unix.ECONNRESET) {
+		// The peer closed before it had read all. The kernel says so once, and then hands out what the peer had sent.
+		err = receive()
+	}
 	if err != nil {
 		if errors.Is(err, unix.ECONNRESET) {
 			err = io.EOF
