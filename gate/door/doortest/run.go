@@ -140,19 +140,23 @@ func (w *Warden) watch(cmd *exec.Cmd, ours *wire.Conn, master *os.File) {
 	if status.Signaled() {
 		exit = wire.Exit{Signal: strings.TrimPrefix(unix.SignalName(status.Signal()), "SIG"), Core: status.CoreDump()}
 	}
-	if master != nil {
-		master.Close()
-	}
 	w.note(func(s *Seen) { s.Running-- })
 	_ = ours.Send(0, wire.TypeExit, exit)
 	if w.Deaf {
-		return // the other end is closed by the door
+		hangUp(ours, master)
+	}
+}
+
+func hangUp(ours *wire.Conn, master *os.File) {
+	ours.Close()
+	if master != nil {
+		master.Close()
 	}
 }
 
 // obey does what the door says, and ends the command when the door is gone.
 func obey(cmd *exec.Cmd, ours *wire.Conn, master *os.File) {
-	defer ours.Close()
+	defer hangUp(ours, master)
 	for {
 		m, files, err := ours.Receive()
 		wire.CloseAll(files)
