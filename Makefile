@@ -1,0 +1,92 @@
+# forkgate. make help lists what there is.
+
+PREFIX  ?= /usr
+DESTDIR ?=
+GO      ?= $(shell command -v go || echo /usr/local/go/bin/go)
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Packages with goroutines, for the race detector. It slows everything else down to no purpose.
+RACE    = ./gate/... ./systemd/... ./nsjail/wire/...
+ROOTEXEC = unshare --mount --propagation private
+
+bindir  = $(DESTDIR)$(PREFIX)/bin
+libdir  = $(DESTDIR)$(PREFIX)/lib
+etcdir  = $(DESTDIR)/etc/forkgate
+docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
+units   = $(notdir $(wildcard packaging/units/*))
+
+.DEFAULT_GOAL = help
+.PHONY: help build needs-build install uninstall test test-quick lint vuln bench demo demo-up demo-down clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+build: needs-build ## build bin/forkgate and bin/forkgate-init
+	$(GO) build -trimpath -o bin/forkgate ./cmd/forkgate
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/forkgate-init ./cmd/forkgate-init
+
+needs-build:
+	@packaging/needs build
+
+install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usual
+	@test -x bin/forkgate -a -x bin/forkgate-init || { echo 'make install: run make build first' >&2; exit 1; }
+	install -D -m 755 bin/forkgate $(bindir)/forkgate
+	install -D -m 755 bin/forkgate-init $(libdir)/forkgate/forkgate-init
+	for unit in $(units); do \
+	  install -D -m 644 packaging/units/$$unit $(libdir)/systemd/system/$$unit && \
+	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |' $(libdir)/systemd/system/$$unit || exit 1; done
+	install -D -m 644 packaging/sysusers.conf $(libdir)/sysusers.d/forkgate.conf
+	install -D -m 644 packaging/tmpfiles.conf $(libdir)/tmpfiles.d/forkgate.conf
+	install -d -m 755 $(etcdir) $(etcdir)/policy.d
+	# The policy is the operator's: what is there stays, and the shipped one lies beside it to compare.
+	for file in policy.d/*.hcl policy.d/*.example; do \
+	  install -D -m 644 $$file $(docdir)/$$file && \
+	  { test -e $(etcdir)/$$file || install -m 644 $$file $(etcdir)/$$file; } || exit 1; done
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
+	  systemctl daemon-reload && echo 'next: forkgate pool init, then systemctl enable --now forkgate.target'; fi
+
+uninstall: ## remove what make install has installed; the policy and the data stay
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	  systemctl disable --now forkgate.target; systemctl stop 'forkgate-*'; fi
+	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf
+	rm -rf $(libdir)/forkgate $(docdir)
+	for unit in $(units); do rm -f $(libdir)/systemd/system/$$unit; done
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	@echo 'left: /etc/forkgate and /var/lib/forkgate'
+
+test: needs-build ## run all tests, as root; installs what they need (Debian, Ubuntu)
+	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
+	@packaging/needs test
+	REQUIRE=all $(GO) test -race -timeout 10m -exec "$(ROOTEXEC)" $(RACE)
+	REQUIRE=all $(GO) test -timeout 15m -exec "$(ROOTEXEC)" \
+	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE))")
+
+test-quick: ## run the tests that need neither root nor packages, in seconds
+	$(GO) test ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+vuln: ## look for known vulnerabilities in what is used (needs the network)
+	$(GO) run $(GOVULNCHECK) ./...
+
+bench: needs-build ## measure against sshd and cp, as root
+	@packaging/needs test
+	REQUIRE=all $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m -exec "$(ROOTEXEC)" ./tests/bench
+
+demo: ## everything, in a throwaway copy of this machine, until Ctrl-C; as root
+	@packaging/demo/demo run
+
+demo-up: ## the same, in the background
+	@packaging/demo/demo up
+
+demo-down: ## end it
+	@packaging/demo/demo down
+
+clean: ## remove what was built
+	rm -rf bin build
