@@ -137,11 +137,13 @@ func (k *hostKey) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 }
 
 // SignWithAlgorithm makes a hostKey an ssh.AlgorithmSigner. It is called at each key exchange of a connection.
-func (k *hostKey) SignWithAlgorithm(_ io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+func (k *hostKey) SignWithAlgorithm(_ io.Reader, data []byte, algorithm string) (_ *ssh.Signature, err error) {
+	err = errClosed // what a panic leaves behind; this runs in a goroutine of x/crypto, which would not survive one
+	defer k.c.survive("host key")
 	ctx, cancel := context.WithTimeout(k.c.ctx, wardenTimeout)
 	defer cancel()
 	var reply client.SignReply
-	err := k.c.warden.ask(ctx, func(w Warden) (err error) {
+	err = k.c.warden.ask(ctx, func(w Warden) (err error) {
 		reply, err = w.Sign(ctx, client.SignRequest{Key: k.public.Marshal(), Data: data, Algorithm: algorithm})
 		return err
 	})

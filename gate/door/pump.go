@@ -36,21 +36,30 @@ func (s *session) pump(ctx context.Context, run *client.Session) (wire.Exit, err
 
 	var out sync.WaitGroup
 	if run.Master != nil {
-		out.Go(func() { transfer(s.channel, run.Master) })
+		s.spawn(&out, func() { _ = transfer(s.channel, run.Master) })
 	} else {
-		out.Go(func() { transfer(s.channel, run.Stdout) })
-		out.Go(func() { transfer(s.channel.Stderr(), run.Stderr) })
+		s.spawn(&out, func() { _ = transfer(s.channel, run.Stdout) })
+		s.spawn(&out, func() { _ = transfer(s.channel.Stderr(), run.Stderr) })
 	}
-	s.work.Go(func() { s.feed(run) })
-	s.work.Go(func() { s.wishes.deliver(ctx, run) })
+	s.spawn(&s.work, func() { s.feed(run) })
+	s.spawn(&s.work, func() { s.wishes.deliver(ctx, run) })
 	drained := make(chan struct{})
-	s.work.Go(func() { out.Wait(); close(drained) })
+	s.spawn(&s.work, func() { out.Wait(); close(drained) })
 	exited := make(chan ending, 1)
-	s.work.Go(func() {
-		exit, err := run.Wait()
-		exited <- ending{exit, err}
+	s.spawn(&s.work, func() {
+		end := ending{err: errVanished}
+		defer func() { exited <- end }()
+		end.exit, end.err = run.Wait()
 	})
 	return s.settle(ctx, run, exited, drained)
+}
+
+// spawn runs f beside the others that group waits for.
+func (s *session) spawn(group *sync.WaitGroup, f func()) {
+	group.Go(func() {
+		defer s.c.survive("session")
+		f()
+	})
 }
 
 type ending struct {

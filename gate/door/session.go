@@ -56,10 +56,7 @@ func (s *session) serve(requests <-chan *ssh.Request) {
 			continue
 		}
 		s.started = true
-		s.work.Go(func() {
-			defer s.c.survive("session")
-			s.run(ctx, *start)
-		})
+		s.spawn(&s.work, func() { s.run(ctx, *start) })
 	}
 }
 

@@ -66,7 +66,7 @@ func (w *Warden) run(q client.OpenRequest) ([]*os.File, error) {
 	}
 	w.note(func(s *Seen) { s.Running++ })
 	go w.watch(cmd, ours, master)
-	if !w.Deaf {
+	if !w.Deaf && !w.Wordless {
 		go obey(cmd, ours, master)
 	}
 	return files, nil
@@ -141,8 +141,10 @@ func (w *Warden) watch(cmd *exec.Cmd, ours *wire.Conn, master *os.File) {
 		exit = wire.Exit{Signal: strings.TrimPrefix(unix.SignalName(status.Signal()), "SIG"), Core: status.CoreDump()}
 	}
 	w.note(func(s *Seen) { s.Running-- })
-	_ = ours.Send(0, wire.TypeExit, exit)
-	if w.Deaf {
+	if !w.Wordless {
+		_ = ours.Send(0, wire.TypeExit, exit)
+	}
+	if w.Deaf || w.Wordless {
 		hangUp(ours, master)
 	}
 }

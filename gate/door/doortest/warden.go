@@ -29,6 +29,8 @@ type Warden struct {
 	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
 	// Deaf sessions never read what the door sends them.
 	Deaf bool
+	// Wordless sessions vanish instead of telling how they ended.
+	Wordless bool
 
 	t     testing.TB
 	mu    sync.Mutex
