@@ -74,6 +74,9 @@ func (s *Store) checkFork(parent Tree, owner string) error {
 	if owner == "" {
 		return fmt.Errorf("a fork needs an owner")
 	}
+	if _, ok := s.Get(parent.GUID); !ok {
+		return fmt.Errorf("%s: %w", parent.Ref(), ErrNotFound)
+	}
 	if err := s.checkRootfs(); err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func TestForkRefusals(t *testing.T) {
 	}{
 		{"a third fork", "three", "alice", demo, ErrTooManyForks},
 		{"nested subvolumes", "one", "bob", shop, ErrNested},
-		{"an unknown parent", "three", "bob", Tree{Repo: "demo", GUID: newGUID(), Grand: true}, os.ErrNotExist},
+		{"an unknown parent", "three", "bob", Tree{Repo: "demo", GUID: newGUID(), Grand: true}, ErrNotFound},
 		{"nobody's fork", "three", "", demo, nil},
 		{"a path as tag", "../../x", "bob", demo, nil},
 	} {

@@ -46,7 +46,7 @@ func fill(t *testing.T, s *Store) {
 }
 
 func TestFullPoolMakesNoForks(t *testing.T) {
-	s := newStore(t, Options{Pool: need.BtrfsOf(t, 256<<20)})
+	s := newStore(t, Options{Pool: need.BtrfsOf(t, 128<<20)})
 	demo := createRepo(t, s, "demo", Source{})
 	write(t, s.Dirs(demo).Data+"/file", "production")
 	reached := false
@@ -71,7 +71,7 @@ func TestFullPoolMakesNoForks(t *testing.T) {
 func TestPoolThatFillsUpDuringAFork(t *testing.T) {
 	for _, at := range []string{"check", "record", "mkdir", "root", "directory"} {
 		t.Run(at, func(t *testing.T) {
-			s := newStore(t, Options{Pool: need.BtrfsOf(t, 256<<20)})
+			s := newStore(t, Options{Pool: need.BtrfsOf(t, 128<<20)})
 			demo := createRepo(t, s, "demo", Source{})
 			write(t, s.Dirs(demo).Data+"/file", "production")
 			s.opts.step = func(name string) error {
@@ -98,8 +98,8 @@ func TestPoolThatFillsUpDuringAFork(t *testing.T) {
 }
 
 func TestImportThatDoesNotFit(t *testing.T) {
-	s := newStore(t, Options{Pool: need.BtrfsOf(t, 256<<20)})
-	big := tar.Header{Name: "file", Typeflag: tar.TypeReg, Mode: 0o600, Linkname: strings.Repeat("production", 30<<20)}
+	s := newStore(t, Options{Pool: need.BtrfsOf(t, 128<<20)})
+	big := tar.Header{Name: "file", Typeflag: tar.TypeReg, Mode: 0o600, Linkname: strings.Repeat("production", 16<<20)}
 	archive := makeTar(t, big)
 	_, err := s.CreateRepo(context.Background(), "demo", Source{Tar: archive}, nil)
 	if !errors.Is(err, ErrPoolFull) || strings.Contains(err.Error(), "\n") {

@@ -23,7 +23,7 @@ type Options struct {
 	Registry string // file; made if missing
 
 	// End ends what runs in a tree and returns once nothing of it lives: only then are the tree's files and its slot given up.
-	// It is called for trees that nobody can enter any more.
+	// It is called for trees that nobody can enter any more, also for those that never had a pod.
 	End func(ctx context.Context, guid string) error
 
 	MaxForks int          // per owner; zero: MaxForks

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // State is where a tree is in its life. The zero State is none, and no record has it.
@@ -98,6 +99,8 @@ func (t Tree) check() error {
 		return errors.New("a grand repository has no tag, owner or parent")
 	case !t.Grand && (t.Tag == "" || t.Owner == "" || t.Parent == ""):
 		return errors.New("a fork has a tag, an owner and a parent")
+	case len(t.Owner) > 255 || strings.ContainsFunc(t.Owner, unicode.IsControl):
+		return fmt.Errorf("%.80q is no owner", t.Owner)
 	}
 	if err := checkName(t.Repo); err != nil {
 		return err

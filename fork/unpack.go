@@ -1,13 +1,13 @@
 package fork
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"syscall"
 	"time"
@@ -80,6 +80,9 @@ func untar(ctx context.Context, archive io.Reader, clone *os.File, dest string, 
 	return runTar(ctx, archive, as)
 }
 
+// diskFull is what tar says of ENOSPC, and of the write before it, which got only so far.
+var diskFull = regexp.MustCompile("No space left on device|Wrote only [0-9]+ of [0-9]+ bytes")
+
 func runTar(ctx context.Context, archive io.Reader, as identity) error {
 	args := append([]string{"-x", "-f", "-", "--numeric-owner", "--same-permissions", "--xattrs", "--acls",
 		"--delay-directory-restore"}, as.args...)
@@ -96,7 +99,7 @@ func runTar(ctx context.Context, archive io.Reader, as identity) error {
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case bytes.Contains(complaint.b, []byte("No space left on device")):
+	case diskFull.Match(complaint.b):
 		return fmt.Errorf("%w: what is copied does not fit", ErrPoolFull)
 	}
 	return fmt.Errorf("%w: %s", ErrSource, complaint)

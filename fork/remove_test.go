@@ -1,0 +1,122 @@
+package fork
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/containerd/btrfs/v2"
+)
+
+func TestRemove(t *testing.T) {
+	var ended []string
+	s := newStore(t, Options{})
+	s.opts.End = func(_ context.Context, guid string) error {
+		tree, _ := s.registry.get(guid)
+		if _, err := os.Stat(s.Dirs(tree).Data); err != nil {
+			t.Errorf("the files went before the pod: %v", err)
+		}
+		if _, found := s.Get(guid); found {
+			t.Error("one can still enter what is being removed")
+		}
+		ended = append(ended, guid)
+		return nil
+	}
+	ctx := context.Background()
+	demo := createRepo(t, s, "demo", Source{})
+	one := makeFork(t, s, demo, "one")
+	two := makeFork(t, s, one, "two")
+
+	if err := s.Remove(ctx, demo.GUID); !errors.Is(err, ErrGrand) {
+		t.Errorf("a grand repository was removed as a fork: %v", err)
+	}
+	if err := s.RemoveRepo(ctx, "demo"); !errors.Is(err, ErrHasForks) {
+		t.Errorf("a repository with forks was removed: %v", err)
+	}
+	for _, err := range []error{s.Remove(ctx, one.GUID), s.Remove(ctx, two.GUID), s.RemoveRepo(ctx, "demo")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if want := fmt.Sprint([]string{one.GUID, two.GUID, demo.GUID}); fmt.Sprint(ended) != want {
+		t.Errorf("ended %v, want %v", ended, want)
+	}
+	wantEmpty(t, s.pool, "repos", "forks")
+	if err := s.Remove(ctx, one.GUID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("removed twice: %v", err)
+	}
+}
+
+// As long as its pod lives, a fork keeps its slot: another's pod would get the same ids.
+func TestRemoveWithAPodThatLives(t *testing.T) {
+	s := newStore(t, Options{})
+	demo := createRepo(t, s, "demo", Source{})
+	one := makeFork(t, s, demo, "one")
+	s.opts.End = func(context.Context, string) error { return errors.New("it hangs") }
+	if err := s.Remove(context.Background(), one.GUID); err == nil {
+		t.Fatal("removed")
+	}
+	if _, ok := s.Find("demo", "one"); ok {
+		t.Error("one can still enter it")
+	}
+	if _, _, err := s.Fork(context.Background(), demo, "one", "alice"); !errors.Is(err, ErrRemoving) {
+		t.Errorf("%v, want %v", err, ErrRemoving)
+	}
+	if two := makeFork(t, s, demo, "two"); two.Slot == one.Slot {
+		t.Error("the slot was given to another")
+	}
+	s.opts.End = noPods
+	if err := s.Remove(context.Background(), one.GUID); err != nil {
+		t.Error(err)
+	}
+	if three := makeFork(t, s, demo, "three"); three.Slot != one.Slot {
+		t.Errorf("slot %d, want %d, which is free", three.Slot, one.Slot)
+	}
+}
+
+func TestRemoveWithNestedSubvolumes(t *testing.T) {
+	s := newStore(t, Options{})
+	one := makeFork(t, s, createRepo(t, s, "demo", Source{}), "one")
+	data := s.Dirs(one).Data
+	for _, name := range []string{"a", "a/b", "a/b/c", "d", "d/e"} {
+		if err := btrfs.SubvolCreate(filepath.Join(data, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids, err := nested(s.Dirs(one).Tree); err != nil || len(ids) != 2 {
+		t.Errorf("nested: %v, %v", ids, err)
+	}
+	if err := s.Remove(context.Background(), one.GUID); err != nil {
+		t.Error(err)
+	}
+	wantEmpty(t, s.pool, "forks")
+}
+
+func TestReconcileTouchesNothingUnrecorded(t *testing.T) {
+	s := newStore(t, Options{})
+	demo := createRepo(t, s, "demo", Source{})
+	lost := makeFork(t, s, demo, "lost")
+	write(t, s.Dirs(demo).Data+"/file", "production")
+	write(t, s.Dirs(lost).Data+"/file", "work")
+	gone := createRepo(t, s, "gone", Source{})
+	for _, err := range []error{s.registry.forget(demo.GUID), s.registry.forget(lost.GUID), s.raze(s.Dirs(gone).Base)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, err := s.Reconcile(context.Background())
+	if err != nil {
+		t.Error(err)
+	}
+	if want := fmt.Sprint([]string{s.Dirs(demo).Base, s.Dirs(lost).Base}); fmt.Sprint(report.Orphans) != want {
+		t.Errorf("orphans %v, want %s", report.Orphans, want)
+	}
+	if len(report.Missing) != 1 || report.Missing[0].GUID != gone.GUID {
+		t.Errorf("missing %v, want %v", report.Missing, gone)
+	}
+	wantContent(t, s.Dirs(demo).Data+"/file", "production")
+	wantContent(t, s.Dirs(lost).Data+"/file", "work")
+}
