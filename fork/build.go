@@ -63,13 +63,13 @@ func bootstrap(ctx context.Context, o RootfsOptions, out io.Writer, line func(st
 		"--aptopt=Apt::Install-Recommends false", `--dpkgopt=path-exclude=/usr/share/doc/*`, "--skip=output/dev", o.Suite, "-", o.Mirror)
 	said := &lines{each: line}
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, said, 10*time.Second
-	// With SIGTERM it unmounts what it mounted; killed, it would not.
+	// Interrupted, it unmounts what it mounted; killed, it would not.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("mmdebstrap: %w: %s", err, said.last)
+		return fmt.Errorf("mmdebstrap: %w: %s", err, said.wrong)
 	}
 	return nil
 }
@@ -95,11 +95,11 @@ func hostMirror(apt string) string {
 	return defaultMirror
 }
 
-// lines splits what a program says into lines and keeps the last that is an error.
+// lines splits what a program says into lines and keeps the first that is an error: the others follow from it.
 type lines struct {
-	each func(string)
-	part string
-	last string
+	each  func(string)
+	part  string
+	wrong string
 }
 
 func (l *lines) Write(p []byte) (int, error) {
@@ -113,8 +113,8 @@ func (l *lines) Write(p []byte) (int, error) {
 		if full = strings.TrimSpace(full); l.each != nil {
 			l.each(full)
 		}
-		if strings.HasPrefix(full, "E:") {
-			l.last = full
+		if l.wrong == "" && strings.HasPrefix(full, "E:") {
+			l.wrong = full
 		}
 	}
 }
