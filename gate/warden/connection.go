@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,7 +101,7 @@ func (c *connection) admit(m wire.Message, files int) (message, call, error) {
 // answer runs the call and sends what comes of it: the reply, a refusal, or word that the gate failed.
 func (r *request) answer(ctx context.Context, do call) {
 	defer wire.CloseAll(r.files)
-	reply, err := do(ctx, r)
+	reply, err := r.attempt(ctx, do)
 	defer wire.CloseAll(reply.files)
 	refusal, refused := gate.AsRefusal(err)
 	switch {
@@ -117,6 +118,16 @@ func (r *request) answer(ctx context.Context, do call) {
 	if err != nil && ctx.Err() == nil {
 		r.journal.Error("an answer could not be sent", "session", r.session, "type", r.kind, "error", err)
 	}
+}
+
+// attempt runs the call. Should it panic, that is one caller's failure and not everybody's.
+func (r *request) attempt(ctx context.Context, do call) (reply answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do(ctx, r)
 }
 
 func (r *request) send(kind string, body any, files ...*os.File) error {

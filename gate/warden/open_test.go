@@ -51,7 +51,7 @@ func TestAPersonEntersProduction(t *testing.T) {
 		t.Errorf("the environment is\n%s\nwant\n%s", env, want)
 	}
 	if !h.log.has("permit alice exec demo") {
-		t.Errorf("the log has %q", h.log.lines)
+		t.Errorf("the log has %q", h.log.all())
 	}
 }
 
@@ -61,7 +61,7 @@ func TestAnAgentIsKeptOutOfProductionAndGetsAFork(t *testing.T) {
 	c := h.connect(t, "demo", h.bob)
 	_, err := c.Open(t.Context(), client.OpenRequest{Op: "shell"})
 	refused(t, err, "demo is a grand (production) repository; agents work in forks")
-	if len(h.pods.ran()) != 0 || h.pods.started != 0 {
+	if len(h.pods.ran()) != 0 || h.pods.starts() != 0 {
 		t.Fatal("something ran all the same")
 	}
 	s, err := h.connect(t, "demo x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"}) // ssh:// makes + a space
@@ -74,7 +74,7 @@ func TestAnAgentIsKeptOutOfProductionAndGetsAFork(t *testing.T) {
 	}
 	for _, line := range []string{"forbid bob shell demo", "permit bob fork demo:x", "permit bob shell demo:x"} {
 		if !h.log.has(line) {
-			t.Errorf("the log lacks %q: %q", line, h.log.lines)
+			t.Errorf("the log lacks %q: %q", line, h.log.all())
 		}
 	}
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"forkgate/fork"
 	"forkgate/gate"
@@ -31,18 +28,18 @@ func (r *request) record(command string, args ...any) error {
 // status says how the warden is. Asking changes nothing and is not recorded.
 func status(ctx context.Context, r *request, _ struct{}) (answer, error) {
 	rules := r.rules.has.Load()
+	pool, err := r.trees.Status()
+	if err != nil {
+		return answer{}, err
+	}
 	s := client.StatusReply{
+		Pool: pool.Path, PoolSize: pool.Size, PoolFree: pool.Free,
 		Version: r.version, Since: r.since, Policy: r.policyPlace, PolicySince: rules.since,
-		Pool: r.pool, Repositories: len(r.trees.Repos()), Forks: len(r.trees.Forks("")), Pods: []string{},
+		Repositories: len(r.trees.Repos()), Forks: len(r.trees.Forks("")), Pods: []string{},
 	}
 	if rules.err != nil {
 		s.PolicyError = rules.err.Error()
 	}
-	var space unix.Statfs_t
-	if err := unix.Statfs(r.pool, &space); err != nil {
-		return answer{}, fmt.Errorf("cannot look at the pool: %w", err)
-	}
-	s.PoolSize, s.PoolFree = space.Blocks*uint64(space.Bsize), space.Bavail*uint64(space.Bsize)
 	running, err := r.pods.Running(ctx)
 	if err != nil {
 		return answer{}, err
@@ -129,13 +126,13 @@ func rootfsImport(ctx context.Context, r *request, q client.RootfsImportRequest)
 
 // rootfsList lists what is in the pool.
 func rootfsList(_ context.Context, r *request, _ struct{}) (answer, error) {
-	entries, err := os.ReadDir(filepath.Join(r.pool, "rootfs"))
+	digests, err := r.trees.Rootfs()
 	if err != nil {
-		return answer{}, fmt.Errorf("cannot list the rootfs: %w", err)
+		return answer{}, err
 	}
 	reply := client.RootfsListReply{Rootfs: []client.Rootfs{}}
-	for _, e := range entries {
-		reply.Rootfs = append(reply.Rootfs, client.Rootfs{Digest: e.Name(), Current: e.Name() == r.trees.CurrentRootfs()})
+	for _, d := range digests {
+		reply.Rootfs = append(reply.Rootfs, client.Rootfs{Digest: d, Current: d == r.trees.CurrentRootfs()})
 	}
 	return answer{body: reply}, nil
 }

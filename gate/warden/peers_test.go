@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -208,5 +209,22 @@ func TestConnectionsAreCapped(t *testing.T) {
 	}
 	if _, err := dial(t, h.door).HostKeys(t.Context()); err != nil {
 		t.Errorf("after one has gone: %v", err)
+	}
+}
+
+func TestAPanicIsOneCallersFailure(t *testing.T) {
+	h := newHost(t)
+	h.Warden.words["whoami"] = func(context.Context, *word) (page, error) { panic("a bug") }
+	h.start(t)
+	c := h.connect(t, "gate", h.alice)
+	var failed *client.Failed
+	if _, err := c.Verb(t.Context(), client.VerbRequest{Words: say("whoami")}); !errors.As(err, &failed) {
+		t.Errorf("it says %v", err)
+	}
+	if _, err := c.Verb(t.Context(), client.VerbRequest{Words: say("help")}); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if n := h.requests.count("alice"); n != 0 {
+		t.Errorf("%d requests are still counted", n)
 	}
 }

@@ -18,8 +18,8 @@ type Policy interface {
 // The operator, as policy and the log know him. No key speaks for that name: it comes from the socket.
 const (
 	operatorName = "operator"
-	operatorDoor = "operator"
-	sshDoor      = "ssh"
+	operatorDoor = policy.DoorOperator
+	sshDoor      = policy.DoorSSH
 )
 
 // rules is the policy in force. Files that do not load leave it as it is; as long as none has loaded, the doors are shut.

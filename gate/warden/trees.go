@@ -24,6 +24,8 @@ type Trees interface {
 	RemoveRepo(ctx context.Context, name string) error
 	ImportRootfs(ctx context.Context, tar *os.File, progress fork.Progress) (string, error)
 	CurrentRootfs() string
+	Rootfs() ([]string, error)
+	Status() (fork.PoolStatus, error)
 }
 
 // forks makes the pool gate.Forks: trees become targets, and what fork reports becomes refusals where callers can do

@@ -65,6 +65,9 @@ func (r *request) speak(ctx context.Context, q client.VerbRequest) (answer, erro
 	defer release()
 	said := texts(q.Words)
 	args := slices.DeleteFunc(slices.Clone(said), func(s string) bool { return s == "--json" })
+	if len(args) == 0 {
+		args = []string{"help"}
+	}
 	v, err := understand(args)
 	if err != nil {
 		return answer{}, err
@@ -79,14 +82,11 @@ func (r *request) speak(ctx context.Context, q client.VerbRequest) (answer, erro
 	if err != nil {
 		return answer{}, err
 	}
-	return printed.answer(q.JSON || len(args) < len(said))
+	return printed.answer(q.JSON || slices.Contains(said, "--json"))
 }
 
-// understand finds the control word, and counts what follows it.
+// understand finds the control word that is the first of words, and counts what follows it.
 func understand(words []string) (gate.Verb, error) {
-	if len(words) == 0 {
-		words = []string{"help"}
-	}
 	v, ok := gate.FindVerb(words[0])
 	if !ok {
 		return v, &gate.Refusal{Reason: fmt.Sprintf("%.40q is no control word", words[0]), Hint: hintFor(words[0])}

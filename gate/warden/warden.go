@@ -35,7 +35,6 @@ type Warden struct {
 
 	version     string
 	policyPlace string
-	pool        string // mount point
 	since       time.Time
 	now         func() time.Time
 	journal     *slog.Logger
@@ -55,7 +54,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 }
 
 // serve accepts peers on a socket until ctx ends, and returns when the last of them has been dealt with.
-func (w *Warden) serve(ctx context.Context, l *wire.Listener, s Socket) error {
+func (w *Warden) serve(ctx context.Context, l *wire.Listener, s Socket) {
 	var peers sync.WaitGroup
 	defer peers.Wait()
 	stop := context.AfterFunc(ctx, func() { l.Close() })
@@ -66,13 +65,13 @@ func (w *Warden) serve(ctx context.Context, l *wire.Listener, s Socket) error {
 			if err == nil {
 				conn.Close()
 			}
-			return nil
+			return
 		}
 		if err != nil {
 			// Out of descriptors, most likely: what is open must be let go on, so waiting is all there is to do.
 			w.journal.Error("cannot accept a connection", "error", err)
 			if !pause(ctx, 100*time.Millisecond) {
-				return nil
+				return
 			}
 			continue
 		}

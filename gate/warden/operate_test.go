@@ -1,0 +1,97 @@
+package warden
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"forkgate/gate/warden/client"
+)
+
+func TestTheOperatorMakesARepository(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	c := dial(t, h.operator)
+	tar := filepath.Join(t.TempDir(), "x.tar")
+	if err := os.WriteFile(tar, make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{"of-tar": tar, "of-dir": filepath.Dir(tar), "empty": ""} {
+		var source *os.File
+		if path != "" {
+			var err error
+			if source, err = os.Open(path); err != nil {
+				t.Fatal(err)
+			}
+			defer source.Close()
+		}
+		var lines []string
+		err := c.RepoCreate(t.Context(), client.RepoCreateRequest{Name: name, Source: path}, source, func(line string) { lines = append(lines, line) })
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, made := h.trees.Find(name, ""); !made {
+			t.Errorf("%s is not there", name)
+		}
+		if name == "of-tar" && !slices.Equal(lines, []string{"3 MiB of 3 MiB"}) {
+			t.Errorf("progress is %q", lines)
+		}
+		if !slices.ContainsFunc(h.log.all(), func(l string) bool { return strings.HasPrefix(l, "verb operator repo create "+name) }) {
+			t.Errorf("the log has %q", h.log.all())
+		}
+	}
+}
+
+func TestNamesOfRepositories(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	for name, reason := range map[string]string{
+		"gate":   `"gate" is no name for a repository: gate is where control words answer`,
+		"a:b":    `"a:b" is no name for a repository: a name is made of a-z 0-9 . _ -, not ':'`,
+		"../etc": `"../etc" is no name for a repository: a name starts with a-z or 0-9, not '.'`,
+		"":       `"" is no name for a repository: a name is missing`,
+	} {
+		refused(t, dial(t, h.operator).RepoCreate(t.Context(), client.RepoCreateRequest{Name: name}, nil, nil), reason)
+	}
+}
+
+func TestARepositoryWithForksStays(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	refused(t, dial(t, h.operator).RepoRemove(t.Context(), "demo"), "has forks")
+}
+
+func TestRootfs(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	c := dial(t, h.operator)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if made, err := c.RootfsImport(t.Context(), "null", null, nil); err != nil || made != (client.Rootfs{Digest: "d2", Current: true}) {
+		t.Errorf("imported is %+v, %v", made, err)
+	}
+	want := []client.Rootfs{{Digest: "d0"}, {Digest: "d1", Current: true}}
+	if all, err := c.RootfsList(t.Context()); err != nil || !reflect.DeepEqual(all, want) {
+		t.Errorf("the list is %+v, %v", all, err)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	h := populated(t)
+	demo, _ := h.trees.Find("demo", "")
+	_ = h.pods.Start(t.Context(), unitOf(demo.GUID))
+	s, err := dial(t, h.operator).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Version != "test" || s.Repositories != 2 || s.Forks != 3 || !slices.Equal(s.Pods, []string{"demo"}) ||
+		s.PoolFree != 5<<30 || s.PolicyError != "" || s.PolicySince.IsZero() {
+		t.Errorf("status is %+v", s)
+	}
+}

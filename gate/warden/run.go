@@ -1,0 +1,177 @@
+package warden
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"forkgate/fork"
+	"forkgate/gate/audit"
+	"forkgate/nsjail/wire"
+	"forkgate/systemd"
+)
+
+// Config says where a warden has its things, and who its peers are.
+type Config struct {
+	Pool   string // mount point
+	State  string // registry, host keys and audit log
+	RunDir string // pods; and sockets, where systemd passed none
+
+	// Policy loads the policy; PolicyPlace is where from, for messages. A Reload has it loaded again.
+	Policy      func() (Policy, error)
+	PolicyPlace string
+	Reload      <-chan os.Signal
+
+	Door     *os.File // listening socket that systemd passed; nil: one is made
+	Operator *os.File // the same
+	DoorUID  uint32   // who may speak at Door
+	DoorGID  uint32   // which group may connect to it
+
+	Version string
+	Journal *slog.Logger
+}
+
+// Run opens everything, brings the registry, the disk and the units together, and then answers peers until ctx ends. Its
+// errors say in one line what to do.
+func Run(ctx context.Context, c Config) (err error) {
+	if c.DoorUID == 0 {
+		return errors.New("cannot run with doors of root: they need a user of their own, see --gate-user")
+	}
+	log, err := audit.Open(filepath.Join(c.State, "audit"), c.Journal)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	keys, err := LoadHostKeys(filepath.Join(c.State, "hostkeys"))
+	if err != nil {
+		return err
+	}
+	units, err := systemd.Connect()
+	if err != nil {
+		return err
+	}
+	defer units.Close()
+	pods := newPods(units, c.RunDir)
+	// The registry's lock is what keeps a second warden out: nothing before this disturbs a first one.
+	store, err := fork.Open(fork.Options{
+		Pool: c.Pool, Registry: filepath.Join(c.State, "registry.db"), End: pods.End, Log: c.Journal,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	pods.trees = store
+	if err := reconcile(ctx, store, pods, c.Journal); err != nil {
+		return err
+	}
+	rules := newRules(c.Policy, time.Now)
+	w := newWarden(keys, rules, log, store, pods, c.Journal)
+	w.version, w.policyPlace = c.Version, c.PolicyPlace
+	if err := w.reload("the warden started"); err != nil {
+		return err
+	}
+	return w.run(ctx, c, store.KeepSpares)
+}
+
+// reconcile brings registry, disk and units together after whatever ended the last warden.
+func reconcile(ctx context.Context, store *fork.Store, pods *pods, journal *slog.Logger) error {
+	report, err := store.Reconcile(ctx)
+	for _, t := range report.Undone {
+		journal.Warn("undid what was half-made", "ref", t.Ref(), "guid", t.GUID)
+	}
+	for _, t := range report.Finished {
+		journal.Warn("finished removing", "ref", t.Ref(), "guid", t.GUID)
+	}
+	for _, t := range report.Missing {
+		journal.Error("recorded, but gone from the pool: remove it or restore the pool", "ref", t.Ref(), "guid", t.GUID)
+	}
+	for _, path := range report.Orphans {
+		journal.Error("in the pool, but not recorded: nobody can reach it, and nothing removes it", "path", path)
+	}
+	return errors.Join(err, pods.EndUnknown(ctx))
+}
+
+// reload takes the policy as its files are now, and records what came of it. A policy that does not load is no error of the
+// warden's: the last good one stays, or the doors stay shut.
+func (w *Warden) reload(why string) error {
+	outcome := "policy loaded from " + w.policyPlace
+	if err := w.rules.reload(); err != nil {
+		outcome = "policy in " + w.policyPlace + " does not load, the last good one stays"
+		if w.rules.shut() != nil {
+			outcome = "policy in " + w.policyPlace + " does not load, the doors stay shut"
+		}
+		w.journal.Error(outcome, "error", err)
+	}
+	return w.log.Service(why + ": " + outcome)
+}
+
+// run serves both sockets, keeps spares ready and heeds reloads, until ctx ends. It waits for all of it.
+func (w *Warden) run(ctx context.Context, c Config, keepSpares func(context.Context)) error {
+	doors, operators, err := sockets(c)
+	if err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	all.Go(func() { w.serve(ctx, doors, DoorSocket(c.DoorUID)) })
+	all.Go(func() { w.serve(ctx, operators, OperatorSocket()) })
+	all.Go(func() { keepSpares(ctx) })
+	if err := systemd.Ready(); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.Reload:
+			if err := w.reload("asked to reload"); err != nil {
+				w.journal.Error("a reload is not in the audit log", "error", err)
+			}
+		}
+	}
+}
+
+// sockets takes over the sockets that systemd passed, or makes them. What a warden that died has left at their paths is in the
+// way and belongs to nobody: this one has the registry's lock.
+func sockets(c Config) (doors, operators *wire.Listener, err error) {
+	if c.Door != nil && c.Operator != nil {
+		if doors, err = wire.NewListener(c.Door); err == nil {
+			operators, err = wire.NewListener(c.Operator)
+		}
+		return doors, operators, err
+	}
+	private := filepath.Join(c.RunDir, "operator")
+	for _, dir := range []struct {
+		path string
+		mode os.FileMode
+	}{{c.RunDir, 0o755}, {private, 0o700}} {
+		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
+			return nil, nil, fmt.Errorf("cannot make a place for sockets: %w", err)
+		}
+	}
+	if operators, err = listen(filepath.Join(private, "warden.sock"), 0o600); err != nil {
+		return nil, nil, err
+	}
+	path := filepath.Join(c.RunDir, "warden.sock")
+	if doors, err = listen(path, 0o600); err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(os.Chown(path, 0, int(c.DoorGID)), os.Chmod(path, 0o660)); err != nil {
+		return nil, nil, fmt.Errorf("cannot let doors in: %w", err)
+	}
+	return doors, operators, nil
+}
+
+func listen(path string, mode os.FileMode) (*wire.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot listen: %w", err)
+	}
+	return wire.Listen(path, mode)
+}
