@@ -1,0 +1,72 @@
+package packaging_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"forkgate/tests/need"
+)
+
+// A second install keeps the operator's policy; uninstall leaves that alone and everything else as it was.
+func TestInstall(t *testing.T) {
+	need.Tools(t, "make", "install")
+	source, dest := t.TempDir(), t.TempDir()
+	sh(t, "cp -r ../Makefile ../packaging ../policy.d "+source+" && mkdir "+source+"/bin && cp /bin/true "+source+"/bin/forkgate && cp /bin/true "+
+		source+"/bin/forkgate-init")
+	make := func(target string) {
+		t.Helper()
+		c := exec.Command("make", "-C", source, target, "DESTDIR="+dest, "PREFIX=/opt/fg")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("make %s: %v\n%s", target, err, out)
+		}
+	}
+	make("install")
+	for _, want := range []string{"opt/fg/bin/forkgate", "opt/fg/lib/forkgate/forkgate-init", "opt/fg/lib/systemd/system/forkgate-pod@.service",
+		"opt/fg/lib/sysusers.d/forkgate.conf", "opt/fg/lib/tmpfiles.d/forkgate.conf", "etc/forkgate/policy.d/baseline.hcl"} {
+		if !slices.Contains(installed(t, dest), want) {
+			t.Errorf("%s is not installed: %q", want, installed(t, dest))
+		}
+	}
+	unit := sh(t, "cat "+dest+"/opt/fg/lib/systemd/system/*")
+	if strings.Contains(unit, "/usr/bin/forkgate") || !strings.Contains(unit, "ExecStart=/opt/fg/bin/forkgate warden\n") {
+		t.Errorf("the units do not start what is installed:\n%s", unit)
+	}
+
+	policy := filepath.Join(dest, "etc/forkgate/policy.d/baseline.hcl")
+	if err := os.WriteFile(policy, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	make("install")
+	if got, err := os.ReadFile(policy); string(got) != "mine" {
+		t.Errorf("the operator's policy is now %q, %v", got, err)
+	}
+
+	make("uninstall")
+	for _, left := range installed(t, dest) {
+		if !strings.HasPrefix(left, "etc/forkgate/") {
+			t.Errorf("uninstall left %s", left)
+		}
+	}
+	if got, err := os.ReadFile(policy); string(got) != "mine" {
+		t.Errorf("after uninstall the operator's policy is %q, %v", got, err)
+	}
+}
+
+func installed(t *testing.T, dest string) (files []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(dest), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
