@@ -1,7 +1,6 @@
 package door_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -232,44 +231,6 @@ func TestUnreadOutput(t *testing.T) {
 	}
 	stuck.Close()
 	eventually(t, "the session ends with its channel", func() bool { return p.warden.Seen().Running == 0 })
-}
-
-// Forwarding of any kind is refused, with words where the protocol has room for them.
-func TestNoForwarding(t *testing.T) {
-	t.Parallel()
-	p := open(t)
-	c := p.dial("demo")
-	for kind, reason := range map[string]ssh.RejectionReason{
-		"direct-tcpip": ssh.Prohibited, "direct-streamlocal@openssh.com": ssh.Prohibited, "tun@openssh.com": ssh.Prohibited,
-		"x11": ssh.UnknownChannelType, "auth-agent@openssh.com": ssh.UnknownChannelType, "nonsense": ssh.UnknownChannelType,
-	} {
-		_, _, err := c.OpenChannel(kind, bytes.Repeat([]byte{0}, 64))
-		var refused *ssh.OpenChannelError
-		if !errors.As(err, &refused) || refused.Reason != reason {
-			t.Errorf("%s: %v", kind, err)
-		}
-	}
-	for _, kind := range []string{
-		"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "no-more-sessions@openssh.com",
-		"hostkeys-prove-00@openssh.com", "nonsense",
-	} {
-		if ok, _, err := c.SendRequest(kind, true, nil); ok || err != nil {
-			t.Errorf("%s: %v, %v", kind, ok, err)
-		}
-	}
-	if ok, _, err := c.SendRequest("keepalive@openssh.com", true, nil); !ok || err != nil {
-		t.Errorf("keepalive: %v, %v", ok, err)
-	}
-}
-
-// Two doors do not share a port, and the error says so in a line.
-func TestPortTaken(t *testing.T) {
-	t.Parallel()
-	p := open(t)
-	_, err := door.Listen(p.addr)
-	if err == nil || !strings.Contains(err.Error(), "another program has this port") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("%v", err)
-	}
 }
 
 func exitStatus(t *testing.T, requests <-chan *ssh.Request) uint32 {

@@ -68,6 +68,21 @@ func TestClients(t *testing.T) {
 	p.git(must, rsh, here, there)
 }
 
+// Keys are exchanged anew while bytes flow both ways; the host key signs each time.
+func TestRekey(t *testing.T) {
+	need.Tools(t, "ssh")
+	p := open(t)
+	data := make([]byte, 8<<20)
+	rand.Read(data)
+	got := run(t, p.ssh("ssh", "-l", "demo", "-o", "RekeyLimit=1M", "host", "cat"), string(data))
+	if got.Code != 0 || got.Stdout != string(data) {
+		t.Errorf("code %d, %d of %d bytes, or other ones; %s", got.Code, len(got.Stdout), len(data), got.Stderr)
+	}
+	if n := p.warden.Seen().Signed; n < 5 {
+		t.Errorf("the host key signed %d times: no new keys were agreed on", n)
+	}
+}
+
 // git pushes and clones a repository that has the data in it.
 func (p *place) git(must func(*exec.Cmd, string) outcome, rsh, file, there string) {
 	git := func(args ...string) outcome {

@@ -88,6 +88,7 @@ type door struct {
 	Config
 	ctx      context.Context // outlives the one that Serve was given: a draining door still serves
 	startups *startups
+	buffers  sync.Pool // of *[bufferSize]byte
 
 	live sync.WaitGroup // one for each connection
 	mu   sync.Mutex
@@ -109,6 +110,7 @@ func newDoor(ctx context.Context, config Config) (*door, error) {
 		Config:   config,
 		ctx:      context.WithoutCancel(ctx),
 		startups: newStartups(config.MaxStartups, config.MaxPerSource),
+		buffers:  sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		open:     map[*connection]struct{}{},
 	}, nil
 }

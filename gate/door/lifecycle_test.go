@@ -123,7 +123,7 @@ func TestUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.serve(door.Config{Dial: door.DialSocket(p.warden.Path), MaxPerSource: 1, Grace: -1}, l)
+	p.serve(door.Config{Dial: door.DialSocket(p.warden.Path), MaxPerSource: 1, Grace: -1, Log: quiet}, l)
 	for range 3 { // silent ones
 		idle, err := net.Dial("unix", path)
 		if err != nil {
@@ -212,7 +212,7 @@ func TestPanic(t *testing.T) {
 			t.Fatal(err)
 		}
 		dial := door.DialSocket(p.warden.Path)
-		p.serve(door.Config{Grace: -1, Dial: func(ctx context.Context) (door.Warden, error) {
+		p.serve(door.Config{Grace: -1, Log: quiet, Dial: func(ctx context.Context) (door.Warden, error) {
 			w, err := dial(ctx)
 			return panicky{w, in}, err
 		}}, l)

@@ -9,21 +9,23 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
 )
 
 const (
 	bufferSize = 128 << 10
+	// largeUpload is after how many bytes the pipe to a command grows to pipeSize.
+	largeUpload = 1 << 20
+	pipeSize    = 1 << 20
 	// eofDelay is how long end of file waits for the exit status, which by rights comes before it, once a command has
 	// closed its output.
 	eofDelay = 100 * time.Millisecond
 	// lastWords is how long output may still come after a session vanished. What is left of it is not worth waiting for.
 	lastWords = time.Second
 )
-
-// buffers is a free list; it holds nothing that anybody could miss.
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // pump carries bytes, sizes and signals between client and session until the command has ended and all that it wrote has
 // been sent. As with sshd, a process that stays behind and keeps stdout or stderr open keeps the channel open. When the client
@@ -36,10 +38,10 @@ func (s *session) pump(ctx context.Context, run *client.Session) (wire.Exit, err
 
 	var out sync.WaitGroup
 	if run.Master != nil {
-		s.spawn(&out, func() { _ = transfer(s.channel, run.Master) })
+		s.spawn(&out, func() { _ = s.transfer(s.channel, run.Master) })
 	} else {
-		s.spawn(&out, func() { _ = transfer(s.channel, run.Stdout) })
-		s.spawn(&out, func() { _ = transfer(s.channel.Stderr(), run.Stderr) })
+		s.spawn(&out, func() { _ = s.transfer(s.channel, run.Stdout) })
+		s.spawn(&out, func() { _ = s.transfer(s.channel.Stderr(), run.Stderr) })
 	}
 	s.spawn(&s.work, func() { s.feed(run) })
 	s.spawn(&s.work, func() { s.wishes.deliver(ctx, run) })
@@ -98,11 +100,11 @@ func (s *session) settle(ctx context.Context, run *client.Session, exited <-chan
 // feed carries what the client sends to the command. Once the command reads no more, the rest is thrown away, so that a
 // client that writes does not stop.
 func (s *session) feed(run *client.Session) {
-	to := run.Stdin
-	if to == nil {
-		to = run.Master
+	to, from := run.Master, io.Reader(s.channel)
+	if run.Stdin != nil {
+		to, from = run.Stdin, &upload{from: s.channel, pipe: run.Stdin}
 	}
-	err := transfer(to, s.channel)
+	err := s.transfer(to, from)
 	if err == nil {
 		// There is no such thing as closing one direction of a terminal.
 		if run.Stdin != nil {
@@ -116,10 +118,38 @@ func (s *session) feed(run *client.Session) {
 	_, _ = io.Copy(io.Discard, s.channel)
 }
 
+// upload reads what a client sends. When it turns out to be much, the pipe to the command gets the most room that anybody may
+// give it (pipe(7)): with 64 KiB, door and command wait for each other most of the time. Not before, because the room for all
+// pipes of a user is limited.
+type upload struct {
+	from io.Reader
+	pipe *os.File
+	seen int
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.from.Read(p)
+	if u.seen < largeUpload {
+		if u.seen += n; u.seen >= largeUpload {
+			enlarge(u.pipe)
+		}
+	}
+	return n, err
+}
+
+func enlarge(pipe *os.File) {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return
+	}
+	// The kernel says no to a user who has very many pipes. Then it stays as it is.
+	_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
+}
+
 // transfer copies until end of file. A terminal's master says EIO when the last process has closed it.
-func transfer(to io.Writer, from io.Reader) error {
-	buffer := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buffer)
+func (s *session) transfer(to io.Writer, from io.Reader) error {
+	buffer := s.c.door.buffers.Get().(*[bufferSize]byte)
+	defer s.c.door.buffers.Put(buffer)
 	// The structs hide ReadFrom and WriteTo of os.File, which would bring buffers of their own.
 	_, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, buffer[:])
 	return err

@@ -184,6 +184,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+var quiet = slog.New(slog.DiscardHandler)
+
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

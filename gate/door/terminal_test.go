@@ -61,45 +61,61 @@ func (i *inTerminal) code() int {
 	return i.cmd.ProcessState.ExitCode()
 }
 
-// A terminal: size, resize, Ctrl-C, its name, raw bytes back, and the exit code, with the door and with sshd.
+// A terminal: its name, its size and new size, a line typed, raw bytes back, and the exit code.
 func TestTerminal(t *testing.T) {
-	b := openBoth(t)
-	var shown []string
-	for _, at := range [][]string{{b.p.addr, "demo"}, {b.sshd, b.me}} {
-		cmd := openSSH(t, b.p.dir, at[0], "ssh", "-tt", "-l", at[1], "host",
-			`trap 'echo interrupted' INT; tty >/dev/null && echo a-tty $TERM; stty size; read x; stty size; echo "[$x]"; exit 7`)
-		cmd.Env = append(os.Environ(), "TERM=vt220")
-		i := startInTerminal(t, cmd, 31, 97)
-		i.see("a-tty vt220")
-		i.see("31 97")
-		if err := pty.Setsize(i.master, &pty.Winsize{Rows: 40, Cols: 111}); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(100 * time.Millisecond) // for the resize to travel: nothing tells when it has arrived
-		i.master.WriteString("line\n")
-		i.see("40 111")
-		i.see("[line]")
-		if code := i.code(); code != 7 {
-			t.Errorf("exit code %d, not 7", code)
-		}
-		shown = append(shown, i.shown.String())
-	}
-	if shown[0] != shown[1] {
-		t.Errorf("the door shows %q\nsshd shows %q", shown[0], shown[1])
-	}
+	need.Tools(t, "ssh")
+	p := open(t)
+	useTerminal(t, p.dir, p.addr, "demo")
 }
 
 func TestInterrupt(t *testing.T) {
+	need.Tools(t, "ssh")
+	p := open(t)
+	interrupt(t, p.dir, p.addr, "demo")
+}
+
+// The same with sshd, down to each byte that is shown. Without root, sshd cannot give anybody a terminal.
+func TestTerminalLikeSSHD(t *testing.T) {
+	need.Root(t)
 	b := openBoth(t)
-	for _, at := range [][]string{{b.p.addr, "demo"}, {b.sshd, b.me}} {
-		cmd := openSSH(t, b.p.dir, at[0], "ssh", "-tt", "-l", at[1], "host", "echo ready; exec sleep 30")
-		i := startInTerminal(t, cmd, 24, 80)
-		i.see("ready")
-		i.master.WriteString("\x03")
-		begin := time.Now()
-		if code := i.code(); code != 255 || time.Since(begin) > 5*time.Second {
-			t.Errorf("%s: exit code %d after %v", at[1], code, time.Since(begin))
-		}
+	door := useTerminal(t, b.p.dir, b.p.addr, "demo")
+	sshd := useTerminal(t, b.p.dir, b.sshd, b.me)
+	if door != sshd {
+		t.Errorf("the door shows %q\nsshd shows %q", door, sshd)
+	}
+	interrupt(t, b.p.dir, b.sshd, b.me)
+}
+
+func useTerminal(t *testing.T, dir, addr, user string) (shown string) {
+	t.Helper()
+	cmd := openSSH(t, dir, addr, "ssh", "-tt", "-l", user, "host",
+		`tty >/dev/null && echo a-tty $TERM; stty size; read x; stty size; echo "[$x]"; exit 7`)
+	cmd.Env = append(os.Environ(), "TERM=vt220")
+	i := startInTerminal(t, cmd, 31, 97)
+	i.see("a-tty vt220")
+	i.see("31 97")
+	if err := pty.Setsize(i.master, &pty.Winsize{Rows: 40, Cols: 111}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // for the resize to travel: nothing tells when it has arrived
+	i.master.WriteString("line\n")
+	i.see("40 111")
+	i.see("[line]")
+	if code := i.code(); code != 7 {
+		t.Errorf("exit code %d, not 7", code)
+	}
+	return i.shown.String()
+}
+
+// interrupt types Ctrl-C, which ends the command by SIGINT.
+func interrupt(t *testing.T, dir, addr, user string) {
+	t.Helper()
+	i := startInTerminal(t, openSSH(t, dir, addr, "ssh", "-tt", "-l", user, "host", "echo ready; exec sleep 30"), 24, 80)
+	i.see("ready")
+	begin := time.Now()
+	i.master.WriteString("\x03")
+	if code := i.code(); code != 255 || time.Since(begin) > 5*time.Second {
+		t.Errorf("exit code %d after %v", code, time.Since(begin))
 	}
 }
 

@@ -46,6 +46,7 @@ type Seen struct {
 	Asserted []client.AssertRequest
 	Opened   []client.OpenRequest
 	Verbs    []client.VerbRequest
+	Signed   int // key exchanges
 	Running  int // sessions whose command has not ended
 }
 
@@ -172,6 +173,7 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		if err := m.Decode(&q); err != nil {
 			return nil, nil, err
 		}
+		w.note(func(s *Seen) { s.Signed++ })
 		sig, err := w.HostKey.Sign(rand.Reader, q.Data)
 		if err != nil {
 			return nil, nil, err

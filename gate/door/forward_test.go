@@ -1,0 +1,65 @@
+package door_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate/door"
+	"forkgate/tests/need"
+)
+
+// Forwarding of any kind is refused, with words where the protocol has room for them.
+func TestNoForwarding(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	c := p.dial("demo")
+	for kind, reason := range map[string]ssh.RejectionReason{
+		"direct-tcpip": ssh.Prohibited, "direct-streamlocal@openssh.com": ssh.Prohibited, "tun@openssh.com": ssh.Prohibited,
+		"x11": ssh.UnknownChannelType, "auth-agent@openssh.com": ssh.UnknownChannelType, "nonsense": ssh.UnknownChannelType,
+	} {
+		_, _, err := c.OpenChannel(kind, bytes.Repeat([]byte{0}, 64))
+		var refused *ssh.OpenChannelError
+		if !errors.As(err, &refused) || refused.Reason != reason {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	for _, kind := range []string{
+		"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "no-more-sessions@openssh.com",
+		"hostkeys-prove-00@openssh.com", "nonsense",
+	} {
+		if ok, _, err := c.SendRequest(kind, true, nil); ok || err != nil {
+			t.Errorf("%s: %v, %v", kind, ok, err)
+		}
+	}
+	if ok, _, err := c.SendRequest("keepalive@openssh.com", true, nil); !ok || err != nil {
+		t.Errorf("keepalive: %v, %v", ok, err)
+	}
+}
+
+// Two doors do not share a port, and the error says so in a line.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	_, err := door.Listen(p.addr)
+	if err == nil || !strings.Contains(err.Error(), "another program has this port") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a person sees who asks for a forward.
+func TestForwardText(t *testing.T) {
+	need.Tools(t, "ssh")
+	p := open(t)
+	got := run(t, p.ssh("ssh", "-l", "demo", "-o", "LogLevel=INFO", "-W", "127.0.0.1:80", "host"), "")
+	if got.Code == 0 || !strings.Contains(got.Stderr, "administratively prohibited: forwarding is not available yet") {
+		t.Errorf("-W: %+v", got)
+	}
+	got = run(t, p.ssh("ssh", "-l", "demo", "-o", "LogLevel=INFO", "-R", "0:127.0.0.1:80", "host", "echo in"), "")
+	if got.Stdout != "in\n" || !strings.Contains(got.Stderr, "remote port forwarding failed") {
+		t.Errorf("-R: %+v", got)
+	}
+}
