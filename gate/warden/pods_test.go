@@ -46,8 +46,8 @@ func TestAPodIsStartedOnceForAll(t *testing.T) {
 // A pod may go away between being looked for and being spoken to.
 func TestAPodThatIsGoneIsStartedAgain(t *testing.T) {
 	h := newHost(t)
-	h.start(t)
 	h.pods.gone = 1
+	h.start(t)
 	s, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,58 @@
+// Command forkgate is the host's program: the services (warden, gate, pod) and the operator's commands. It holds no logic of
+// its own: each command is a few lines around a package.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// exitUsage is the code for what the operator can mend: a wrong word, a missing pool, a policy that does not load.
+const exitUsage = 1
+
+func run(ctx context.Context, args []string) int {
+	root := commands()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	text, code := explain(err)
+	fmt.Fprint(os.Stderr, text)
+	return code
+}
+
+// explain says what went wrong, and by which exit code a script knows it.
+func explain(err error) (text string, code int) {
+	var failed *client.Failed
+	switch _, refused := gate.AsRefusal(err); {
+	case refused:
+		text, code := gate.Explain(err, "")
+		return forOperator(text), code
+	case errors.As(err, &failed):
+		return gate.Explain(err, failed.Session)
+	case errors.Is(err, client.ErrGone):
+		return "forkgate: the warden hung up\nhint: journalctl -u forkgate-warden\n", gate.ExitFailed
+	}
+	return "forkgate: " + strings.TrimPrefix(err.Error(), "forkgate: ") + "\n", exitUsage
+}
+
+// forOperator turns hints for people who come by ssh into the operator's own commands.
+func forOperator(text string) string {
+	return strings.ReplaceAll(text, "ssh "+gate.ControlUser+"@host ", "forkgate ")
+}

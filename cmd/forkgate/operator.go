@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+)
+
+// withWarden speaks to the warden on the operator's socket.
+func withWarden(do func(*client.Client) error) error {
+	place := client.OperatorSocket
+	if other := os.Getenv("FORKGATE_OPERATOR_SOCKET"); other != "" {
+		place = other
+	}
+	c, err := client.Dial(place)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("the operator's commands are root's; use sudo")
+	case err != nil:
+		return fmt.Errorf("cannot reach the warden: %w; start it with: systemctl start forkgate-warden", err)
+	}
+	defer c.Close()
+	return do(c)
+}
+
+// verbCommands are the control words, as commands of the operator. help is cobra's own.
+func verbCommands() []*cobra.Command {
+	var all []*cobra.Command
+	for _, v := range gate.Verbs() {
+		if v.Name != "help" {
+			all = append(all, verbCommand(v, v.Name))
+		}
+	}
+	return all
+}
+
+func verbCommand(v gate.Verb, name string) *cobra.Command {
+	c := &cobra.Command{
+		Use: strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Args: cobra.RangeArgs(v.Min, v.Max),
+	}
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		q := client.VerbRequest{Words: [][]byte{[]byte(v.Name)}, JSON: *asJSON}
+		for _, a := range args {
+			q.Words = append(q.Words, []byte(a))
+		}
+		return withWarden(func(c *client.Client) error {
+			page, err := c.OperatorVerb(cmd.Context(), q)
+			if err == nil {
+				_, err = cmd.OutOrStdout().Write(page)
+			}
+			return err
+		})
+	}
+	return c
+}
+
+func repoCommand() *cobra.Command {
+	list, _ := gate.FindVerb("repos")
+	show, _ := gate.FindVerb("show")
+	rm := &cobra.Command{
+		Use: "rm NAME", Short: "remove a repository that has no forks, and all its data", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withWarden(func(c *client.Client) error { return c.RepoRemove(cmd.Context(), args[0]) })
+		},
+	}
+	return group("repo", "make, list and remove repositories",
+		repoCreateCommand(), verbCommand(list, "list"), verbCommand(show, "show"), rm)
+}
+
+func repoCreateCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "create NAME", Short: "make a repository, empty or of a directory or tar file", Args: cobra.ExactArgs(1),
+	}
+	from := c.Flags().String("from", "", "directory, or tar file (plain, gzip, xz, zstd), or - for a tar on standard input")
+	keep := c.Flags().Bool("keep-owners", false, "keep uids and gids; else everything belongs to the session's user")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		source, err := openSource(*from)
+		if err != nil {
+			return err
+		}
+		return withWarden(func(c *client.Client) error {
+			q := client.RepoCreateRequest{Name: args[0], Source: *from, KeepOwners: *keep}
+			return reporting("copying", func(progress func(string)) error {
+				return c.RepoCreate(cmd.Context(), q, source, progress)
+			})
+		})
+	}
+	return c
+}
+
+// openSource opens what a repository or rootfs is made of. The warden gets the descriptor, and never a path.
+func openSource(from string) (*os.File, error) {
+	switch from {
+	case "":
+		return nil, nil
+	case "-":
+		return os.Stdin, nil
+	}
+	return os.Open(from)
+}
+
+// reporting shows what takes long on standard error: on one line that changes where that is a terminal.
+func reporting(what string, do func(progress func(string)) error) error {
+	start, end := "", "\n"
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		start, end = "\r\x1b[K", ""
+	}
+	said := false
+	err := do(func(line string) {
+		said = true
+		fmt.Fprint(os.Stderr, start, what, ": ", gate.Printable(line), end)
+	})
+	if said && end == "" {
+		fmt.Fprintln(os.Stderr)
+	}
+	return err
+}
+
+func statusCommand() *cobra.Command {
+	c := &cobra.Command{Use: "status", Short: "say how the warden is", Args: cobra.NoArgs}
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		var s client.StatusReply
+		err := withWarden(func(c *client.Client) (err error) {
+			s, err = c.Status(cmd.Context())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), s)
+		}
+		return printStatus(cmd, s)
+	}
+	return c
+}
+
+func printStatus(cmd *cobra.Command, s client.StatusReply) error {
+	const gib = 1 << 30
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "warden\t%s, since %s\n", s.Version, s.Since.Format(time.DateTime))
+	fmt.Fprintf(w, "pool\t%s, %.1f of %.1f GiB free\n", s.Pool, float64(s.PoolFree)/gib, float64(s.PoolSize)/gib)
+	fmt.Fprintf(w, "trees\t%d repositories, %d forks\n", s.Repositories, s.Forks)
+	fmt.Fprintf(w, "pods\t%d running %s\n", len(s.Pods), strings.Join(s.Pods, " "))
+	switch {
+	case s.PolicySince.IsZero():
+		fmt.Fprintf(w, "policy\tnone loads: the doors are shut; forkgate policy check says why\n")
+	case s.PolicyError != "":
+		fmt.Fprintf(w, "policy\tof %s; the files as they are now do not load: forkgate policy check says why\n", s.PolicySince.Format(time.DateTime))
+	default:
+		fmt.Fprintf(w, "policy\t%s, loaded %s\n", s.Policy, s.PolicySince.Format(time.DateTime))
+	}
+	return w.Flush()
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"forkgate/gate"
+	"forkgate/gate/policy"
+)
+
+// loadPolicy loads the *.hcl files of dir, and those of its policy.d where there is one.
+func loadPolicy(dir string, anyOwner bool) (*policy.Policy, error) {
+	sources := []policy.Source{policy.Disk{Path: dir, AnyOwner: anyOwner}}
+	if below := filepath.Join(dir, "policy.d"); isDir(below) {
+		sources = append(sources, policy.Disk{Path: below, AnyOwner: anyOwner})
+	}
+	return policy.Load(sources...)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func policyCommand() *cobra.Command {
+	return group("policy", "check and explain the policy", policyCheckCommand(), policyExplainCommand())
+}
+
+func policyCheckCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "check [DIR]", Short: "load a policy, run its tests, and say what is wrong with it", Args: cobra.MaximumNArgs(1),
+	}
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		dir, installed := policyDir, true
+		if len(args) > 0 {
+			dir, installed = args[0], filepath.Clean(args[0]) == policyDir
+		}
+		p, err := loadPolicy(dir, !installed)
+		if err != nil {
+			return complain(cmd, err, *asJSON)
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), p.Summary())
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), p.Summary())
+		return nil
+	}
+	return c
+}
+
+// complain shows what is wrong: where, the source line, and what was meant perhaps.
+func complain(cmd *cobra.Command, err error, asJSON bool) error {
+	var wrong *policy.LoadError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	if asJSON {
+		if err := printJSON(cmd.OutOrStdout(), wrong.Problems()); err != nil {
+			return err
+		}
+	} else if err := wrong.Write(cmd.ErrOrStderr(), 100, false); err != nil {
+		return err
+	}
+	return fmt.Errorf("the policy does not load: %d to mend", len(wrong.Problems()))
+}
+
+func policyExplainCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "explain CALLER OP [REF]", Args: cobra.RangeArgs(2, 3),
+		Short: "say what the policy would answer, and which rules had a part in it",
+		Long: "Say what the policy would answer, and which rules had a part in it. CALLER is PRINCIPAL, agent:PRINCIPAL or\n" +
+			"human:PRINCIPAL. The warden is not asked: REF need not exist, and a fork is CALLER's unless --owner says otherwise.\n\n" +
+			"Operations:\n" + meanings(),
+	}
+	var q policy.Question
+	dir := c.Flags().String("policy", policyDir, "directory of the policy")
+	c.Flags().StringVar(&q.Owner, "owner", "", "the fork's owner")
+	c.Flags().StringVar(&q.Parent, "parent", "", "what the fork was forked from")
+	c.Flags().StringVar(&q.ParentOwner, "parent-owner", "", "the owner of that, if it is a fork")
+	c.Flags().StringVar(&q.Command, "command", "", "the command, for op exec")
+	source := c.Flags().String("source", "", "the caller's address")
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		p, err := loadPolicy(*dir, *dir != policyDir)
+		if err != nil {
+			return complain(cmd, err, *asJSON)
+		}
+		if q.Caller, q.Op = args[0], args[1]; len(args) > 2 {
+			q.Target = args[2]
+		}
+		if *source != "" {
+			if q.Source, err = netip.ParseAddr(*source); err != nil {
+				return err
+			}
+		}
+		request, err := p.Request(q)
+		if err != nil {
+			return err
+		}
+		explanation := p.Explain(request)
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), explanation)
+		}
+		_, err = fmt.Fprint(cmd.OutOrStdout(), explanation)
+		return err
+	}
+	return c
+}
+
+func meanings() (text string) {
+	for _, op := range gate.Ops() {
+		text += fmt.Sprintf("  %-16s%s\n", op, op.Meaning())
+	}
+	return text
+}

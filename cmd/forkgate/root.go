@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Where things are on a host. The units and README say the same.
+const (
+	stateDir  = "/var/lib/forkgate"
+	poolDir   = stateDir + "/pool"
+	policyDir = "/etc/forkgate"
+	gateUser  = "forkgate"
+	initPath  = "/usr/lib/forkgate/forkgate-init"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func commands() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "forkgate",
+		Short:         "a gate in front of production: agents work in copy-on-write forks",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noOther,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Repositories and forks:", append(verbCommands(), repoCommand())},
+		{"The host:", []*cobra.Command{statusCommand(), policyCommand(), poolCommand(), rootfsCommand(), versionCommand()}},
+		{"Services, started by systemd:", []*cobra.Command{wardenCommand(), gateCommand(), podCommand(), podCleanCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			root.AddCommand(c)
+		}
+	}
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "forkgate", fullVersion())
+			return err
+		},
+	}
+}
+
+// fullVersion adds the commit where the linker knew of no release.
+func fullVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || version != "dev" {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return version + " " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return version
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: noOther,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+// noOther refuses a word that is none of the commands.
+func noOther(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	c.SuggestionsMinimumDistance = 2
+	hint := c.CommandPath() + " --help lists them"
+	if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+		hint = "did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return fmt.Errorf("there is no command %q; %s", c.CommandPath()+" "+args[0], hint)
+}
+
+func jsonFlag(c *cobra.Command) *bool { return c.Flags().Bool("json", false, "print JSON") }
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"os/user"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"forkgate/gate/door"
+	"forkgate/gate/warden"
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail"
+	"forkgate/nsjail/pod"
+	"forkgate/systemd"
+)
+
+func wardenCommand() *cobra.Command {
+	c := &cobra.Command{Use: "warden", Short: "decide, fork and start pods (root)", Args: cobra.NoArgs}
+	config := warden.Config{Version: fullVersion()}
+	c.Flags().StringVar(&config.Pool, "pool", poolDir, "where the pool is mounted")
+	c.Flags().StringVar(&config.State, "state", stateDir, "directory of the registry, the host keys and the audit log")
+	c.Flags().StringVar(&config.RunDir, "run", nsjail.RunDir, "directory of sockets and pods")
+	c.Flags().StringVar(&config.PolicyPlace, "policy", policyDir, "directory of the policy")
+	door := c.Flags().String("gate-user", gateUser, "user that the gate runs as")
+	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if err := needRoot("the warden"); err != nil {
+			return err
+		}
+		if config.DoorUID, config.DoorGID, err = lookUp(*door); err != nil {
+			return err
+		}
+		reload := make(chan os.Signal, 1)
+		signal.Notify(reload, syscall.SIGHUP)
+		defer signal.Stop(reload)
+		config.Reload = reload
+		config.Journal = logger()
+		config.Policy = func() (warden.Policy, error) {
+			p, err := loadPolicy(config.PolicyPlace, false)
+			if err != nil {
+				return nil, err
+			}
+			return p, nil
+		}
+		sockets := systemd.Inherited()
+		defer sockets.Close()
+		config.Door, _ = sockets.Take("warden")
+		config.Operator, _ = sockets.Take("operator")
+		return warden.Run(cmd.Context(), config)
+	}
+	return c
+}
+
+func needRoot(what string) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%s runs as root; use sudo", what)
+	}
+	return nil
+}
+
+// lookUp finds the ids of the gate's user.
+func lookUp(name string) (uid, gid uint32, err error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, 0, fmt.Errorf("there is no user %s for the gate; make one with: useradd --system %[1]s", name)
+	}
+	id, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return 0, 0, err
+	}
+	group, err := strconv.ParseUint(u.Gid, 10, 32)
+	return uint32(id), uint32(group), err
+}
+
+func logger() *slog.Logger { return systemd.Log(os.Stderr, slog.LevelInfo) }
+
+func gateCommand() *cobra.Command {
+	c := &cobra.Command{Use: "gate", Short: "speak SSH (an unprivileged user)", Args: cobra.NoArgs}
+	addresses := c.Flags().StringSlice("listen", nil, "TCP addresses to listen on, such as :2222, beside the sockets that systemd passes")
+	paths := c.Flags().StringSlice("socket", nil, "paths of unix sockets to listen on as well")
+	place := c.Flags().String("warden", client.Socket, "the warden's socket")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if os.Geteuid() == 0 {
+			return errors.New("the gate parses what strangers send, and does not run as root; use systemctl start forkgate-gate")
+		}
+		listeners, err := listeners(*addresses, *paths)
+		if err != nil {
+			return err
+		}
+		if err := systemd.Ready(); err != nil {
+			return err
+		}
+		return door.Serve(cmd.Context(), listeners, door.Config{Dial: door.DialSocket(*place), Log: logger()})
+	}
+	return c
+}
+
+// listeners are the sockets that systemd passed and those that the flags ask for.
+func listeners(addresses, paths []string) (all []net.Listener, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range all {
+				l.Close()
+			}
+		}
+	}()
+	sockets := systemd.Inherited()
+	defer sockets.Close()
+	for name, files := range sockets {
+		for range len(files) {
+			l, err := sockets.Listener(name)
+			if err != nil {
+				return all, err
+			}
+			all = append(all, l)
+		}
+	}
+	for _, a := range addresses {
+		l, err := door.Listen(a)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, l)
+	}
+	for _, path := range paths {
+		l, err := listenUnix(path)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, l)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("nowhere to listen: systemd passed no socket; use --listen :2222")
+	}
+	return all, nil
+}
+
+// listenUnix takes over the path of a gate that died, and leaves that of one that lives alone.
+func listenUnix(path string) (net.Listener, error) {
+	l, err := net.Listen("unix", path)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("cannot listen on %s: another gate does; stop that one first, or use another path", path)
+	} else if !errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+	}
+	return net.Listen("unix", path)
+}
+
+func podCommand() *cobra.Command {
+	c := &cobra.Command{Use: "pod GUID", Short: "run a pod (root)", Args: cobra.ExactArgs(1)}
+	runDir := c.Flags().String("run", nsjail.RunDir, "directory of sockets and pods")
+	tool := c.Flags().String("init", initPath, "the program inside")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := needRoot("a pod"); err != nil {
+			return err
+		}
+		return pod.Run(cmd.Context(), pod.Config{
+			RunDir: *runDir, GUID: args[0], Init: *tool, Log: logger().With("guid", args[0]), Ready: systemd.Ready,
+		})
+	}
+	return c
+}
+
+func podCleanCommand() *cobra.Command {
+	c := &cobra.Command{Use: "pod-clean GUID", Short: "remove what a pod left behind (root)", Args: cobra.ExactArgs(1)}
+	runDir := c.Flags().String("run", nsjail.RunDir, "directory of sockets and pods")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		if err := needRoot("cleaning up"); err != nil {
+			return err
+		}
+		return nsjail.Clean(*runDir, args[0])
+	}
+	return c
+}
