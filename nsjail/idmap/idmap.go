@@ -66,6 +66,8 @@ func Clone(dir, ns *os.File) (*os.File, error) {
 		Attr_set:  unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV,
 		Attr_clr:  unix.MOUNT_ATTR_NOEXEC, // the pool is noexec, and a clone that keeps that can run nothing
 		Userns_fd: uint64(ns.Fd()),
+		// systemd shares all mounts: what is mounted below the original must not appear below the clone, nor the reverse.
+		Propagation: unix.MS_PRIVATE,
 	})
 	if err != nil {
 		clone.Close()

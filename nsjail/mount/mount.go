@@ -55,7 +55,7 @@ func (o Option) set(fs int) error {
 }
 
 // Clone makes a detached copy of the mount at the directory or file name below dir ("" for dir itself), with attributes
-// added. What is mounted below it is not copied.
+// added. What is mounted below it is not copied, and no later mount spreads from one to the other.
 func Clone(dir *os.File, name string, attributes uint64) (*os.File, error) {
 	fail := func(err error) (*os.File, error) {
 		return nil, fmt.Errorf("cannot clone the mount at %s/%s: %w", dir.Name(), name, err)
@@ -64,11 +64,10 @@ func Clone(dir *os.File, name string, attributes uint64) (*os.File, error) {
 	if err != nil {
 		return fail(err)
 	}
-	if attributes != 0 {
-		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: attributes}); err != nil {
-			unix.Close(fd)
-			return fail(err)
-		}
+	attr := unix.MountAttr{Attr_set: attributes, Propagation: unix.MS_PRIVATE}
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		unix.Close(fd)
+		return fail(err)
 	}
 	return os.NewFile(uintptr(fd), name), nil
 }

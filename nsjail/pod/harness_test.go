@@ -54,6 +54,7 @@ type testPod struct {
 func startPod(t *testing.T) *testPod {
 	t.Helper()
 	pool := need.Btrfs(t)
+	must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")) // as systemd has it; in this test's own namespace
 	need.Tools(t, "go", "busybox")
 	p := &testPod{run: t.TempDir(), guid: "0123456789abcdef", init: buildInit(t)}
 	p.spec = nsjail.Spec{
