@@ -90,9 +90,13 @@ func repoCreateCommand() *cobra.Command {
 		}
 		return withWarden(func(c *client.Client) error {
 			q := client.RepoCreateRequest{Name: args[0], Source: *from, KeepOwners: *keep}
-			return reporting("copying", func(progress func(string)) error {
+			err := reporting("copying", func(progress func(string)) error {
 				return c.RepoCreate(cmd.Context(), q, source, progress)
 			})
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is made: ssh %[1]s@host\n", q.Name)
+			}
+			return err
 		})
 	}
 	return c
@@ -115,12 +119,15 @@ func reporting(what string, do func(progress func(string)) error) error {
 	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		start, end = "\r\x1b[K", ""
 	}
-	said := false
+	last := ""
 	err := do(func(line string) {
-		said = true
+		if line == last {
+			return
+		}
+		last = line
 		fmt.Fprint(os.Stderr, start, what, ": ", gate.Printable(line), end)
 	})
-	if said && end == "" {
+	if last != "" && end == "" {
 		fmt.Fprintln(os.Stderr)
 	}
 	return err

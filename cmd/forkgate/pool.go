@@ -42,7 +42,11 @@ func poolInitCommand() *cobra.Command {
 		if *device != "" {
 			options = fork.PoolOptions{Device: *device}
 		}
-		return initPool(cmd.Context(), options)
+		if err := initPool(cmd.Context(), options); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "the pool is mounted at %s; next: systemctl enable --now forkgate.target, forkgate rootfs build\n", poolDir)
+		return nil
 	}
 	return c
 }

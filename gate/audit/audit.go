@@ -42,26 +42,26 @@ const (
 
 // Entry is one line. Times are UTC. Command is what the client sent, any bytes, quoted as a Go string is.
 type Entry struct {
-	Version   int          `json:"v"`
-	Time      time.Time    `json:"time"`
-	Event     string       `json:"event"`
-	Session   string       `json:"session,omitempty"`
-	Principal string       `json:"principal,omitempty"`
-	Kind      gate.Kind    `json:"kind"`
-	Class     gate.Class   `json:"class"`
-	Agent     string       `json:"agent,omitempty"`
-	Key       string       `json:"key,omitempty"`
-	Evidence  []string     `json:"evidence,omitempty"`
-	Door      string       `json:"door,omitempty"`
-	Source    *netip.Addr  `json:"source,omitempty"`
-	Op        gate.Op      `json:"op,omitempty"`
-	Ref       string       `json:"ref,omitempty"`
-	GUID      string       `json:"guid,omitempty"`
-	Command   string       `json:"command,omitempty"`
-	Verdict   gate.Verdict `json:"verdict"`
-	Rule      string       `json:"rule,omitempty"`
-	Where     string       `json:"where,omitempty"`
-	Reason    string       `json:"reason,omitempty"`
+	Version   int         `json:"v"`
+	Time      time.Time   `json:"time"`
+	Event     string      `json:"event"`
+	Session   string      `json:"session,omitempty"`
+	Principal string      `json:"principal,omitempty"`
+	Kind      string      `json:"kind,omitempty"`
+	Class     gate.Class  `json:"class,omitempty"`
+	Agent     string      `json:"agent,omitempty"`
+	Key       string      `json:"key,omitempty"`
+	Evidence  []string    `json:"evidence,omitempty"`
+	Door      string      `json:"door,omitempty"`
+	Source    *netip.Addr `json:"source,omitempty"`
+	Op        gate.Op     `json:"op,omitempty"`
+	Ref       string      `json:"ref,omitempty"`
+	GUID      string      `json:"guid,omitempty"`
+	Command   string      `json:"command,omitempty"`
+	Verdict   string      `json:"verdict,omitempty"` // of decisions
+	Rule      string      `json:"rule,omitempty"`
+	Where     string      `json:"where,omitempty"`
+	Reason    string      `json:"reason,omitempty"`
 }
 
 // Log appends to the record. Its methods may be called at the same time.
@@ -96,7 +96,7 @@ func (l *Log) Close() error {
 // Decision records what policy answered. It is written before the answer takes effect.
 func (l *Log) Decision(session string, r gate.Request, d gate.Decision) error {
 	e := entry(EventDecision, session, r)
-	e.Verdict, e.Rule, e.Where, e.Reason = d.Verdict, d.Rule, d.Where, d.Reason
+	e.Verdict, e.Rule, e.Where, e.Reason = d.Verdict.String(), d.Rule, d.Where, d.Reason
 	return l.write(e)
 }
 
@@ -111,7 +111,7 @@ func (l *Log) Service(what string) error { return l.write(Entry{Event: EventServ
 func entry(event, session string, r gate.Request) Entry {
 	e := Entry{
 		Event: event, Session: session,
-		Principal: r.Caller.Principal, Kind: r.Caller.Kind, Class: r.Caller.Class, Agent: r.Caller.Agent, Key: r.Caller.Key,
+		Principal: r.Caller.Principal, Kind: r.Caller.Kind.String(), Class: r.Caller.Class, Agent: r.Caller.Agent, Key: r.Caller.Key,
 		Evidence: r.Caller.Evidence, Door: r.Door, Op: r.Op, GUID: r.Target.GUID,
 	}
 	if r.Source.IsValid() {
@@ -136,9 +136,21 @@ func (l *Log) write(e Entry) error {
 		l.journal.Error("the audit log cannot be written, so nothing is carried out", "error", err, "event", e.Event, "session", e.Session)
 		return fmt.Errorf("cannot write an audit line: %w", err)
 	}
-	l.journal.Info(e.Event, "session", e.Session, "principal", e.Principal, "kind", e.Kind, "class", e.Class, "op", e.Op,
-		"ref", e.Ref, "verdict", e.Verdict, "rule", e.Rule, "reason", e.Reason)
+	l.journal.Info(e.Event, e.attributes()...)
 	return nil
+}
+
+// attributes are what the journal's line says: the part of an entry that a person looks for.
+func (e Entry) attributes() (said []any) {
+	for _, a := range []struct{ key, value string }{
+		{"session", e.Session}, {"principal", e.Principal}, {"kind", e.Kind}, {"agent", e.Agent}, {"op", string(e.Op)}, {"ref", e.Ref},
+		{"command", e.Command}, {"verdict", e.Verdict}, {"rule", e.Rule}, {"reason", e.Reason},
+	} {
+		if a.value != "" {
+			said = append(said, a.key, a.value)
+		}
+	}
+	return said
 }
 
 // append writes a whole line or none: half a line would spoil the next one as well.

@@ -184,3 +184,32 @@ func TestLinesOfManyCallersDoNotMix(t *testing.T) {
 		t.Errorf("%d lines, want 128", lines)
 	}
 }
+
+// A line that tells of no decision must not look like a refusal.
+func TestOnlyDecisionsHaveAVerdict(t *testing.T) {
+	l, path := open(t)
+	if err := errors.Join(l.Service("started"), l.Verb("s1", request)); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(path)
+	if bytes.Count(got, []byte("\n")) != 2 || bytes.Contains(got, []byte("verdict")) {
+		t.Errorf("the lines are %s", got)
+	}
+}
+
+// The journal's line holds what a person looks for, and nothing that a client could forge it with.
+func TestTheJournalHearsOfItToo(t *testing.T) {
+	var journal bytes.Buffer
+	l, _ := open(t)
+	l.journal = slog.New(slog.NewTextHandler(&journal, nil))
+	r := request
+	r.Command = "x\nlevel=INFO msg=decision verdict=permit"
+	if err := l.Decision("s1", r, gate.Decision{Reason: "no"}); err != nil {
+		t.Fatal(err)
+	}
+	line := journal.String()
+	if strings.Count(line, "\n") != 1 || !strings.Contains(line, "session=s1 principal=alice kind=agent agent=claude op=exec ref=demo:x command=") ||
+		!strings.Contains(line, " verdict=forbid reason=no\n") {
+		t.Errorf("the journal has %s", line)
+	}
+}

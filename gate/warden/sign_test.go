@@ -2,6 +2,7 @@ package warden
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"forkgate/gate"
 	"forkgate/gate/warden/client"
 )
 
@@ -125,22 +127,27 @@ func TestAnIdentityNeedsASessionIDSignedHere(t *testing.T) {
 	claim := func(id []byte) client.AssertRequest {
 		return client.AssertRequest{User: []byte("demo"), Key: h.alice.Marshal(), SessionID: id}
 	}
-	c, other := dial(t, h.door), dial(t, h.door)
-	hash, elsewhere := signHash(t, c), signHash(t, other)
+	c, honest, other := dial(t, h.door), dial(t, h.door), dial(t, h.door)
+	hash, elsewhere := signHash(t, honest), signHash(t, other)
+	_ = signHash(t, c)
 	for name, id := range map[string][]byte{
 		"none": nil, "made up": bytes.Repeat([]byte{1}, 32), "another connection's": elsewhere, "a part": hash[:31],
 	} {
-		if err := c.Assert(t.Context(), claim(id)); err == nil {
+		if _, ok := gate.AsRefusal(c.Assert(t.Context(), claim(id))); !ok {
 			t.Errorf("session id %s is believed", name)
 		}
+		if _, err := c.Open(t.Context(), client.OpenRequest{Op: "shell"}); !errors.Is(err, client.ErrGone) {
+			t.Errorf("session id %s: open says %v", name, err)
+		}
+		c = dial(t, h.door)
 	}
-	if err := c.Assert(t.Context(), claim(hash)); err != nil {
+	if err := honest.Assert(t.Context(), claim(hash)); err != nil {
 		t.Errorf("control: the session id that was signed: %v", err)
 	}
 	mu.Lock()
 	now = now.Add(signedFor + time.Second)
 	mu.Unlock()
-	if err := other.Assert(t.Context(), claim(elsewhere)); err == nil {
+	if _, ok := gate.AsRefusal(other.Assert(t.Context(), claim(elsewhere))); !ok {
 		t.Error("a session id of more than a minute ago is believed")
 	}
 }

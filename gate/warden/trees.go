@@ -85,7 +85,7 @@ var refusals = []struct {
 	{fork.ErrNested, "the operator replaces nested subvolumes by directories"},
 	{fork.ErrRemoving, "try again in a moment, or choose another tag"},
 	{fork.ErrExists, "choose another name"},
-	{fork.ErrHasForks, "remove its forks first"},
+	{fork.ErrHasForks, "ssh gate@host forks lists them"},
 	{fork.ErrGrand, "the operator removes repositories with: forkgate repo rm NAME"},
 	{fork.ErrNotFound, "ssh gate@host repos"},
 	{fork.ErrSource, ""},
