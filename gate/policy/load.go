@@ -72,7 +72,12 @@ func (l *loader) parse(files []File) {
 			l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "A file is named twice", Detail: file.Name})
 			continue
 		}
-		l.files[file.Name] = &hcl.File{Bytes: file.Text}
+		l.files[file.Name] = &hcl.File{} // without bytes no source line is shown
+		if unfit := checkText(file); unfit != nil {
+			l.diags = append(l.diags, unfit)
+			continue
+		}
+		l.files[file.Name].Bytes = file.Text
 		if tooDeep := checkNesting(file); tooDeep != nil {
 			l.diags = append(l.diags, tooDeep)
 			continue

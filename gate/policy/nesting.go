@@ -1,12 +1,36 @@
 package policy
 
 import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// maxNesting is how deep brackets, templates and conditions may nest. HCL's parser is recursive and Go ends a process whose
-// stack is exhausted, so depth is looked at before parsing.
+// What is looked at before a file is parsed. HCL's parser is recursive, and Go ends a process whose stack is exhausted; its
+// display of a complaint takes time that grows with the square of a line that is no UTF-8.
+
+// maxLine is the longest line in bytes. The longest key has some 3,000.
+const maxLine = 16 << 10
+
+// checkText complains of bytes that no policy has.
+func checkText(file File) *hcl.Diagnostic {
+	for i, line := range strings.Split(string(file.Text), "\n") {
+		at := hcl.Range{Filename: file.Name, Start: hcl.Pos{Line: i + 1, Column: 1}, End: hcl.Pos{Line: i + 1, Column: 1}}
+		control := func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\r' }
+		switch {
+		case len(line) > maxLine:
+			return complaint(at, "Line too long", "A line has at most %d bytes, and this one has %d.", maxLine, len(line))
+		case !utf8.ValidString(line) || strings.ContainsFunc(line, control):
+			return complaint(at, "Not a text", "A policy is UTF-8 without control characters: this line starts with %s.", quoted(line))
+		}
+	}
+	return nil
+}
+
+// maxNesting is how deep brackets and templates may nest.
 const maxNesting = 100
 
 // checkNesting complains of a file whose nesting is too deep to be parsed.
@@ -19,12 +43,12 @@ func checkNesting(file File) *hcl.Diagnostic {
 			depth++
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd:
 			depth = max(depth-1, 0)
-		case hclsyntax.TokenQuestion, hclsyntax.TokenTemplateControl:
+		case hclsyntax.TokenQuestion, hclsyntax.TokenStar, hclsyntax.TokenTemplateControl:
 			forGood++ // these nest without a bracket, and a policy has no use for them
-		}
-		if token.Type == hclsyntax.TokenBang || token.Type == hclsyntax.TokenMinus {
+		case hclsyntax.TokenBang, hclsyntax.TokenMinus:
 			run++
-		} else {
+		case hclsyntax.TokenNewline:
+		default:
 			run = 0
 		}
 		if depth+forGood+run > maxNesting {
