@@ -72,25 +72,7 @@ func (l *loader) parse(files []File) {
 			l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "A file is named twice", Detail: file.Name})
 			continue
 		}
-		l.files[file.Name] = &hcl.File{} // without bytes no source line is shown
-		if unfit := checkText(file); unfit != nil {
-			l.diags = append(l.diags, unfit)
-			continue
-		}
-		l.files[file.Name].Bytes = file.Text
-		if tooDeep := checkNesting(file); tooDeep != nil {
-			l.diags = append(l.diags, tooDeep)
-			continue
-		}
-		parsed, diags := hclsyntax.ParseConfig(file.Text, file.Name, hcl.InitialPos)
-		l.diags = append(l.diags, diags...)
-		if diags.HasErrors() {
-			continue
-		}
-		l.files[file.Name] = parsed
-		content, diags := parsed.Body.Content(fileSchema)
-		l.diags = append(l.diags, diags...)
-		l.blocks = append(l.blocks, content.Blocks...)
+		l.parseFile(file)
 	}
 	for _, block := range l.blocks {
 		if slices.Contains(laterBlocks, block.Type) {
@@ -98,6 +80,28 @@ func (l *loader) parse(files []File) {
 		}
 	}
 	l.policy.summary.Files = len(files)
+}
+
+func (l *loader) parseFile(file File) {
+	l.files[file.Name] = &hcl.File{} // without bytes no source line is shown
+	if unfit := checkText(file); unfit != nil {
+		l.diags = append(l.diags, unfit)
+		return
+	}
+	l.files[file.Name].Bytes = file.Text
+	if tooDeep := checkNesting(file); tooDeep != nil {
+		l.diags = append(l.diags, tooDeep)
+		return
+	}
+	parsed, diags := hclsyntax.ParseConfig(file.Text, file.Name, hcl.InitialPos)
+	l.diags = append(l.diags, diags...)
+	if diags.HasErrors() {
+		return
+	}
+	l.files[file.Name] = parsed
+	content, diags := parsed.Body.Content(fileSchema)
+	l.diags = append(l.diags, diags...)
+	l.blocks = append(l.blocks, content.Blocks...)
 }
 
 // fileSchema is what may stand at the top of a file.
