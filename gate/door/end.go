@@ -2,11 +2,9 @@ package door
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -81,18 +79,17 @@ func signalName(name string) string {
 	return name
 }
 
-// fits refuses what is too long for one message to the warden.
+// maxCommand is what the kernel takes as one argument of a program (MAX_ARG_STRLEN, linux/binfmts.h), its end included: the
+// whole command is one argument of the shell.
+const maxCommand = 128<<10 - 1
+
+// fits refuses a command that no shell could be given.
 func fits(r client.OpenRequest) error {
-	const envelope = 2 << 10 // what surrounds command and environment, the terminal included, is shorter than that
-	size := base64.StdEncoding.EncodedLen(len(r.Command))
-	for _, pair := range slices.Concat(r.Env, r.Marks) {
-		size += base64.StdEncoding.EncodedLen(len(pair)) + len(`"",`)
-	}
-	if size <= wire.MaxMessage-envelope {
+	if len(r.Command) <= maxCommand {
 		return nil
 	}
 	return &gate.Refusal{
-		Reason: fmt.Sprintf("the command is too long: %d bytes", len(r.Command)),
+		Reason: fmt.Sprintf("the command is too long: %d bytes, at most %d", len(r.Command), maxCommand),
 		Hint:   "send a long script on standard input: ssh REF@host sh -s < script",
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,9 @@ import (
 const (
 	MaxMessage = 64 << 10 // bytes of JSON in one datagram
 	MaxFiles   = 8        // descriptors beside it
+	MaxLarge   = 1 << 20  // bytes of a body that does not fit, in a sealed memory file
+
+	maxInline = 32 << 10 // a larger body travels beside the datagram
 )
 
 // ErrMalformed says that the peer sent what is no message. The connection is not to be used further.
@@ -25,6 +29,7 @@ type Message struct {
 	Type  string          `json:"type"`
 	Body  json.RawMessage `json:"body,omitempty"`
 	Files int             `json:"files,omitempty"` // how many descriptors come along
+	Large bool            `json:"large,omitempty"` // the body is in a memory file, behind those descriptors
 }
 
 // Decode reads the body into v, refusing fields that v does not have.
@@ -74,13 +79,22 @@ func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode %s: %w", kind, err)
 	}
-	data, err := json.Marshal(Message{ID: id, Type: kind, Body: raw, Files: len(files)})
+	m := Message{ID: id, Type: kind, Body: raw, Files: len(files)}
+	if len(raw) > maxInline {
+		sealed, err := seal(raw)
+		if err != nil {
+			return fmt.Errorf("cannot send %s: %w", kind, err)
+		}
+		defer sealed.Close()
+		m.Body, m.Large, files = nil, true, append(slices.Clip(files), sealed)
+	}
+	data, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("cannot encode %s: %w", kind, err)
 	}
-	if len(data) > MaxMessage || len(files) > MaxFiles {
+	if len(raw) > MaxLarge || m.Files > MaxFiles {
 		return fmt.Errorf("cannot send %s: %d bytes and %d descriptors, at most %d and %d fit",
-			kind, len(data), len(files), MaxMessage, MaxFiles)
+			kind, len(raw), m.Files, MaxLarge, MaxFiles)
 	}
 	var rights []byte
 	if len(files) > 0 {
@@ -96,7 +110,7 @@ func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
 // Receive waits for a message. The files are the caller's to close. It returns io.EOF when the peer is gone.
 func (c *Conn) Receive() (Message, []*os.File, error) {
 	buf := make([]byte, MaxMessage+1)
-	oob := make([]byte, unix.CmsgSpace(4*MaxFiles))
+	oob := make([]byte, unix.CmsgSpace(4*(MaxFiles+1)))
 	var n, oobn, flags int
 	receive := func() error {
 		return c.read(func(fd int) (err error) {
@@ -123,6 +137,9 @@ func (c *Conn) Receive() (Message, []*os.File, error) {
 		return Message{}, nil, io.EOF
 	}
 	m, err := parse(buf[:n], flags, len(files))
+	if err == nil && m.Large {
+		files, err = m.unseal(files)
+	}
 	if err != nil {
 		CloseAll(files)
 		return Message{}, nil, err
@@ -159,8 +176,12 @@ func parse(data []byte, flags, files int) (Message, error) {
 	if err := decodeStrict(data, &m); err != nil {
 		return Message{}, fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
-	if m.Files != files {
-		return Message{}, fmt.Errorf("%w: %s announces %d descriptors, %d came", ErrMalformed, m.Type, m.Files, files)
+	announced := m.Files
+	if m.Large {
+		announced++
+	}
+	if m.Files < 0 || m.Files > MaxFiles || announced != files {
+		return Message{}, fmt.Errorf("%w: %s announces %d descriptors, %d came", ErrMalformed, m.Type, announced, files)
 	}
 	return m, nil
 }

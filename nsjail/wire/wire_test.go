@@ -134,8 +134,63 @@ func TestTooManyDescriptors(t *testing.T) {
 
 func TestSendRefusesWhatDoesNotFit(t *testing.T) {
 	a, _ := pair(t)
-	if err := a.Send(0, "x", strings.Repeat("a", MaxMessage)); err == nil {
-		t.Error("a message of more than MaxMessage was sent")
+	if err := a.Send(0, "x", strings.Repeat("a", MaxLarge)); err == nil {
+		t.Error("a body of more than MaxLarge was sent")
+	}
+}
+
+func TestLargeBody(t *testing.T) {
+	a, b := pair(t)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	before := countDescriptors(t)
+	for _, size := range []int{100, 30 << 10, 33 << 10, 200 << 10, 700 << 10} {
+		want := Exec{Command: []byte(strings.Repeat("\xff", size))}
+		if err := a.Send(0, TypeExec, want, null); err != nil {
+			t.Fatal(err)
+		}
+		m, files, err := b.Receive()
+		if err != nil || len(files) != 1 || m.Large {
+			t.Fatalf("%d bytes came with %d descriptors, %v", size, len(files), err)
+		}
+		var got Exec
+		if err := m.Decode(&got); err != nil || string(got.Command) != string(want.Command) {
+			t.Errorf("%d bytes came as %d, %v", size, len(got.Command), err)
+		}
+		CloseAll(files)
+	}
+	if after := countDescriptors(t); after != before {
+		t.Errorf("%d descriptors became %d", before, after)
+	}
+}
+
+// A peer sends a body that it can still change, or that never ends.
+func TestLargeBodyMustBeSealed(t *testing.T) {
+	fd, err := unix.MemfdCreate("x", unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := os.NewFile(uintptr(fd), "x")
+	defer open.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	for what, f := range map[string]*os.File{"a memory file": open, "a pipe": r} {
+		a, b := pair(t)
+		if err := a.write(func(fd int) error {
+			return unix.Sendmsg(fd, []byte(`{"type":"a","large":true}`), unix.UnixRights(int(f.Fd())), nil, 0)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := b.Receive(); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: received with %v", what, err)
+		}
 	}
 }
 
