@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -64,12 +65,6 @@ func parseSize(s string) (int64, error) {
 
 // initPool makes the filesystem and the unit that mounts it. Of what fails half-way nothing stays.
 func initPool(ctx context.Context, options fork.PoolOptions) (err error) {
-	var undo []func() error
-	defer func() {
-		for i := len(undo) - 1; err != nil && i >= 0; i-- {
-			err = errors.Join(err, undo[i]())
-		}
-	}()
 	if err := emptyDir(poolDir); err != nil {
 		return err
 	}
@@ -77,7 +72,13 @@ func initPool(ctx context.Context, options fork.PoolOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer units.Close()
+	defer units.Close() // after the undoing, which needs systemd
+	var undo []func() error
+	defer func() {
+		for i := len(undo) - 1; err != nil && i >= 0; i-- {
+			err = errors.Join(err, undo[i]())
+		}
+	}()
 
 	what, how, err := fork.InitPool(ctx, options)
 	if err != nil {
@@ -123,6 +124,9 @@ func emptyDir(dir string) error {
 
 func writeUnit(path, what, how string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists: there is a pool already, or was one; remove that file to make another", path)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot write the pool's mount unit: %w", err)
 	}
