@@ -6,6 +6,7 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -71,14 +72,8 @@ func renounce() error {
 			return fmt.Errorf("cannot drop capability %d: %w", c, err)
 		}
 	}
-	if err := unix.Setgroups([]int{nsjail.GID, nsjail.DockerGID}); err != nil {
-		return fmt.Errorf("cannot set groups: %w", err)
-	}
-	if err := unix.Setresgid(nsjail.GID, nsjail.GID, nsjail.GID); err != nil {
-		return fmt.Errorf("cannot set the group: %w", err)
-	}
-	if err := unix.Setresuid(nsjail.UID, nsjail.UID, nsjail.UID); err != nil {
-		return fmt.Errorf("cannot set the user: %w", err)
+	if err := becomeUser(); err != nil {
+		return err
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot set no_new_privs: %w", err)
@@ -87,6 +82,23 @@ func renounce() error {
 		return err
 	}
 	return loadFilter(sessionFilter())
+}
+
+// becomeUser sets the ids of this thread alone. The C library's way, all threads in step, takes signals to each and buys
+// nothing: exec leaves this one.
+func becomeUser() error {
+	groups := [...]uint32{nsjail.GID, nsjail.DockerGID}
+	_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups)), 0)
+	if errno != 0 {
+		return fmt.Errorf("cannot set the groups: %w", errno)
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, nsjail.GID, nsjail.GID, nsjail.GID); errno != 0 {
+		return fmt.Errorf("cannot set the group: %w", errno)
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nsjail.UID, nsjail.UID, nsjail.UID); errno != 0 {
+		return fmt.Errorf("cannot set the user: %w", errno)
+	}
+	return nil
 }
 
 // shellFor is what sshd does: the user's shell, as a login shell where no command is given.

@@ -94,7 +94,7 @@ func connection(fd int) (*wire.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use descriptor %d: %w", fd, err)
 	}
-	return wire.NewConn(os.NewFile(uintptr(dup), "fd "+strconv.Itoa(fd)))
+	return wire.NewBlockingConn(os.NewFile(uintptr(dup), "fd "+strconv.Itoa(fd))), nil
 }
 
 // receive waits for a message of one type, with no descriptors.
