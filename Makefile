@@ -3,6 +3,7 @@
 PREFIX  ?= /usr
 DESTDIR ?=
 GO      ?= $(shell command -v go || echo /usr/local/go/bin/go)
+BIN     ?= bin
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -24,16 +25,16 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: needs-build ## build bin/forkgate and bin/forkgate-init
-	$(GO) build -trimpath -o bin/forkgate ./cmd/forkgate
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/forkgate-init ./cmd/forkgate-init
+	$(GO) build -trimpath -o $(BIN)/forkgate ./cmd/forkgate
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/forkgate-init ./cmd/forkgate-init
 
 needs-build:
 	@packaging/needs build
 
 install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usual
-	@test -x bin/forkgate -a -x bin/forkgate-init || { echo 'make install: run make build first' >&2; exit 1; }
-	install -D -m 755 bin/forkgate $(bindir)/forkgate
-	install -D -m 755 bin/forkgate-init $(libdir)/forkgate/forkgate-init
+	@test -x $(BIN)/forkgate -a -x $(BIN)/forkgate-init || { echo 'make install: run make build first' >&2; exit 1; }
+	install -D -m 755 $(BIN)/forkgate $(bindir)/forkgate
+	install -D -m 755 $(BIN)/forkgate-init $(libdir)/forkgate/forkgate-init
 	for unit in $(units); do \
 	  install -D -m 644 packaging/units/$$unit $(libdir)/systemd/system/$$unit && \
 	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |' $(libdir)/systemd/system/$$unit || exit 1; done
@@ -57,12 +58,20 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo 'left: /etc/forkgate and /var/lib/forkgate'
 
-test: needs-build ## run all tests, as root; installs what they need (Debian, Ubuntu)
+test: needs-build build/rootfs.tar ## run all tests, as root; installs what they need (Debian, Ubuntu)
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
 	@packaging/needs test
 	REQUIRE=all $(GO) test -race -timeout 10m -exec "$(ROOTEXEC)" $(RACE)
 	REQUIRE=all $(GO) test -timeout 15m -exec "$(ROOTEXEC)" \
 	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE))")
+
+# The tools inside the sessions of tests, benchmarks and the demo: built again when what it is made of changes.
+build/rootfs.tar: fork/build.go | needs-build
+	@test "$$(id -u)" = 0 || { echo 'building a rootfs needs root' >&2; exit 1; }
+	@packaging/needs run
+	@mkdir -p build; rm -f $@.part
+	$(GO) run ./cmd/forkgate rootfs build --output $@.part
+	mv $@.part $@
 
 test-quick: ## run the tests that need neither root nor packages, in seconds
 	$(GO) test ./...
@@ -75,7 +84,7 @@ lint: ## gofmt, go vet, staticcheck
 vuln: ## look for known vulnerabilities in what is used (needs the network)
 	$(GO) run $(GOVULNCHECK) ./...
 
-bench: needs-build ## measure against sshd and cp, as root
+bench: needs-build build/rootfs.tar ## measure against sshd and cp, as root
 	@packaging/needs test
 	REQUIRE=all $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m -exec "$(ROOTEXEC)" ./tests/bench
 

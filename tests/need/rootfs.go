@@ -1,0 +1,34 @@
+package need
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Rootfs needs the tools for inside sessions as make build/rootfs.tar builds them, and returns the tar file's path.
+func Rootfs(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(Checkout(t), "build", "rootfs.tar")
+	if _, err := os.Stat(file); err != nil {
+		missing(t, "build/rootfs.tar: run make build/rootfs.tar, as root")
+	}
+	return file
+}
+
+// Checkout is the top directory of the repository that the test belongs to.
+func Checkout(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == "/" {
+			t.Fatal("there is no go.mod in or above the test's directory")
+		}
+	}
+}
