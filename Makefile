@@ -24,20 +24,20 @@ units   = $(notdir $(wildcard packaging/units/*))
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-build: needs-build ## build bin/forkgate and bin/forkgate-init
+build: needs-build ## build bin/forkgate, forkgate-init and forkgate-pod
 	$(GO) build -trimpath -o $(BIN)/forkgate ./cmd/forkgate
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/forkgate-init ./cmd/forkgate-init
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod
 
 needs-build:
 	@packaging/needs build
 
 install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usual
-	@test -x $(BIN)/forkgate -a -x $(BIN)/forkgate-init || { echo 'make install: run make build first' >&2; exit 1; }
+	@test -x $(BIN)/forkgate -a -x $(BIN)/forkgate-init -a -x $(BIN)/forkgate-pod || { echo 'make install: run make build first' >&2; exit 1; }
 	install -D -m 755 $(BIN)/forkgate $(bindir)/forkgate
-	install -D -m 755 $(BIN)/forkgate-init $(libdir)/forkgate/forkgate-init
+	install -D -m 755 -t $(libdir)/forkgate $(BIN)/forkgate-init $(BIN)/forkgate-pod
 	for unit in $(units); do \
 	  install -D -m 644 packaging/units/$$unit $(libdir)/systemd/system/$$unit && \
-	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |' $(libdir)/systemd/system/$$unit || exit 1; done
+	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |; s|=/usr/lib/forkgate/|=$(PREFIX)/lib/forkgate/|' $(libdir)/systemd/system/$$unit || exit 1; done
 	install -D -m 644 packaging/sysusers.conf $(libdir)/sysusers.d/forkgate.conf
 	install -D -m 644 packaging/tmpfiles.conf $(libdir)/tmpfiles.d/forkgate.conf
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d

@@ -27,11 +27,11 @@ func probe(args []string) int {
 		err = probeGate()
 	case "warden":
 		err = probeWarden()
-	case "pod":
+	case "run": // as forkgate-pod
 		if err = systemd.Ready(); err == nil {
 			time.Sleep(time.Hour)
 		}
-	case "pod-clean":
+	case "clean":
 		err = os.WriteFile("/run/forkgate/pods/cleaned", []byte(strings.Join(args, " ")), 0o600)
 	case "attack":
 		run(map[string][]attack{"forkgate": gateAttacks, "root": wardenAttacks}[args[1]])

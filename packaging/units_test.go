@@ -62,7 +62,7 @@ func installUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sh(t, "cp "+self+" /usr/bin/forkgate && cp units/* /usr/lib/systemd/system/ && systemd-sysusers $PWD/sysusers.conf && "+
+	sh(t, "cp "+self+" /usr/bin/forkgate && install -D "+self+" /usr/lib/forkgate/forkgate-pod && cp units/* /usr/lib/systemd/system/ && systemd-sysusers $PWD/sysusers.conf && "+
 		"systemd-tmpfiles --create $PWD/tmpfiles.conf && systemctl daemon-reload")
 }
 
@@ -130,12 +130,12 @@ func deadPod(t *testing.T) {
 	sh(t, "systemctl start forkgate-pod@"+guid+" && systemctl kill -s KILL forkgate-pod@"+guid)
 	deadline := time.Now().Add(10 * time.Second)
 	for time.Now().Before(deadline) {
-		if data, err := os.ReadFile("/run/forkgate/pods/cleaned"); err == nil && string(data) == "pod-clean -- "+guid {
+		if data, err := os.ReadFile("/run/forkgate/pods/cleaned"); err == nil && string(data) == "clean "+guid {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Errorf("pod-clean has not run: %s", sh(t, "journalctl -n 20 -u forkgate-pod@"+guid))
+	t.Errorf("clean has not run: %s", sh(t, "journalctl -n 20 -u forkgate-pod@"+guid))
 }
 
 func listenOnLoopback(t *testing.T) string {

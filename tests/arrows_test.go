@@ -20,6 +20,7 @@ const module = "forkgate/"
 var arrows = map[string][]string{
 	"cmd/forkgate":      {"gate/...", "fork", "nsjail/...", "systemd", "policy.d"},
 	"cmd/forkgate-init": {"nsjail/..."},
+	"cmd/forkgate-pod":  {"nsjail/..."},
 
 	"gate/audit":         {"gate"},
 	"gate/door":          {"gate", "gate/warden/client", "nsjail/wire"},

@@ -17,7 +17,6 @@ import (
 	"forkgate/gate/warden"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail"
-	"forkgate/nsjail/pod"
 	"forkgate/systemd"
 )
 
@@ -157,31 +156,4 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
 	return net.Listen("unix", path)
-}
-
-func podCommand() *cobra.Command {
-	c := &cobra.Command{Use: "pod GUID", Short: "run a pod (root)", Args: cobra.ExactArgs(1)}
-	runDir := c.Flags().String("run", nsjail.RunDir, "directory of sockets and pods")
-	tool := c.Flags().String("init", initPath, "the program inside")
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := needRoot("a pod"); err != nil {
-			return err
-		}
-		return pod.Run(cmd.Context(), pod.Config{
-			RunDir: *runDir, GUID: args[0], Init: *tool, Log: logger().With("guid", args[0]), Ready: systemd.Ready,
-		})
-	}
-	return c
-}
-
-func podCleanCommand() *cobra.Command {
-	c := &cobra.Command{Use: "pod-clean GUID", Short: "remove what a pod left behind (root)", Args: cobra.ExactArgs(1)}
-	runDir := c.Flags().String("run", nsjail.RunDir, "directory of sockets and pods")
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		if err := needRoot("cleaning up"); err != nil {
-			return err
-		}
-		return nsjail.Clean(*runDir, args[0])
-	}
-	return c
 }

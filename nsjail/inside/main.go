@@ -31,7 +31,7 @@ func Main(args []string) int {
 		"command":      command,
 	}
 	if len(args) != 2 || stages[args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "forkgate-init: it is started by forkgate pod, and does nothing by itself")
+		fmt.Fprintln(os.Stderr, "forkgate-init: it is started by forkgate-pod, and does nothing by itself")
 		return 2
 	}
 	if err := stages[args[1]](); err != nil {

@@ -19,10 +19,7 @@ func sessions() error {
 	if err != nil {
 		return err
 	}
-	groups, err := ownLeaf(os.NewFile(fdCgroup, "cgroup"))
-	if err != nil {
-		return err
-	}
+	groups := os.NewFile(fdCgroup, "cgroup")
 	control, err := wire.NewListener(os.NewFile(fdControl, "control"))
 	if err != nil {
 		return err
@@ -92,25 +89,6 @@ func execute(m wire.Message, files []*os.File, groups *os.File) (*os.File, error
 		return nil, fmt.Errorf("%w: %d descriptors for a session, not %d", wire.ErrMalformed, want, len(files))
 	}
 	return startSession(e, files, groups)
-}
-
-// ownLeaf moves this process out of the half's top group, so that the sessions' groups can be made below it, and returns
-// the group to make them in.
-func ownLeaf(top *os.File) (*os.File, error) {
-	leaf, err := makeGroup(top, "init")
-	if err != nil {
-		return nil, err
-	}
-	defer leaf.Close()
-	fd, err := unix.Openat(int(leaf.Fd()), "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("cannot enter a cgroup: %w", err)
-	}
-	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte("0")); err != nil {
-		return nil, fmt.Errorf("cannot enter a cgroup: %w", err)
-	}
-	return top, nil
 }
 
 func makeGroup(top *os.File, name string) (*os.File, error) {

@@ -17,19 +17,12 @@ import (
 // delegation goes (cgroups(7)): it may make groups below and move its processes there, and change no limit of its own.
 type cgroups struct{ machine, sessions *os.File }
 
-// enterSupervisor makes the leaves below the unit's own group and moves this process into one of its own, because a group
-// with processes in it can hand no controller down.
-func enterSupervisor(owner int) (cgroups, error) {
+// makeCgroups makes the leaves of the halves below the unit's own group. Their inits are born into them: moving a process that
+// lives costs some 10 ms, in which the kernel waits for every CPU.
+func makeCgroups(owner int) (cgroups, error) {
 	unit, err := ownCgroup()
 	if err != nil {
 		return cgroups{}, err
-	}
-	supervisor := filepath.Join(unit, "supervisor")
-	if err := mkdir(supervisor); err != nil {
-		return cgroups{}, err
-	}
-	if err := os.WriteFile(filepath.Join(supervisor, "cgroup.procs"), []byte("0"), 0); err != nil {
-		return cgroups{}, fmt.Errorf("cannot enter the supervisor's cgroup: %w", err)
 	}
 	machine, err := delegated(filepath.Join(unit, "machine"), owner)
 	if err != nil {
@@ -46,8 +39,8 @@ func enterSupervisor(owner int) (cgroups, error) {
 // delegated makes a group for a half and gives it to the pod's root. The descriptor is of a detached clone: from a plain one
 // the pod would reach the host's files by "..".
 func delegated(path string, owner int) (*os.File, error) {
-	if err := mkdir(path); err != nil {
-		return nil, err
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("cannot make a cgroup: %w", err)
 	}
 	for _, name := range []string{"", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"} {
 		if err := os.Chown(filepath.Join(path, name), owner, owner); err != nil {
@@ -62,14 +55,8 @@ func delegated(path string, owner int) (*os.File, error) {
 	return mount.Clone(dir, "", mount.NoSUID|mount.NoDev|mount.NoExec)
 }
 
-func mkdir(path string) error {
-	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("cannot make a cgroup: %w", err)
-	}
-	return nil
-}
-
-// ownCgroup finds the unit's group: where cgroup2 is mounted, and where in it this process is.
+// ownCgroup finds the unit's group: where cgroup2 is mounted, and where in it this process is. systemd may have started it in
+// a subgroup (DelegateSubgroup=).
 func ownCgroup() (string, error) {
 	membership, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package pod builds a pod and watches over it: it is what `forkgate pod GUID` runs, as root, in the pod's own unit.
+// Package pod builds a pod and watches over it: it is what forkgate-pod runs, as root, in the pod's own unit.
 //
 // A pod has two halves with the same ids. The machine half will run the Docker daemon; the session half, in a sibling user
 // namespace and in the machine's network namespace, runs what callers ask for. Both trees are complete before the half

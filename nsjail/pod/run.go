@@ -33,7 +33,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	groups, err := enterSupervisor(int(spec.SubUID))
+	groups, err := makeCgroups(int(spec.SubUID))
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
 package pod
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +21,7 @@ func sealedCopy(path string) (*os.File, error) {
 		return nil, fmt.Errorf("cannot make a memory file: %w", err)
 	}
 	tool := os.NewFile(uintptr(fd), "forkgate-init")
-	_, err = io.Copy(tool, src)
-	if err == nil {
+	if err = copyAll(fd, src); err == nil {
 		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS,
 			unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
 	}
@@ -31,4 +30,23 @@ func sealedCopy(path string) (*os.File, error) {
 		return nil, fmt.Errorf("cannot copy the pod's init: %w", err)
 	}
 	return tool, nil
+}
+
+// copyAll copies a file inside the kernel (sendfile(2)).
+func copyAll(to int, from *os.File) error {
+	st, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	for left := st.Size(); left > 0; {
+		n, err := unix.Sendfile(to, int(from.Fd()), nil, int(left))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errors.New("it became shorter")
+		}
+		left -= int64(n)
+	}
+	return nil
 }
