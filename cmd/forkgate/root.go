@@ -16,7 +16,6 @@ const (
 	poolDir   = stateDir + "/pool"
 	policyDir = "/etc/forkgate"
 	gateUser  = "forkgate"
-	initPath  = "/usr/lib/forkgate/forkgate-init"
 )
 
 // version is set by the linker.
@@ -37,7 +36,7 @@ func commands() *cobra.Command {
 	}{
 		{"Repositories and forks:", append(verbCommands(), repoCommand())},
 		{"The host:", []*cobra.Command{statusCommand(), policyCommand(), poolCommand(), rootfsCommand(), versionCommand()}},
-		{"Services, started by systemd:", []*cobra.Command{wardenCommand(), gateCommand(), podCommand(), podCleanCommand()}},
+		{"Services, started by systemd:", []*cobra.Command{wardenCommand(), gateCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, c := range group.commands {
@@ -45,6 +44,7 @@ func commands() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
+	root.AddCommand(connectCommand())
 	return root
 }
 
