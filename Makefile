@@ -89,10 +89,10 @@ bench: needs-build build/rootfs.tar ## measure against sshd and cp, as root
 	REQUIRE=all $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m -exec "$(ROOTEXEC)" ./tests/bench
 
 demo: ## everything, in a throwaway copy of this machine, until Ctrl-C; as root
-	@packaging/demo/demo run
+	@GO='$(GO)' packaging/demo/demo run
 
 demo-up: ## the same, in the background
-	@packaging/demo/demo up
+	@GO='$(GO)' packaging/demo/demo up
 
 demo-down: ## end it
 	@packaging/demo/demo down
