@@ -16,8 +16,8 @@ import (
 func TestInstall(t *testing.T) {
 	need.Tools(t, "make", "install")
 	source, dest := t.TempDir(), t.TempDir()
-	sh(t, "cp -r ../Makefile ../packaging ../policy.d "+source+" && mkdir "+source+"/bin && cp /bin/true "+source+"/bin/forkgate && cp /bin/true "+
-		source+"/bin/forkgate-init")
+	sh(t, "cp -r ../Makefile ../packaging ../policy.d "+source+" && mkdir "+source+"/bin && "+
+		"for program in forkgate forkgate-init forkgate-pod; do cp /bin/true "+source+"/bin/$program; done")
 	make := func(target string) {
 		t.Helper()
 		c := exec.Command("make", "-C", source, target, "DESTDIR="+dest, "PREFIX=/opt/fg")
@@ -26,14 +26,14 @@ func TestInstall(t *testing.T) {
 		}
 	}
 	make("install")
-	for _, want := range []string{"opt/fg/bin/forkgate", "opt/fg/lib/forkgate/forkgate-init", "opt/fg/lib/systemd/system/forkgate-pod@.service",
+	for _, want := range []string{"opt/fg/bin/forkgate", "opt/fg/lib/forkgate/forkgate-init", "opt/fg/lib/forkgate/forkgate-pod", "opt/fg/lib/systemd/system/forkgate-pod@.service",
 		"opt/fg/lib/sysusers.d/forkgate.conf", "opt/fg/lib/tmpfiles.d/forkgate.conf", "etc/forkgate/policy.d/baseline.hcl"} {
 		if !slices.Contains(installed(t, dest), want) {
 			t.Errorf("%s is not installed: %q", want, installed(t, dest))
 		}
 	}
 	unit := sh(t, "cat "+dest+"/opt/fg/lib/systemd/system/*")
-	if strings.Contains(unit, "/usr/bin/forkgate") || !strings.Contains(unit, "ExecStart=/opt/fg/bin/forkgate warden\n") {
+	if strings.Contains(unit, "/usr/bin/forkgate") || strings.Contains(unit, "/usr/lib/forkgate") || !strings.Contains(unit, "ExecStart=/opt/fg/bin/forkgate warden\n") {
 		t.Errorf("the units do not start what is installed:\n%s", unit)
 	}
 

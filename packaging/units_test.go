@@ -15,10 +15,10 @@ import (
 	"forkgate/tests/need"
 )
 
-// The units run as they are shipped. In the place of /usr/bin/forkgate is this test binary, which does what the real one's
+// The units run as they are shipped. In the place of forkgate and forkgate-pod is this test binary, which does what the real
 // processes do, and then what an attacker in its place would try; probes_test.go.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "forkgate" {
+	if strings.HasPrefix(filepath.Base(os.Args[0]), "forkgate") {
 		os.Exit(probe(os.Args[1:]))
 	}
 	os.Exit(m.Run())
@@ -51,8 +51,10 @@ func TestUnits(t *testing.T) {
 	t.Run("what the warden cannot do", func(t *testing.T) { compare(t, "forkgate-warden.service", "root", victim, wardenAttacks) })
 	t.Run("a dead pod is cleaned up after", deadPod)
 	t.Run("units are well-formed", func(t *testing.T) {
-		if got := sh(t, "systemd-analyze verify --man=no /usr/lib/systemd/system/forkgate* 2>&1"); got != "" {
-			t.Error(got)
+		// A systemd before 254 does without DelegateSubgroup, and says so.
+		complaints := sh(t, "systemd-analyze verify --man=no /usr/lib/systemd/system/forkgate* 2>&1 | grep -v DelegateSubgroup || true")
+		if complaints != "" {
+			t.Error(complaints)
 		}
 	})
 }
@@ -62,7 +64,8 @@ func installUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sh(t, "cp "+self+" /usr/bin/forkgate && install -D "+self+" /usr/lib/forkgate/forkgate-pod && cp units/* /usr/lib/systemd/system/ && systemd-sysusers $PWD/sysusers.conf && "+
+	sh(t, "install "+self+" /usr/bin/forkgate && install -D "+self+" /usr/lib/forkgate/forkgate-pod && "+
+		"cp units/* /usr/lib/systemd/system/ && systemd-sysusers $PWD/sysusers.conf && "+
 		"systemd-tmpfiles --create $PWD/tmpfiles.conf && systemctl daemon-reload")
 }
 
