@@ -1,0 +1,135 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// plan is what a driver is to measure. The driver is this test binary again, in the host's network namespace: so that no
+// helper program stands between the clock and the client.
+type plan struct {
+	Kind   string // logins, forks or crowd
+	Config string // ssh_config with the hosts gate and sshd
+	Rounds int
+	Ours   []member
+	Rivals []member
+}
+
+// member is one account of a crowd.
+type member struct{ Address, User, Key string }
+
+func drive(text string) error {
+	var p plan
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		return err
+	}
+	measure := map[string]func(p plan, n int) (round, error){
+		"logins": func(p plan, _ int) (round, error) { return p.pair("demo@gate") },
+		"forks":  func(p plan, n int) (round, error) { return p.pair(fmt.Sprintf("demo+new%d@gate", n)) },
+		"crowd":  plan.crowds,
+	}[p.Kind]
+	var rounds []round
+	for n := range p.Rounds {
+		r, err := measure(p, n)
+		if err != nil {
+			return fmt.Errorf("round %d: %w", n, err)
+		}
+		rounds = append(rounds, r)
+	}
+	return json.NewEncoder(os.Stdout).Encode(rounds)
+}
+
+// pair times one stock ssh to us and one to the rival.
+func (p plan) pair(ours string) (r round, err error) {
+	if r.Rival, err = p.login("sshd"); err != nil {
+		return r, err
+	}
+	r.Ours, err = p.login(ours)
+	return r, err
+}
+
+func (p plan) login(to string) (time.Duration, error) {
+	client := exec.Command("ssh", "-F", p.Config, to, "true && echo ok")
+	start := time.Now()
+	out, err := client.CombinedOutput()
+	took := time.Since(start)
+	if err != nil || string(out) != "ok\n" {
+		return 0, fmt.Errorf("ssh %s: %v\n%s", to, err, out)
+	}
+	return took, nil
+}
+
+// crowds times one crowd of logins at once to us and one to the rival.
+func (p plan) crowds(int) (r round, err error) {
+	if r.Rival, err = crowd(p.Rivals); err != nil {
+		return r, fmt.Errorf("sshd: %w", err)
+	}
+	if r.Ours, err = crowd(p.Ours); err != nil {
+		return r, fmt.Errorf("the gate: %w", err)
+	}
+	return r, err
+}
+
+// crowd has all of its members log in at once and run a command.
+func crowd(members []member) (time.Duration, error) {
+	configs := make([]*ssh.ClientConfig, len(members))
+	for i, m := range members {
+		key, err := os.ReadFile(m.Key)
+		if err != nil {
+			return 0, err
+		}
+		signer, err := ssh.ParsePrivateKey(key)
+		if err != nil {
+			return 0, err
+		}
+		configs[i] = &ssh.ClientConfig{
+			User: m.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), // loopback
+			Config: ssh.Config{KeyExchanges: []string{"curve25519-sha256"}, Ciphers: []string{"aes128-gcm@openssh.com"}},
+		}
+	}
+	errs := make([]error, len(members))
+	var all sync.WaitGroup
+	start := time.Now()
+	for i, m := range members {
+		all.Go(func() { errs[i] = m.login(configs[i], i) })
+	}
+	all.Wait()
+	return time.Since(start), errors.Join(errs...)
+}
+
+// login comes from an address of its own: both servers count connections by source.
+func (m member) login(config *ssh.ClientConfig, n int) error {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(n+1))}, Timeout: 30 * time.Second}
+	conn, err := dialer.Dial("tcp", m.Address)
+	if err != nil {
+		return err
+	}
+	c, channels, requests, err := ssh.NewClientConn(conn, m.Address, config)
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	client := ssh.NewClient(c, channels, requests)
+	defer client.Close()
+	session, err := client.NewSession()
+	if err != nil {
+		return err
+	}
+	var stderr bytes.Buffer
+	session.Stderr = &stderr
+	out, err := session.Output("true && echo ok")
+	if err != nil || strings.TrimSpace(string(out)) != "ok" {
+		return fmt.Errorf("%q, %v: %s", out, err, &stderr)
+	}
+	return nil
+}
