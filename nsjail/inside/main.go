@@ -27,8 +27,6 @@ func Main(args []string) int {
 		"mount-proc":   mountProc,
 		"run-machine":  machine,
 		"run-sessions": sessions,
-		"session":      session,
-		"command":      command,
 	}
 	if len(args) != 2 || stages[args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "forkgate-init: it is started by forkgate-pod, and does nothing by itself")
@@ -79,22 +77,28 @@ func cross(next string) error {
 
 // mountProc mounts a proc of the pid namespace it was born into on the directory it was given.
 func mountProc() error {
-	proc, err := newProc()
+	proc, err := mount.New("proc", mount.NoSUID|mount.NoDev|mount.NoExec)
 	if err != nil {
 		return err
 	}
 	return mount.Attach(proc, os.NewFile(fdOrders, "proc"))
 }
 
-// ordersConn opens the socket to whoever started this stage, without using the descriptor up: exec hands it on.
-func ordersConn() (*wire.Conn, error) { return connection(fdOrders) }
+// ordersConn opens the socket to the supervisor, without using the descriptor up: exec hands it on.
+func ordersConn() (*wire.Conn, error) {
+	own, err := duplicate(fdOrders)
+	if err != nil {
+		return nil, err
+	}
+	return wire.NewBlockingConn(own), nil
+}
 
-func connection(fd int) (*wire.Conn, error) {
+func duplicate(fd int) (*os.File, error) {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use descriptor %d: %w", fd, err)
 	}
-	return wire.NewBlockingConn(os.NewFile(uintptr(dup), "fd "+strconv.Itoa(fd))), nil
+	return os.NewFile(uintptr(dup), "fd "+strconv.Itoa(fd)), nil
 }
 
 // receive waits for a message of one type, with no descriptors.

@@ -138,19 +138,27 @@ func (r rule) assemble() []bpf.Instruction {
 
 func deny(errno unix.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
 
-// loadFilter installs a filter on every thread of the process, and so on everything that it starts.
-func loadFilter(f filter) error {
+// compile makes the program that seccomp(2) takes.
+func (f filter) compile() (*unix.SockFprog, error) {
 	raw, err := f.assemble()
 	if err != nil {
-		return fmt.Errorf("cannot assemble the seccomp filter: %w", err)
+		return nil, fmt.Errorf("cannot assemble the seccomp filter: %w", err)
 	}
 	code := make([]unix.SockFilter, len(raw))
 	for i, in := range raw {
 		code[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
-	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	return &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}, nil
+}
+
+// loadFilter installs a filter on every thread of the process, and so on everything that it starts.
+func loadFilter(f filter) error {
+	program, err := f.compile()
+	if err != nil {
+		return err
+	}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
-		uintptr(unsafe.Pointer(&program)))
+		uintptr(unsafe.Pointer(program)))
 	if errno != 0 {
 		return fmt.Errorf("cannot load the seccomp filter: %w", errno)
 	}

@@ -5,110 +5,180 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
+	"path"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"forkgate/nsjail/wire"
 )
 
-// session is pid 1 of one session: it arranges what the session sees, starts the command, passes signals on, reaps, tells the
-// door how the command ended, and ends with the door's socket. The kernel then kills whatever is left in its pid namespace,
-// setsid'ed and double-forked children included.
+// session is a command that runs, or has ended, for a door that is still there. Its pid 1 only reaps; session init looks after
+// it: tells the door how the command ended, passes signals on, and kills pid 1 when the door goes. With it the kernel kills
+// whatever is left in its pid namespace, setsid'ed and double-forked children included.
 //
-// It keeps the pod root's identity, so that nothing in the session can trace it.
-func session() error {
-	orders, err := ordersConn()
-	if err != nil {
-		return err
-	}
-	var e wire.Exec
-	if err := receive(orders, wire.TypeExec, &e); err != nil {
-		return err
-	}
-	door, err := connection(fdSession)
-	if err != nil {
-		return err
-	}
-	if err := arrangeView(e.Home, os.NewFile(fdTerminal, "devpts")); err != nil {
-		return err
-	}
-	pid, err := spawnCommand(e)
-	if err != nil {
-		return err
-	}
-	// The command alone holds its ends: the door sees their end when the session has none open any more.
-	for fd := fdStdin; fd < fdMaster; fd++ {
-		unix.Close(fd)
-	}
-	go reap(pid, door)
-	return obey(door, pid, e.Terminal != nil)
+// Pid 1 keeps the pod root's ids, so that nothing in the session can trace it.
+type session struct {
+	pid1    int
+	pidfd   *os.File
+	command atomic.Int64 // its pid, 0 once it has ended
+	door    *wire.Conn
+	master  *os.File // of the terminal; nil without
+	status  *os.File
+	groups  *os.File
+	group   *os.File
 }
 
-// spawnCommand starts the last stage in a process session of its own, on the terminal where there is one.
-func spawnCommand(e wire.Exec) (pid int, err error) {
-	orders, theirs, err := wire.Pair()
+// start makes what a session needs and starts it. It returns when the caller's command has been executed, with the terminal's
+// master where there is one.
+func (i *sessionInit) start(e wire.Exec, files []*os.File) (master *os.File, err error) {
+	v, err := newView(i.root, e.Home)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer orders.Close()
-	defer theirs.Close()
-	pid, err = syscall.ForkExec("/proc/self/exe", []string{"init", "command"}, &syscall.ProcAttr{
-		Env:   []string{},
-		Files: []uintptr{fdStdin, fdStdin + 1, fdStdin + 2, theirs.Fd()},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: e.Terminal != nil, Ctty: 0},
-	})
+	defer v.close()
+	stdio := files[1:]
+	if e.Terminal != nil {
+		var slave *os.File
+		if master, slave, err = openTerminal(v.pts, *e.Terminal); err != nil {
+			return nil, err
+		}
+		defer slave.Close()
+		stdio = []*os.File{slave, slave, slave}
+	}
+	s := &session{groups: i.groups}
+	if s.group, err = makeGroup(i.groups, "session-"+e.Session); err == nil {
+		err = s.launch(i.confinement, e, v, stdio)
+	}
+	if err == nil {
+		err = s.attend(files[0], master)
+	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot start the command: %w", err)
+		s.end()
+		if master != nil {
+			master.Close()
+		}
+		return nil, err
 	}
-	theirs.Close()
-	if err := orders.Send(0, wire.TypeExec, e); err != nil {
-		return 0, err
-	}
-	return pid, executed(orders)
+	return master, nil
 }
 
-// executed waits for the last stage to turn into the command: it says so, and then its end of the socket closes on exec.
-func executed(orders *wire.Conn) error {
-	said := ""
-	for {
-		m, files, err := orders.Receive()
-		wire.CloseAll(files)
-		switch {
-		case err == nil && m.Type == wire.TypeReady && said == "":
-			said = m.Type
-		case errors.Is(err, io.EOF) && said == wire.TypeReady:
-			return nil
-		case err != nil:
-			return fmt.Errorf("the last stage failed: %w", err)
-		default:
-			var no wire.No
-			return errors.Join(fmt.Errorf("the last stage failed: %s", m.Body), m.Decode(&no))
+// launch writes the session's script and has it carried out.
+func (s *session) launch(c *confinement, e wire.Exec, v *view, stdio []*os.File) error {
+	report, told, err := reportSocket()
+	if err != nil {
+		return err
+	}
+	defer report.Close()
+	status, written, err := os.Pipe()
+	if err != nil {
+		told.Close()
+		return fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	s.status = status
+	var pins runtime.Pinner
+	defer pins.Unpin()
+	script := write(&pins, c, e, v, stdio, written)
+	script.report = told.Fd()
+	pidfd := int32(-1)
+	pins.Pin(&pidfd)
+	script.clone = cloneArgs{
+		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_PIDFD | unix.CLONE_INTO_CGROUP,
+		pidFD: uint64(uintptr(unsafe.Pointer(&pidfd))), exitSignal: uint64(unix.SIGCHLD), cgroup: uint64(s.group.Fd()),
+	}
+	pid, errno := script.fork()
+	runtime.KeepAlive(stdio)
+	told.Close()
+	written.Close()
+	if errno != 0 {
+		return fmt.Errorf("cannot start a session: %w", errno)
+	}
+	s.pid1, s.pidfd = pid, os.NewFile(uintptr(pidfd), "session")
+	command, err := script.started(report)
+	s.command.Store(int64(command))
+	return err
+}
+
+// write writes the script of a session.
+func write(pins *runtime.Pinner, c *confinement, e wire.Exec, v *view, stdio []*os.File, status *os.File) *script {
+	home := path.Join("/home", e.Home)
+	before := &program{pins: pins}
+	c.showView(before, v, e.Home)
+	c.renounce(before)
+
+	inner := &program{pins: pins}
+	for fd, f := range stdio {
+		inner.do("take its standard files", unix.SYS_DUP3, f.Fd(), uintptr(fd), 0)
+	}
+	inner.do("lead a process session", unix.SYS_SETSID)
+	if e.Terminal != nil {
+		inner.do("take its terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
+	}
+	becomeUser(inner)
+	verify(inner)
+	inner.do("set the umask", unix.SYS_UMASK, 0o022)
+	// Where containers see it, unlike /tmp; the caller's to keep or break.
+	inner.expect(wantAnything, "make TMPDIR", unix.SYS_MKDIRAT, atFDCWD, inner.text(home+"/.tmp"), 0o700)
+	inner.do("enter the home", unix.SYS_CHDIR, inner.text(home))
+	inner.expect(wantAnything, "enter the data", unix.SYS_CHDIR, inner.text(string(e.Dir)))
+	inner.do("close what is not the command's", unix.SYS_CLOSE_RANGE, 3, minusOne, unix.CLOSE_RANGE_CLOEXEC)
+	shell, argv := shellFor(e.Command)
+	inner.do("execute "+shell, unix.SYS_EXECVE, inner.text(shell), inner.texts(argv), inner.texts(environment(e, home, shell)))
+
+	const kept = 3
+	after := &program{pins: pins}
+	after.do("keep the status pipe", unix.SYS_DUP3, status.Fd(), kept, 0)
+	after.do("close standard files", unix.SYS_CLOSE_RANGE, 0, kept-1, 0)
+	after.do("close everything else", unix.SYS_CLOSE_RANGE, kept+1, minusOne, 0)
+	s := &script{before: before.calls, inner: inner.calls, after: after.calls, status: kept}
+	pins.Pin(s)
+	return s
+}
+
+// attend looks after a session that runs, until its door goes.
+func (s *session) attend(door, master *os.File) (err error) {
+	own, err := duplicate(int(door.Fd()))
+	if err != nil {
+		return err
+	}
+	if s.door, err = wire.NewConn(own); err != nil {
+		return err
+	}
+	if master != nil {
+		if s.master, err = duplicate(int(master.Fd())); err != nil {
+			return err
 		}
 	}
+	go s.tell()
+	go func() {
+		defer s.end()
+		if err := s.obey(); err != nil {
+			fmt.Fprintf(os.Stderr, "forkgate-init: session: %v\n", err)
+		}
+	}()
+	return nil
 }
 
-// reap waits for everything that ends here, orphans too, and reports the command's end.
-func reap(command int, door *wire.Conn) {
-	for {
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(-1, &status, 0, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return // nobody is left
-		case pid == command:
-			_ = door.Send(0, wire.TypeExit, exitOf(status))
-		}
+// tell tells the door how the command ended. A session that ends without a word, killed from outside, is the end of the
+// door's socket.
+func (s *session) tell() {
+	var status [4]byte
+	if _, err := io.ReadFull(s.status, status[:]); err != nil {
+		s.door.Close()
+		return
 	}
+	s.command.Store(0)
+	_ = s.door.Send(0, wire.TypeExit, exitOf(unix.WaitStatus(*(*uint32)(unsafe.Pointer(&status)))))
 }
 
 // obey does what the door says until the door goes.
-func obey(door *wire.Conn, command int, terminal bool) error {
+func (s *session) obey() error {
 	for {
-		m, files, err := door.Receive()
+		m, files, err := s.door.Receive()
 		wire.CloseAll(files)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed) {
 			return nil
 		}
 		if err != nil {
@@ -120,19 +190,39 @@ func obey(door *wire.Conn, command int, terminal bool) error {
 			if err := m.Decode(&size); err != nil {
 				return err
 			}
-			if terminal {
-				_ = setSize(fdMaster, size)
+			if s.master != nil {
+				_ = setSize(int(s.master.Fd()), size)
 			}
 		case wire.TypeSignal:
-			var s wire.Signal
-			if err := m.Decode(&s); err != nil {
+			var signal wire.Signal
+			if err := m.Decode(&signal); err != nil {
 				return err
 			}
-			if number, ok := signalNumber(s.Name); ok {
-				_ = unix.Kill(-command, number) // the command leads a process group
+			number, known := signalNumber(signal.Name)
+			if command := s.command.Load(); known && command != 0 {
+				_ = unix.Kill(-int(command), number) // it leads a process group
 			}
 		default:
 			return fmt.Errorf("%w: %q from the door", wire.ErrMalformed, m.Type)
+		}
+	}
+}
+
+// end kills what is left of the session and gives back what it had. It is called once, whatever had been made.
+func (s *session) end() {
+	if s.pid1 != 0 {
+		_ = unix.PidfdSendSignal(int(s.pidfd.Fd()), unix.SIGKILL, nil, 0)
+		_, _ = unix.Wait4(s.pid1, nil, 0, nil)
+	}
+	if s.group != nil {
+		removeGroup(s.groups, s.group)
+	}
+	if s.door != nil {
+		s.door.Close()
+	}
+	for _, f := range []*os.File{s.pidfd, s.status, s.master} {
+		if f != nil {
+			f.Close()
 		}
 	}
 }

@@ -13,15 +13,31 @@ import (
 // maxStarting is how many sessions are started at once; more wait their turn in the socket's queue.
 const maxStarting = 64
 
-// sessions is pid 1 of the half that callers' work runs in. It answers on the control socket until the supervisor goes.
+// sessionInit is pid 1 of the half that callers' work runs in.
+type sessionInit struct {
+	root        *os.File
+	groups      *os.File // its own cgroup, in which each session gets one
+	confinement *confinement
+}
+
+// sessions answers on the control socket until the supervisor goes. With it ends every session: it is their pid 1's pid 1.
 func sessions() error {
 	orders, err := ordersConn()
 	if err != nil {
 		return err
 	}
-	groups := os.NewFile(fdCgroup, "cgroup")
 	control, err := wire.NewListener(os.NewFile(fdControl, "control"))
 	if err != nil {
+		return err
+	}
+	if err := coverSys(); err != nil {
+		return err
+	}
+	init := &sessionInit{groups: os.NewFile(fdCgroup, "cgroup")}
+	if init.root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
+		return fmt.Errorf("cannot open the root: %w", err)
+	}
+	if init.confinement, err = newConfinement(); err != nil {
 		return err
 	}
 	if err := loadFilter(machineFilter()); err != nil {
@@ -34,11 +50,15 @@ func sessions() error {
 		_ = untilEnd(orders)
 		control.Close()
 	}()
+	return init.serve(control)
+}
+
+func (i *sessionInit) serve(control *wire.Listener) error {
 	starting := make(chan struct{}, maxStarting)
 	for {
 		conn, err := control.Accept()
 		if errors.Is(err, os.ErrClosed) {
-			return nil // pid 1 ends, and with it every session
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("cannot accept on the control socket: %w", err)
@@ -47,19 +67,19 @@ func sessions() error {
 		go func() {
 			defer func() { <-starting }()
 			defer conn.Close()
-			answer(conn, groups)
+			i.answer(conn)
 		}()
 	}
 }
 
 // answer starts what one connection asks for.
-func answer(conn *wire.Conn, groups *os.File) {
+func (i *sessionInit) answer(conn *wire.Conn) {
 	m, files, err := conn.Receive()
 	if err != nil {
 		return
 	}
 	defer wire.CloseAll(files)
-	master, err := execute(m, files, groups)
+	master, err := i.execute(m, files)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "forkgate-init: sessions: %v\n", err)
 		_ = conn.Send(m.ID, wire.TypeNo, wire.No{Error: err.Error()})
@@ -73,7 +93,7 @@ func answer(conn *wire.Conn, groups *os.File) {
 	_ = conn.Send(m.ID, wire.TypeExec, wire.Executed{}, master)
 }
 
-func execute(m wire.Message, files []*os.File, groups *os.File) (*os.File, error) {
+func (i *sessionInit) execute(m wire.Message, files []*os.File) (*os.File, error) {
 	if m.Type != wire.TypeExec {
 		return nil, fmt.Errorf("%w: %q", wire.ErrMalformed, m.Type)
 	}
@@ -86,9 +106,23 @@ func execute(m wire.Message, files []*os.File, groups *os.File) (*os.File, error
 		want = 1
 	}
 	if len(files) != want {
-		return nil, fmt.Errorf("%w: %d descriptors for a session, not %d", wire.ErrMalformed, want, len(files))
+		return nil, fmt.Errorf("%w: %d descriptors for a session, not %d", wire.ErrMalformed, len(files), want)
 	}
-	return startSession(e, files, groups)
+	return i.start(e, files)
+}
+
+// coverSys covers, for all sessions, what of sysfs none has any business with. It is theirs to see, and read-only, already.
+func coverSys() error {
+	masks, err := existing([]mask{{path: "/sys/firmware"}, {path: "/sys/devices/virtual/powercap"}})
+	if err != nil {
+		return err
+	}
+	for _, m := range masks {
+		if err := unix.Mount("tmpfs", m.path, "tmpfs", readOnly, "mode=555,size=4k"); err != nil {
+			return fmt.Errorf("cannot cover %s: %w", m.path, err)
+		}
+	}
+	return nil
 }
 
 func makeGroup(top *os.File, name string) (*os.File, error) {

@@ -41,7 +41,10 @@ func (m Message) Decode(v any) error {
 }
 
 // Conn is one end of a connection. Send and Receive may be called at the same time; neither by two goroutines at once.
-type Conn struct{ f *os.File }
+type Conn struct {
+	f   *os.File
+	buf []byte // of the one Receive that runs
+}
 
 // NewConn takes over a connected SOCK_SEQPACKET socket.
 func NewConn(f *os.File) (*Conn, error) {
@@ -49,12 +52,12 @@ func NewConn(f *os.File) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{pollable}, nil
+	return &Conn{f: pollable}, nil
 }
 
 // NewBlockingConn takes over a connected SOCK_SEQPACKET socket that blocks, for a process that lives a few milliseconds: it
 // spares the start of the runtime's poller. Close does not end a Receive that waits, and there are no deadlines.
-func NewBlockingConn(f *os.File) *Conn { return &Conn{f} }
+func NewBlockingConn(f *os.File) *Conn { return &Conn{f: f} }
 
 // Pair makes two connected ends: one to keep, one to send to somebody.
 func Pair() (*Conn, *os.File, error) {
@@ -113,7 +116,10 @@ func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
 
 // Receive waits for a message. The files are the caller's to close. It returns io.EOF when the peer is gone.
 func (c *Conn) Receive() (Message, []*os.File, error) {
-	buf := make([]byte, MaxMessage+1)
+	if c.buf == nil {
+		c.buf = make([]byte, MaxMessage+1)
+	}
+	buf := c.buf
 	oob := make([]byte, unix.CmsgSpace(4*(MaxFiles+1)))
 	var n, oobn, flags int
 	receive := func() error {

@@ -105,7 +105,7 @@ func newForks(b *testing.B, h *host.Host, p plan) []round {
 func startSSHD(b *testing.B, h *host.Host, key string) string {
 	b.Helper()
 	const port = "2200"
-	h.Must(b, "sh", "-ec", fmt.Sprintf(`
+	h.Must(b, "bash", "-ec", fmt.Sprintf(`
 		useradd --create-home --skel /nonexistent --shell /bin/bash --password '*' rival
 		install -D -m 600 -o rival %[1]s/%[2]s.pub /etc/ssh/rival_keys
 		mkdir -p /run/sshd
@@ -123,7 +123,9 @@ func startSSHD(b *testing.B, h *host.Host, key string) string {
 			MaxStartups 200
 			PidFile none
 		END
-		systemd-run --quiet --unit=rival /usr/sbin/sshd -D -f /etc/ssh/rival_config`, h.Dir, key, port))
+		systemd-run --quiet --unit=rival /usr/sbin/sshd -D -f /etc/ssh/rival_config
+		for try in $(seq 100); do if (: </dev/tcp/127.0.0.1/%[3]s) 2>/dev/null; then exit 0; fi; sleep 0.05; done
+		exit 1`, h.Dir, key, port))
 	return "127.0.0.1:" + port
 }
 

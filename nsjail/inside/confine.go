@@ -1,0 +1,181 @@
+package inside
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
+)
+
+// confinement is what is the same for every session of a pod, made once.
+type confinement struct {
+	filter  *unix.SockFprog
+	scope   *os.File // Landlock; nil where the kernel has none
+	lastCap uintptr
+	masked  []mask // those of proc that this kernel has
+}
+
+// mask covers a file or directory that a session has no business with, of what the kernel shows to every user; or only keeps
+// it from being written to, whatever its mode says.
+type mask struct {
+	path   string
+	frozen bool
+	dir    bool
+}
+
+func newConfinement() (_ *confinement, err error) {
+	c := &confinement{lastCap: unix.CAP_LAST_CAP}
+	if c.filter, err = sessionFilter().compile(); err != nil {
+		return nil, err
+	}
+	if c.scope, err = newScope(); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
+	if err != nil {
+		return nil, fmt.Errorf("cannot see which capabilities there are: %w", err)
+	}
+	last, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("cannot see which capabilities there are: %w", err)
+	}
+	c.lastCap = uintptr(last)
+	c.masked, err = existing([]mask{
+		{path: "/proc/acpi"}, {path: "/proc/asound"}, {path: "/proc/kcore"}, {path: "/proc/keys"}, {path: "/proc/latency_stats"},
+		{path: "/proc/sched_debug"}, {path: "/proc/scsi"}, {path: "/proc/timer_list"}, {path: "/proc/timer_stats"},
+		{path: "/proc/bus", frozen: true}, {path: "/proc/fs", frozen: true}, {path: "/proc/irq", frozen: true},
+		{path: "/proc/sys", frozen: true}, {path: "/proc/sysrq-trigger", frozen: true},
+	})
+	return c, err
+}
+
+func existing(all []mask) (here []mask, err error) {
+	for _, m := range all {
+		switch st, err := os.Lstat(m.path); {
+		case err == nil:
+			m.dir = st.IsDir()
+			here = append(here, m)
+		case !errors.Is(err, os.ErrNotExist):
+			return nil, fmt.Errorf("cannot look at %s: %w", m.path, err)
+		}
+	}
+	return here, nil
+}
+
+const (
+	quiet    = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	readOnly = quiet | unix.MS_RDONLY
+)
+
+// showView makes of the half's tree what one session sees of it. The order matters: each step hides what a later one no longer
+// needs.
+func (c *confinement) showView(p *program, v *view, home string) {
+	p.attach("cover everybody's homes", v.homes.Fd(), "/home")
+	p.attach("show the caller's home", v.home.Fd(), path.Join("/home", home))
+	p.attach("show the caller's /tmp", v.tmp.Fd(), "/tmp")
+	p.attach("show the caller's /var/tmp", v.varTmp.Fd(), "/var/tmp")
+	p.attach("make /run", v.run.Fd(), "/run")
+	// Terminals, shared memory, message queues and proc of the session's own: it was born into new ipc and pid namespaces.
+	p.attach("make /dev/pts", v.pts.Fd(), "/dev/pts")
+	p.attach("make /dev/shm", v.shm.Fd(), "/dev/shm")
+	p.mount("make /dev/mqueue", "mqueue", "/dev/mqueue", "mqueue", quiet, "")
+	// subset=pid would hide more of it, and break ps and free.
+	p.mount("make /proc", "proc", "/proc", "proc", quiet, "hidepid=invisible")
+	// Masks come last: with a masked proc in sight the kernel lets nobody mount a fresh one.
+	for _, m := range c.masked {
+		switch {
+		case m.frozen:
+			p.mount("bind "+m.path, m.path, m.path, "", unix.MS_BIND, "")
+			p.mount("freeze "+m.path, "", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|readOnly, "")
+		case m.dir:
+			p.mount("cover "+m.path, "tmpfs", m.path, "tmpfs", readOnly, "mode=555,size=4k")
+		default:
+			p.mount("cover "+m.path, "/dev/null", m.path, "", unix.MS_BIND, "")
+		}
+	}
+}
+
+// renounce gives up what neither the session's pid 1 nor the command needs. The filter comes last: it would refuse some of the
+// calls before it.
+func (c *confinement) renounce(p *program) {
+	p.do("leave the session keyring", unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0)
+	// Exactly 1, soft and hard: the one value with which the kernel starts no helper of a piped core_pattern (core(5)).
+	p.do("limit core dumps", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, address(p, &unix.Rlimit{Cur: 1, Max: 1}), 0)
+	for capability := range c.lastCap + 1 {
+		p.do("drop a capability", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
+	}
+	p.do("set no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	if c.scope != nil {
+		p.do("set Landlock's scope", unix.SYS_LANDLOCK_RESTRICT_SELF, c.scope.Fd(), 0)
+	}
+	address(p, c.filter.Filter)
+	p.do("load the seccomp filter", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, address(p, c.filter))
+}
+
+// becomeUser makes the process the sessions' user, for good: with the last id goes the last capability.
+func becomeUser(p *program) {
+	groups := &[...]uint32{nsjail.GID, nsjail.DockerGID}
+	p.do("set the groups", unix.SYS_SETGROUPS, uintptr(len(groups)), address(p, groups))
+	p.do("set the group", unix.SYS_SETRESGID, nsjail.GID, nsjail.GID, nsjail.GID)
+	p.do("set the user", unix.SYS_SETRESUID, nsjail.UID, nsjail.UID, nsjail.UID)
+}
+
+// verify tries what a session must not be able to do. A session that could still do it does not start: a kernel option that
+// is off, or a step that was lost, is found by the first login and not by an attacker.
+func verify(p *program) {
+	unchanged := minusOne
+	p.mustFail(unix.EPERM, "make a user namespace", unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
+	p.mustFail(unix.EPERM, "make a mount namespace", unix.SYS_UNSHARE, unix.CLONE_NEWNS)
+	p.mustFail(unix.EPERM, "mount a filesystem", unix.SYS_MOUNT, p.text("x"), p.text("/tmp"), p.text("tmpfs"), 0, 0)
+	p.mustFail(unix.EPERM, "open a file by its handle", unix.SYS_OPEN_BY_HANDLE_AT, atFDCWD, 0, 0)
+	p.mustFail(unix.EPERM, "open a vsock", unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0)
+	p.mustFail(unix.EPERM, "open a kernel crypto socket", unix.SYS_SOCKET, unix.AF_ALG, unix.SOCK_SEQPACKET, 0)
+	p.mustFail(unix.EPERM, "become root again", unix.SYS_SETRESUID, unchanged, 0, unchanged)
+	p.mustFail(unix.EPERM, "become root's group again", unix.SYS_SETRESGID, unchanged, 0, unchanged)
+	p.mustFail(wantFailure, "raise its priority", unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, minusOne)
+	p.mustFail(wantFailure, "write to the root directory", unix.SYS_MKDIRAT, atFDCWD, p.text("/verify"), 0o700)
+	p.mustFail(wantFailure, "see its own pid 1", unix.SYS_FACCESSAT, atFDCWD, p.text("/proc/1/status"), unix.F_OK)
+}
+
+// shellFor is what sshd does: the user's shell, as a login shell where no command is given.
+func shellFor(command []byte) (shell string, argv []string) {
+	shell = "/bin/bash"
+	if unix.Access(shell, unix.X_OK) != nil {
+		shell = "/bin/sh"
+	}
+	if len(command) == 0 {
+		return shell, []string{"-" + path.Base(shell)}
+	}
+	return shell, []string{path.Base(shell), "-c", string(command)}
+}
+
+// environment is what the session starts with. What the pod itself says of the user cannot be replaced from outside.
+func environment(e wire.Exec, home, shell string) []string {
+	env := []string{
+		"HOME=" + home, "USER=rediacc", "LOGNAME=rediacc", "SHELL=" + shell, "TMPDIR=" + home + "/.tmp",
+		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+	}
+	if e.Terminal != nil {
+		env = append(env, "TERM="+string(e.Terminal.Term), "SSH_TTY=/dev/pts/0")
+	}
+	set := map[string]bool{}
+	for _, v := range env {
+		name, _, _ := strings.Cut(v, "=")
+		set[name] = true
+	}
+	for _, v := range e.Env {
+		name, _, ok := strings.Cut(string(v), "=")
+		if ok && name != "" && !set[name] && !strings.Contains(string(v), "\x00") {
+			set[name] = true
+			env = append(env, string(v))
+		}
+	}
+	return env
+}

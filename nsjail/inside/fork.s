@@ -1,0 +1,1 @@
+// Lets fork.go declare functions of the runtime's without a body.

@@ -1,0 +1,91 @@
+package inside
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotConfined says that a session could do what it must not be able to. It was not started.
+var ErrNotConfined = errors.New("the session is not confined")
+
+// reportSocket makes the socket on which a session's processes say how far they got. The kernel adds who they are: a pid of the
+// session's own namespace would mean nothing here.
+func reportSocket() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a socket pair: %w", err)
+	}
+	ours, theirs = os.NewFile(uintptr(fds[0]), "report"), os.NewFile(uintptr(fds[1]), "report")
+	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		ours.Close()
+		theirs.Close()
+		return nil, nil, fmt.Errorf("cannot ask for credentials: %w", err)
+	}
+	return ours, theirs, nil
+}
+
+// started waits until the command has been executed and returns its pid.
+func (s *script) started(report *os.File) (pid int, err error) {
+	for {
+		f, from, err := receiveReport(int(report.Fd()))
+		switch {
+		case err != nil:
+			return 0, err
+		case f == nil && pid != 0: // the last copy of the socket closed on exec
+			return pid, nil
+		case f == nil:
+			return 0, errors.New("the session ended before its command started")
+		case f.List == listStarted:
+			pid = from
+		default:
+			return 0, s.explain(*f)
+		}
+	}
+}
+
+// explain puts a report into words. It comes from our own code, but from a process that is half given away: its numbers are
+// checked.
+func (s *script) explain(f failure) error {
+	lists := map[uint32][]call{listBefore: s.before, listInner: s.inner, listAfter: s.after}
+	calls := lists[f.List]
+	if int(f.Index) >= len(calls) {
+		return fmt.Errorf("a session's report makes no sense: %+v", f)
+	}
+	c := calls[f.Index]
+	if c.want != 0 {
+		return fmt.Errorf("%w: trying to %s gave %q", ErrNotConfined, c.what, unix.Errno(f.Errno).Error())
+	}
+	return fmt.Errorf("cannot %s: %w", c.what, unix.Errno(f.Errno))
+}
+
+// receiveReport returns nil at the end.
+func receiveReport(fd int) (*failure, int, error) {
+	var f failure
+	data := (*[unsafe.Sizeof(f)]byte)(unsafe.Pointer(&f))[:]
+	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(fd, data, oob, unix.MSG_CMSG_CLOEXEC)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("cannot hear from a session: %w", err)
+		}
+		if n != len(data) {
+			return nil, 0, nil
+		}
+		messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+		if err != nil || len(messages) != 1 {
+			return nil, 0, fmt.Errorf("cannot tell who a session is: %w", err)
+		}
+		from, err := unix.ParseUnixCredentials(&messages[0])
+		if err != nil {
+			return nil, 0, fmt.Errorf("cannot tell who a session is: %w", err)
+		}
+		return &f, int(from.Pid), nil
+	}
+}
