@@ -14,12 +14,10 @@ import (
 	"forkgate/nsjail/wire"
 )
 
-// confinement is what is the same for every session of a pod, made once.
+// confinement is what is the same for every session of a pod, made once: before the zygote, which has it from then on.
 type confinement struct {
-	filter  *unix.SockFprog
-	scope   *os.File // Landlock; nil where the kernel has none
-	lastCap uintptr
-	masked  []mask // those of proc that this kernel has
+	outer *program // what a session's pid 1 does last before it starts the command
+	inner *program // what the command's process does once it has its files
 }
 
 // mask covers a file or directory that a session has no business with, of what the kernel shows to every user; or only keeps
@@ -30,30 +28,33 @@ type mask struct {
 	dir    bool
 }
 
-func newConfinement() (_ *confinement, err error) {
-	c := &confinement{lastCap: unix.CAP_LAST_CAP}
-	if c.filter, err = sessionFilter().compile(); err != nil {
-		return nil, err
-	}
-	if c.scope, err = newScope(); err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
+func newConfinement(scoped bool) (*confinement, error) {
+	memory, err := newArena(1 << 18)
 	if err != nil {
-		return nil, fmt.Errorf("cannot see which capabilities there are: %w", err)
+		return nil, fmt.Errorf("cannot map memory for the sessions' confinement: %w", err)
 	}
-	last, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, fmt.Errorf("cannot see which capabilities there are: %w", err)
-	}
-	c.lastCap = uintptr(last)
-	c.masked, err = existing([]mask{
+	masks, err := existing([]mask{
 		{path: "/proc/acpi"}, {path: "/proc/asound"}, {path: "/proc/kcore"}, {path: "/proc/keys"}, {path: "/proc/latency_stats"},
 		{path: "/proc/sched_debug"}, {path: "/proc/scsi"}, {path: "/proc/timer_list"}, {path: "/proc/timer_stats"},
 		{path: "/proc/bus", frozen: true}, {path: "/proc/fs", frozen: true}, {path: "/proc/irq", frozen: true},
 		{path: "/proc/sys", frozen: true}, {path: "/proc/sysrq-trigger", frozen: true},
 	})
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	c := &confinement{outer: &program{memory: memory}, inner: &program{memory: memory}}
+	ownProc(c.outer, masks)
+	if err := renounce(c.outer, scoped); err != nil {
+		return nil, err
+	}
+	becomeUser(c.inner)
+	verify(c.inner)
+	c.inner.do("set the umask", unix.SYS_UMASK, 0o022)
+	c.outer.calls, c.inner.calls = c.outer.ready(), c.inner.ready()
+	if memory.full {
+		return nil, errFull
+	}
+	return c, nil
 }
 
 func existing(all []mask) (here []mask, err error) {
@@ -74,22 +75,13 @@ const (
 	readOnly = quiet | unix.MS_RDONLY
 )
 
-// showView makes of the half's tree what one session sees of it. The order matters: each step hides what a later one no longer
-// needs.
-func (c *confinement) showView(p *program, v *view, home string) {
-	p.attach("cover everybody's homes", v.homes.Fd(), "/home")
-	p.attach("show the caller's home", v.home.Fd(), path.Join("/home", home))
-	p.attach("show the caller's /tmp", v.tmp.Fd(), "/tmp")
-	p.attach("show the caller's /var/tmp", v.varTmp.Fd(), "/var/tmp")
-	p.attach("make /run", v.run.Fd(), "/run")
-	// Terminals, shared memory, message queues and proc of the session's own: it was born into new ipc and pid namespaces.
-	p.attach("make /dev/pts", v.pts.Fd(), "/dev/pts")
-	p.attach("make /dev/shm", v.shm.Fd(), "/dev/shm")
+// ownProc mounts message queues and a proc of the session's own: it was born into new ipc and pid namespaces.
+func ownProc(p *program, masks []mask) {
 	p.mount("make /dev/mqueue", "mqueue", "/dev/mqueue", "mqueue", quiet, "")
 	// subset=pid would hide more of it, and break ps and free.
 	p.mount("make /proc", "proc", "/proc", "proc", quiet, "hidepid=invisible")
 	// Masks come last: with a masked proc in sight the kernel lets nobody mount a fresh one.
-	for _, m := range c.masked {
+	for _, m := range masks {
 		switch {
 		case m.frozen:
 			p.mount("bind "+m.path, m.path, m.path, "", unix.MS_BIND, "")
@@ -104,25 +96,49 @@ func (c *confinement) showView(p *program, v *view, home string) {
 
 // renounce gives up what neither the session's pid 1 nor the command needs. The filter comes last: it would refuse some of the
 // calls before it.
-func (c *confinement) renounce(p *program) {
+func renounce(p *program, scoped bool) error {
 	p.do("leave the session keyring", unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0)
 	// Exactly 1, soft and hard: the one value with which the kernel starts no helper of a piped core_pattern (core(5)).
-	p.do("limit core dumps", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, address(p, &unix.Rlimit{Cur: 1, Max: 1}), 0)
-	for capability := range c.lastCap + 1 {
+	limit := store(p.memory, []unix.Rlimit{{Cur: 1, Max: 1}})
+	p.do("limit core dumps", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, location(limit), 0)
+	last, err := lastCapability()
+	if err != nil {
+		return err
+	}
+	for capability := range last + 1 {
 		p.do("drop a capability", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
 	}
 	p.do("set no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-	if c.scope != nil {
-		p.do("set Landlock's scope", unix.SYS_LANDLOCK_RESTRICT_SELF, c.scope.Fd(), 0)
+	if scoped {
+		p.do("set Landlock's scope", unix.SYS_LANDLOCK_RESTRICT_SELF, zygoteScope, 0)
 	}
-	address(p, c.filter.Filter)
-	p.do("load the seccomp filter", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, address(p, c.filter))
+	code, err := sessionFilter().compile()
+	if err != nil {
+		return err
+	}
+	code = store(p.memory, code)
+	filter := store(p.memory, []unix.SockFprog{{Len: uint16(len(code)), Filter: &code[0]}})
+	p.do("load the seccomp filter", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, location(filter))
+	return nil
+}
+
+// lastCapability is the highest number that the kernel knows.
+func lastCapability() (uintptr, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
+	if err != nil {
+		return 0, fmt.Errorf("cannot see which capabilities there are: %w", err)
+	}
+	last, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 8)
+	if err != nil {
+		return 0, fmt.Errorf("cannot see which capabilities there are: %w", err)
+	}
+	return uintptr(last), nil
 }
 
 // becomeUser makes the process the sessions' user, for good: with the last id goes the last capability.
 func becomeUser(p *program) {
-	groups := &[...]uint32{nsjail.GID, nsjail.DockerGID}
-	p.do("set the groups", unix.SYS_SETGROUPS, uintptr(len(groups)), address(p, groups))
+	groups := store(p.memory, []uint32{nsjail.GID, nsjail.DockerGID})
+	p.do("set the groups", unix.SYS_SETGROUPS, uintptr(len(groups)), location(groups))
 	p.do("set the group", unix.SYS_SETRESGID, nsjail.GID, nsjail.GID, nsjail.GID)
 	p.do("set the user", unix.SYS_SETRESUID, nsjail.UID, nsjail.UID, nsjail.UID)
 }

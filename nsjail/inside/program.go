@@ -1,7 +1,7 @@
 package inside
 
 import (
-	"runtime"
+	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -9,7 +9,6 @@ import (
 
 // call is one system call of a program: something to do, or something that must not work any more.
 type call struct {
-	what   string
 	number uintptr
 	args   [6]uintptr
 	want   unix.Errno // 0: it has to succeed; otherwise it has to fail with this, or as the words below say
@@ -20,11 +19,12 @@ const (
 	wantAnything = ^unix.Errno(0) - 1 // it may fail
 )
 
-// program is a list of system calls for a process that can run no Go: everything that it needs lies ready, at addresses that
-// stay. It is made by a process that can, and is free of it once pins are released.
+// program is a list of system calls for a process that can run no Go: everything that it needs lies ready in memory that
+// stays where it is.
 type program struct {
-	calls []call
-	pins  *runtime.Pinner
+	memory *arena
+	calls  []call
+	what   []string // what each call is for; only who wrote the program reads it
 }
 
 // do adds a call that has to succeed.
@@ -38,17 +38,17 @@ func (p *program) mustFail(want unix.Errno, what string, number uintptr, args ..
 }
 
 func (p *program) expect(want unix.Errno, what string, number uintptr, args ...uintptr) {
-	c := call{what: what, number: number, want: want}
+	c := call{number: number, want: want}
 	copy(c.args[:], args)
 	p.calls = append(p.calls, c)
+	p.what = append(p.what, what)
 }
 
+// ready is the list of calls, in the program's memory.
+func (p *program) ready() []call { return store(p.memory, p.calls) }
+
 // text is the address of a C string. What cannot be one (a zero byte inside) ends there.
-func (p *program) text(s string) uintptr {
-	b := append([]byte(s), 0)
-	p.pins.Pin(&b[0])
-	return uintptr(unsafe.Pointer(&b[0]))
-}
+func (p *program) text(s string) uintptr { return location(store(p.memory, append([]byte(s), 0))) }
 
 // texts is the address of a list of C strings that ends with a null pointer, as execve(2) takes them.
 func (p *program) texts(list []string) uintptr {
@@ -56,13 +56,7 @@ func (p *program) texts(list []string) uintptr {
 	for i, s := range list {
 		pointers[i] = p.text(s)
 	}
-	return address(p, &pointers[0])
-}
-
-// address keeps a value where it is and tells where.
-func address[T any](p *program, value *T) uintptr {
-	p.pins.Pin(value)
-	return uintptr(unsafe.Pointer(value))
+	return location(store(p.memory, pointers))
 }
 
 const atFDCWD = ^uintptr(99) // AT_FDCWD, -100
@@ -79,4 +73,43 @@ func (p *program) mount(what, source, target, fstype string, flags uintptr, opti
 // attach adds the mount of a detached one on an absolute path. A symbolic link at its end is not followed.
 func (p *program) attach(what string, fd uintptr, target string) {
 	p.do(what, unix.SYS_MOVE_MOUNT, fd, p.text(""), atFDCWD, p.text(target), unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// arena is memory outside of the garbage collector's reach, shared with the zygote.
+type arena struct {
+	free []byte
+	full bool // something did not fit, and what has been written is not to be used
+}
+
+var errFull = errors.New("command and environment are too large")
+
+// newArena maps memory that a process forked later sees at the same address, whatever is written to it then.
+func newArena(size int) (*arena, error) {
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, err
+	}
+	return &arena{free: memory}, nil
+}
+
+// store copies values, which must not point to memory of Go's, into the arena.
+func store[T any](a *arena, values []T) []T {
+	const alignment = 8
+	size := (len(values)*int(unsafe.Sizeof(*new(T))) + alignment - 1) &^ (alignment - 1)
+	if size > len(a.free) || len(values) == 0 {
+		a.full = a.full || len(values) != 0
+		return nil
+	}
+	stored := unsafe.Slice((*T)(unsafe.Pointer(&a.free[0])), len(values))
+	a.free = a.free[size:]
+	copy(stored, values)
+	return stored
+}
+
+// location is the address of what store returned.
+func location[T any](stored []T) uintptr {
+	if len(stored) == 0 {
+		return 0
+	}
+	return uintptr(unsafe.Pointer(&stored[0]))
 }

@@ -29,7 +29,7 @@ func reportSocket() (ours, theirs *os.File, err error) {
 }
 
 // started waits until the command has been executed and returns its pid.
-func (s *script) started(report *os.File) (pid int, err error) {
+func (s *written) started(report *os.File) (pid int, err error) {
 	for {
 		f, from, err := receiveReport(int(report.Fd()))
 		switch {
@@ -49,17 +49,16 @@ func (s *script) started(report *os.File) (pid int, err error) {
 
 // explain puts a report into words. It comes from our own code, but from a process that is half given away: its numbers are
 // checked.
-func (s *script) explain(f failure) error {
-	lists := map[uint32][]call{listBefore: s.before, listInner: s.inner, listAfter: s.after}
-	calls := lists[f.List]
-	if int(f.Index) >= len(calls) {
+func (s *written) explain(f failure) error {
+	calls := [lists][]call{s.before[0], s.before[1], s.inner[0], s.inner[1], s.inner[2], s.after[0]}
+	if f.List >= lists || int(f.Index) >= len(s.what[f.List]) {
 		return fmt.Errorf("a session's report makes no sense: %+v", f)
 	}
-	c := calls[f.Index]
-	if c.want != 0 {
-		return fmt.Errorf("%w: trying to %s gave %q", ErrNotConfined, c.what, unix.Errno(f.Errno).Error())
+	what := s.what[f.List][f.Index]
+	if calls[f.List][f.Index].want != 0 {
+		return fmt.Errorf("%w: trying to %s gave %q", ErrNotConfined, what, unix.Errno(f.Errno).Error())
 	}
-	return fmt.Errorf("cannot %s: %w", c.what, unix.Errno(f.Errno))
+	return fmt.Errorf("cannot %s: %w", what, unix.Errno(f.Errno))
 }
 
 // receiveReport returns nil at the end.

@@ -138,8 +138,8 @@ func (r rule) assemble() []bpf.Instruction {
 
 func deny(errno unix.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
 
-// compile makes the program that seccomp(2) takes.
-func (f filter) compile() (*unix.SockFprog, error) {
+// compile makes the code of the program that seccomp(2) takes.
+func (f filter) compile() ([]unix.SockFilter, error) {
 	raw, err := f.assemble()
 	if err != nil {
 		return nil, fmt.Errorf("cannot assemble the seccomp filter: %w", err)
@@ -148,17 +148,18 @@ func (f filter) compile() (*unix.SockFprog, error) {
 	for i, in := range raw {
 		code[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
-	return &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}, nil
+	return code, nil
 }
 
 // loadFilter installs a filter on every thread of the process, and so on everything that it starts.
 func loadFilter(f filter) error {
-	program, err := f.compile()
+	code, err := f.compile()
 	if err != nil {
 		return err
 	}
+	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
-		uintptr(unsafe.Pointer(program)))
+		uintptr(unsafe.Pointer(&program)))
 	if errno != 0 {
 		return fmt.Errorf("cannot load the seccomp filter: %w", errno)
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"runtime"
 	"sync/atomic"
 	"unsafe"
 
@@ -22,7 +21,6 @@ import (
 // Pid 1 keeps the pod root's ids, so that nothing in the session can trace it.
 type session struct {
 	pid1    int
-	pidfd   *os.File
 	command atomic.Int64 // its pid, 0 once it has ended
 	door    *wire.Conn
 	master  *os.File // of the terminal; nil without
@@ -50,7 +48,7 @@ func (i *sessionInit) start(e wire.Exec, files []*os.File) (master *os.File, err
 	}
 	s := &session{groups: i.groups}
 	if s.group, err = makeGroup(i.groups, "session-"+e.Session); err == nil {
-		err = s.launch(i.confinement, e, v, stdio)
+		err = s.launch(i, e, v, stdio)
 	}
 	if err == nil {
 		err = s.attend(files[0], master)
@@ -66,7 +64,7 @@ func (i *sessionInit) start(e wire.Exec, files []*os.File) (master *os.File, err
 }
 
 // launch writes the session's script and has it carried out.
-func (s *session) launch(c *confinement, e wire.Exec, v *view, stdio []*os.File) error {
+func (s *session) launch(i *sessionInit, e wire.Exec, v *view, stdio []*os.File) error {
 	report, told, err := reportSocket()
 	if err != nil {
 		return err
@@ -78,63 +76,83 @@ func (s *session) launch(c *confinement, e wire.Exec, v *view, stdio []*os.File)
 		return fmt.Errorf("cannot make a pipe: %w", err)
 	}
 	s.status = status
-	var pins runtime.Pinner
-	defer pins.Unpin()
-	script := write(&pins, c, e, v, stdio, written)
-	script.report = told.Fd()
-	pidfd := int32(-1)
-	pins.Pin(&pidfd)
-	script.clone = cloneArgs{
-		flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_PIDFD | unix.CLONE_INTO_CGROUP,
-		pidFD: uint64(uintptr(unsafe.Pointer(&pidfd))), exitSignal: uint64(unix.SIGCHLD), cgroup: uint64(s.group.Fd()),
+	memory, done := i.zygote.memory()
+	defer done() // the session has read it by then: it has executed the command, or ended
+	script, files, err := i.confinement.write(memory, e, v, stdio, told, written, s.group)
+	if err == nil {
+		s.pid1, err = i.zygote.carryOut(script.script, files)
 	}
-	pid, errno := script.fork()
-	runtime.KeepAlive(stdio)
 	told.Close()
 	written.Close()
-	if errno != 0 {
-		return fmt.Errorf("cannot start a session: %w", errno)
+	if err != nil {
+		return err
 	}
-	s.pid1, s.pidfd = pid, os.NewFile(uintptr(pidfd), "session")
 	command, err := script.started(report)
 	s.command.Store(int64(command))
 	return err
 }
 
-// write writes the script of a session.
-func write(pins *runtime.Pinner, c *confinement, e wire.Exec, v *view, stdio []*os.File, status *os.File) *script {
-	home := path.Join("/home", e.Home)
-	before := &program{pins: pins}
-	c.showView(before, v, e.Home)
-	c.renounce(before)
+// written is a script with what its calls are for.
+type written struct {
+	*script
+	what [lists][]string
+}
 
-	inner := &program{pins: pins}
+// write writes the script of a session, and lists the files that it counts on.
+func (c *confinement) write(memory *arena, e wire.Exec, v *view, stdio []*os.File, report, status, group *os.File) (*written, []*os.File, error) {
+	var files []*os.File
+	number := func(f *os.File) uintptr {
+		files = append(files, f)
+		return uintptr(zygoteFiles + len(files) - 1)
+	}
+	home := path.Join("/home", e.Home)
+	before := &program{memory: memory}
+	before.attach("cover everybody's homes", number(v.homes), "/home")
+	before.attach("show the caller's home", number(v.home), home)
+	before.attach("show the caller's /tmp", number(v.tmp), "/tmp")
+	before.attach("show the caller's /var/tmp", number(v.varTmp), "/var/tmp")
+	before.attach("make /run", number(v.run), "/run")
+	before.attach("make /dev/pts", number(v.pts), "/dev/pts")
+	before.attach("make /dev/shm", number(v.shm), "/dev/shm")
+
+	take := &program{memory: memory}
 	for fd, f := range stdio {
-		inner.do("take its standard files", unix.SYS_DUP3, f.Fd(), uintptr(fd), 0)
+		take.do("take its standard files", unix.SYS_DUP3, number(f), uintptr(fd), 0)
 	}
-	inner.do("lead a process session", unix.SYS_SETSID)
+	take.do("lead a process session", unix.SYS_SETSID)
 	if e.Terminal != nil {
-		inner.do("take its terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
+		take.do("take its terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
 	}
-	becomeUser(inner)
-	verify(inner)
-	inner.do("set the umask", unix.SYS_UMASK, 0o022)
+	last := &program{memory: memory}
 	// Where containers see it, unlike /tmp; the caller's to keep or break.
-	inner.expect(wantAnything, "make TMPDIR", unix.SYS_MKDIRAT, atFDCWD, inner.text(home+"/.tmp"), 0o700)
-	inner.do("enter the home", unix.SYS_CHDIR, inner.text(home))
-	inner.expect(wantAnything, "enter the data", unix.SYS_CHDIR, inner.text(string(e.Dir)))
-	inner.do("close what is not the command's", unix.SYS_CLOSE_RANGE, 3, minusOne, unix.CLOSE_RANGE_CLOEXEC)
+	last.expect(wantAnything, "make TMPDIR", unix.SYS_MKDIRAT, atFDCWD, last.text(home+"/.tmp"), 0o700)
+	last.do("enter the home", unix.SYS_CHDIR, last.text(home))
+	last.expect(wantAnything, "enter the data", unix.SYS_CHDIR, last.text(string(e.Dir)))
+	last.do("close what is not the command's", unix.SYS_CLOSE_RANGE, 3, minusOne, unix.CLOSE_RANGE_CLOEXEC)
 	shell, argv := shellFor(e.Command)
-	inner.do("execute "+shell, unix.SYS_EXECVE, inner.text(shell), inner.texts(argv), inner.texts(environment(e, home, shell)))
+	last.do("execute the shell", unix.SYS_EXECVE, last.text(shell), last.texts(argv), last.texts(environment(e, home, shell)))
 
 	const kept = 3
-	after := &program{pins: pins}
-	after.do("keep the status pipe", unix.SYS_DUP3, status.Fd(), kept, 0)
+	after := &program{memory: memory}
+	after.do("keep the status pipe", unix.SYS_DUP3, number(status), kept, 0)
 	after.do("close standard files", unix.SYS_CLOSE_RANGE, 0, kept-1, 0)
 	after.do("close everything else", unix.SYS_CLOSE_RANGE, kept+1, minusOne, 0)
-	s := &script{before: before.calls, inner: inner.calls, after: after.calls, status: kept}
-	pins.Pin(s)
-	return s
+
+	stored := store(memory, []script{{
+		report: number(report), status: kept,
+		clone: cloneArgs{
+			flags:  unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_INTO_CGROUP | unix.CLONE_PARENT,
+			cgroup: uint64(number(group)),
+		},
+		before: [2][]call{before.ready(), c.outer.calls},
+		inner:  [3][]call{take.ready(), c.inner.calls, last.ready()},
+		after:  [1][]call{after.ready()},
+	}})
+	if memory.full {
+		return nil, nil, errFull
+	}
+	what := [lists][]string{before.what, c.outer.what, take.what, c.inner.what, last.what, after.what}
+	return &written{&stored[0], what}, files, nil
 }
 
 // attend looks after a session that runs, until its door goes.
@@ -211,7 +229,7 @@ func (s *session) obey() error {
 // end kills what is left of the session and gives back what it had. It is called once, whatever had been made.
 func (s *session) end() {
 	if s.pid1 != 0 {
-		_ = unix.PidfdSendSignal(int(s.pidfd.Fd()), unix.SIGKILL, nil, 0)
+		_ = unix.Kill(s.pid1, unix.SIGKILL) // our child, not waited for yet: the pid is still its own
 		_, _ = unix.Wait4(s.pid1, nil, 0, nil)
 	}
 	if s.group != nil {
@@ -220,7 +238,7 @@ func (s *session) end() {
 	if s.door != nil {
 		s.door.Close()
 	}
-	for _, f := range []*os.File{s.pidfd, s.status, s.master} {
+	for _, f := range []*os.File{s.status, s.master} {
 		if f != nil {
 			f.Close()
 		}

@@ -18,6 +18,7 @@ type sessionInit struct {
 	root        *os.File
 	groups      *os.File // its own cgroup, in which each session gets one
 	confinement *confinement
+	zygote      *zygoteProcess
 }
 
 // sessions answers on the control socket until the supervisor goes. With it ends every session: it is their pid 1's pid 1.
@@ -37,10 +38,17 @@ func sessions() error {
 	if init.root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
 		return fmt.Errorf("cannot open the root: %w", err)
 	}
-	if init.confinement, err = newConfinement(); err != nil {
+	if err := loadFilter(machineFilter()); err != nil {
 		return err
 	}
-	if err := loadFilter(machineFilter()); err != nil {
+	scope, err := newScope()
+	if err != nil {
+		return err
+	}
+	if init.confinement, err = newConfinement(scope != nil); err != nil {
+		return err
+	}
+	if init.zygote, err = newZygote(scope); err != nil {
 		return err
 	}
 	if err := orders.Send(0, wire.TypeReady, struct{}{}); err != nil {
