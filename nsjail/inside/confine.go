@@ -70,6 +70,9 @@ func existing(all []mask) (here []mask, err error) {
 	return here, nil
 }
 
+// emptyDir covers directories. It belongs to root, and nobody may write to it.
+const emptyDir = "/run/empty"
+
 const (
 	quiet    = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	readOnly = quiet | unix.MS_RDONLY
@@ -87,7 +90,7 @@ func ownProc(p *program, masks []mask) {
 			p.mount("bind "+m.path, m.path, m.path, "", unix.MS_BIND, "")
 			p.mount("freeze "+m.path, "", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|readOnly, "")
 		case m.dir:
-			p.mount("cover "+m.path, "tmpfs", m.path, "tmpfs", readOnly, "mode=555,size=4k")
+			p.mount("cover "+m.path, emptyDir, m.path, "", unix.MS_BIND, "")
 		default:
 			p.mount("cover "+m.path, "/dev/null", m.path, "", unix.MS_BIND, "")
 		}

@@ -111,7 +111,6 @@ func (c *confinement) write(memory *arena, e wire.Exec, v *view, stdio []*os.Fil
 	before.attach("show the caller's home", number(v.home), home)
 	before.attach("show the caller's /tmp", number(v.tmp), "/tmp")
 	before.attach("show the caller's /var/tmp", number(v.varTmp), "/var/tmp")
-	before.attach("make /run", number(v.run), "/run")
 	before.attach("make /dev/pts", number(v.pts), "/dev/pts")
 	before.attach("make /dev/shm", number(v.shm), "/dev/shm")
 

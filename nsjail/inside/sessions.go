@@ -31,7 +31,7 @@ func sessions() error {
 	if err != nil {
 		return err
 	}
-	if err := coverSys(); err != nil {
+	if err := errors.Join(coverSys(), prepareViews()); err != nil {
 		return err
 	}
 	init := &sessionInit{groups: os.NewFile(fdCgroup, "cgroup")}

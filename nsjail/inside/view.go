@@ -14,10 +14,28 @@ import (
 	"forkgate/nsjail/wire"
 )
 
-// view is what a session sees that others do not, as mounts that are attached nowhere yet.
+// view is what a session sees that others do not, as mounts that are attached nowhere yet. All but the terminals are pieces of
+// what the half has: a filesystem made for each session would be what its start costs most.
 type view struct {
-	homes, home, tmp, varTmp, run, shm, pts *os.File
-	open                                    []*os.File
+	homes, home, tmp, varTmp, shm, pts *os.File
+	open                               []*os.File
+}
+
+// Directories of the half's own /tmp, which no session sees: sessions have pieces of it.
+const (
+	tmpDirs  = "/tmp/tmp"   // the callers' /tmp
+	shmDirs  = "/tmp/shm"   // their /dev/shm
+	homesDir = "/tmp/homes" // for each caller a directory of homes that has none but its own
+)
+
+// prepareViews makes what newView counts on.
+func prepareViews() error {
+	for _, dir := range []string{tmpDirs, shmDirs, homesDir, emptyDir} {
+		if err := os.Mkdir(dir, 0o555); err != nil {
+			return fmt.Errorf("cannot prepare for sessions: %w", err)
+		}
+	}
+	return nil
 }
 
 // newView makes the caller's home where there is none, and the mounts of a session.
@@ -31,28 +49,21 @@ func newView(root *os.File, home string) (_ *view, err error) {
 			*into, v.open = mnt, append(v.open, mnt)
 		}
 	}
-	clone := func(into **os.File, name string) {
-		mnt, made := mount.Clone(root, name, mount.NoSUID|mount.NoDev)
-		keep(into, mnt, made)
+	for _, piece := range []struct {
+		into       **os.File
+		of         string
+		attributes uint64
+	}{
+		{&v.homes, path.Join(homesDir, home), mount.ReadOnly}, {&v.home, path.Join("/home", home), 0},
+		{&v.tmp, path.Join(tmpDirs, home), 0}, {&v.varTmp, path.Join(tmpDirs, home), 0}, {&v.shm, path.Join(shmDirs, home), 0},
+	} {
+		mnt, made := mount.Clone(root, strings.TrimPrefix(piece.of, "/"), mount.NoSUID|mount.NoDev|piece.attributes)
+		keep(piece.into, mnt, made)
 	}
-	tmpfs := func(into **os.File, mode string) {
-		mnt, made := mount.New("tmpfs", mount.NoSUID|mount.NoDev, mount.Option{Key: "mode", Value: mode},
-			mount.Option{Key: "size", Value: "50%"}, mount.Option{Key: "nr_inodes", Value: "1m"})
-		keep(into, mnt, made)
-	}
-	clone(&v.home, path.Join("home", home))
-	clone(&v.tmp, path.Join("tmp", home))
-	clone(&v.varTmp, path.Join("tmp", home))
-	tmpfs(&v.homes, "755")
-	tmpfs(&v.run, "755")
-	tmpfs(&v.shm, "1777")
 	pts, made := mount.New("devpts", mount.NoSUID|mount.NoExec, mount.Option{Key: "newinstance"},
 		mount.Option{Key: "ptmxmode", Value: "0666"}, mount.Option{Key: "mode", Value: "0620"},
 		mount.Option{Key: "uid", Value: fmt.Sprint(nsjail.UID)}, mount.Option{Key: "gid", Value: "5"})
 	keep(&v.pts, pts, made)
-	if err == nil {
-		err = onlyOneHome(v.homes, home)
-	}
 	if err != nil {
 		v.close()
 		return nil, err
@@ -62,24 +73,22 @@ func newView(root *os.File, home string) (_ *view, err error) {
 
 func (v *view) close() { wire.CloseAll(v.open) }
 
-// onlyOneHome leaves place for one home in the directory of homes, and nothing else.
-func onlyOneHome(homes *os.File, name string) error {
-	if err := unix.Mkdirat(int(homes.Fd()), name, 0o700); err != nil {
-		return fmt.Errorf("cannot make a place for the home: %w", err)
-	}
-	return mount.SetReadOnly(homes)
-}
-
-// makeHome makes the caller's home and /tmp. The names come from the warden and hold no slash; what the caller has put below
-// them is never followed.
+// makeHome makes the caller's home, /tmp and /dev/shm. The names come from the warden and hold no slash; what the caller has put
+// below them is never followed.
 func makeHome(name string) error {
 	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\x00") {
 		return fmt.Errorf("%w: %q is no home", wire.ErrMalformed, name)
 	}
-	if err := ownDirectory("/home", name); err != nil {
-		return err
+	for _, parent := range []string{"/home", tmpDirs, shmDirs} {
+		if err := ownDirectory(parent, name); err != nil {
+			return err
+		}
 	}
-	return ownDirectory("/tmp", name)
+	// A place for one home, and nothing else.
+	if err := os.MkdirAll(path.Join(homesDir, name, name), 0o755); err != nil {
+		return fmt.Errorf("cannot make a place for the home: %w", err)
+	}
+	return nil
 }
 
 // ownDirectory makes a directory that belongs to the sessions' user, unless it is there already.
