@@ -26,6 +26,7 @@ import (
 // TestMain lets the test binary be the supervisor of a pod: a process of its own, in a cgroup of its own.
 func TestMain(m *testing.M) {
 	if guid := os.Getenv("TEST_POD_GUID"); guid != "" {
+		unix.Umask(0o077) // as the unit has it
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
 		err := Run(ctx, Config{

@@ -51,7 +51,8 @@ func TestSession(t *testing.T) {
 		p.prints(t, "ls -d /proc/[0-9]* | wc -l", "3\n") // the shell, ls and wc: pid 1 is invisible
 	})
 	t.Run("has the pod's name and a resolver that refuses at once", func(t *testing.T) {
-		p.prints(t, "hostname; cat /etc/hostname; grep -c demo-x /etc/hosts", "demo-x\ndemo-x\n1\n")
+		p.prints(t, "hostname; cat /etc/hostname; grep -c demo-x /etc/hosts; cat /etc/resolv.conf | head -1",
+			"demo-x\ndemo-x\n1\nnameserver 127.0.0.1\n")
 	})
 	t.Run("can open its own standard output", func(t *testing.T) {
 		p.prints(t, "echo x >/dev/stdout; echo y >/dev/stderr", "x\ny\n")

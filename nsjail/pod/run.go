@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"forkgate/nsjail"
 	"forkgate/nsjail/idmap"
 	"forkgate/nsjail/wire"
@@ -29,6 +31,7 @@ var ErrDied = errors.New("a half of the pod died")
 func Run(ctx context.Context, c Config) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	unix.Umask(0o022) // what is made for the pod is for others to read; its directory on the host is root's alone
 	spec, err := nsjail.ReadSpec(c.RunDir, c.GUID)
 	if err != nil {
 		return err
