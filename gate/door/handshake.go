@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"forkgate/gate"
 	"forkgate/gate/warden/client"
 )
 
@@ -65,7 +66,9 @@ func (c *connection) offered(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permis
 	})
 	if err != nil {
 		c.log.Error("cannot look up a key", "error", err)
-		return nil, err
+		// A failed login shows the client nothing but "Permission denied"; a banner before it says whose fault it is.
+		text, _ := gate.Explain(err, c.id)
+		return nil, &ssh.BannerError{Err: err, Message: text}
 	}
 	if !known {
 		return nil, errUnknownKey

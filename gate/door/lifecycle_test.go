@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"forkgate/gate"
 	"forkgate/gate/door"
 	"forkgate/gate/door/doortest"
 	"forkgate/gate/warden/client"
@@ -237,5 +238,15 @@ func TestPanic(t *testing.T) {
 	mustRequest(t, bystander, "exec", execReq{"echo fine"})
 	if got := readAll(t, bystander); got != "fine\n" {
 		t.Errorf("the bystander: %q", got)
+	}
+}
+
+// A door that is shut says so, in words that are not those for a key that nobody has.
+func TestShutDoorSaysSo(t *testing.T) {
+	t.Parallel()
+	p := open(t, func(w *doortest.Warden, _ *door.Config) { w.Shut = &gate.Refusal{Reason: "the policy does not load"} })
+	out, err := p.ssh("ssh", "demo@door", "true").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "forkgate: the policy does not load\n") {
+		t.Errorf("%v, %q", err, out)
 	}
 }

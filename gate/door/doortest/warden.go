@@ -29,6 +29,8 @@ type Warden struct {
 	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
 	// Deaf sessions never read what the door sends them.
 	Deaf bool
+	// Shut refuses to look any key up, as a warden does whose policy does not load.
+	Shut *gate.Refusal
 	// Wordless sessions vanish instead of telling how they ended.
 	Wordless bool
 
@@ -205,6 +207,9 @@ func (w *Warden) identify(m wire.Message) (any, []*os.File, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen.Offered = append(w.seen.Offered, q.Key)
+	if w.Shut != nil {
+		return nil, nil, w.Shut
+	}
 	return client.IdentifyReply{Known: w.keys[string(q.Key)]}, nil, nil
 }
 
