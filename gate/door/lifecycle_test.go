@@ -245,7 +245,7 @@ func TestPanic(t *testing.T) {
 func TestShutDoorSaysSo(t *testing.T) {
 	t.Parallel()
 	p := open(t, func(w *doortest.Warden, _ *door.Config) { w.Shut = &gate.Refusal{Reason: "the policy does not load"} })
-	out, err := p.ssh("ssh", "demo@door", "true").CombinedOutput()
+	out, err := p.ssh("ssh", "-o", "LogLevel=INFO", "demo@host", "true").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "forkgate: the policy does not load\n") {
 		t.Errorf("%v, %q", err, out)
 	}
