@@ -61,6 +61,14 @@ func sessions() error {
 	return init.serve(control)
 }
 
+// endWithoutZygote ends the half when the zygote is gone, without which it is of no use: the pod ends with it, and the next
+// login starts a new one.
+func endWithoutZygote(control *wire.Listener, err error) {
+	if errors.Is(err, errNoZygote) {
+		control.Close()
+	}
+}
+
 func (i *sessionInit) serve(control *wire.Listener) error {
 	starting := make(chan struct{}, maxStarting)
 	for {
@@ -75,30 +83,28 @@ func (i *sessionInit) serve(control *wire.Listener) error {
 		go func() {
 			defer func() { <-starting }()
 			defer conn.Close()
-			i.answer(conn)
+			endWithoutZygote(control, i.answer(conn))
 		}()
 	}
 }
 
 // answer starts what one connection asks for.
-func (i *sessionInit) answer(conn *wire.Conn) {
+func (i *sessionInit) answer(conn *wire.Conn) error {
 	m, files, err := conn.Receive()
 	if err != nil {
-		return
+		return err
 	}
 	defer wire.CloseAll(files)
 	master, err := i.execute(m, files)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "forkgate-init: sessions: %v\n", err)
-		_ = conn.Send(m.ID, wire.TypeNo, wire.No{Error: err.Error()})
-		return
+		return errors.Join(err, conn.Send(m.ID, wire.TypeNo, wire.No{Error: err.Error()}))
 	}
 	if master == nil {
-		_ = conn.Send(m.ID, wire.TypeExec, wire.Executed{})
-		return
+		return conn.Send(m.ID, wire.TypeExec, wire.Executed{})
 	}
 	defer master.Close()
-	_ = conn.Send(m.ID, wire.TypeExec, wire.Executed{}, master)
+	return conn.Send(m.ID, wire.TypeExec, wire.Executed{}, master)
 }
 
 func (i *sessionInit) execute(m wire.Message, files []*os.File) (*os.File, error) {

@@ -198,6 +198,23 @@ func TestPodDiesWhole(t *testing.T) {
 	}
 }
 
+func TestPodEndsWithoutItsZygote(t *testing.T) {
+	p := startPod(t)
+	for _, init := range children(t, p.process.Process.Pid) {
+		for _, zygote := range children(t, init) {
+			must(t, syscall.Kill(zygote, syscall.SIGKILL))
+		}
+	}
+	if _, err := nsjail.Run(t.Context(), p.run, p.guid, nsjail.Exec{Session: "s", Home: "alice.agent"}); err == nil {
+		t.Error("a session was started without the zygote")
+	}
+	if err := p.process.Wait(); err == nil {
+		t.Error("the supervisor ends well")
+	}
+	p.launch(t)
+	p.prints(t, "echo again", "again\n")
+}
+
 func TestInitsDieWithTheSupervisor(t *testing.T) {
 	p := startPod(t)
 	inits := children(t, p.process.Process.Pid)
@@ -258,7 +275,7 @@ func reads(t *testing.T, from *os.File, text string) string {
 func children(t *testing.T, pid int) []int {
 	t.Helper()
 	out, err := exec.Command("ps", "-o", "pid=", "--ppid", fmt.Sprint(pid)).Output()
-	if err != nil {
+	if err != nil && len(out) > 0 { // ps fails when there is none
 		t.Fatal(err)
 	}
 	var pids []int
