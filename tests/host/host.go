@@ -151,7 +151,6 @@ func (h *Host) makeConfig(t testing.TB, o Options) {
   IdentitiesOnly yes
   IdentityAgent none
   BatchMode yes
-  LogLevel ERROR
   SendEnv CLAUDECODE
 `, Address, Port, h.Dir)
 	write(t, h.Config, config.String())
