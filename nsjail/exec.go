@@ -16,7 +16,7 @@ var ErrNotRunning = errors.New("the pod does not run")
 
 // Exec is what is to run in a pod, and for whom.
 type Exec struct {
-	Session  string         // names its cgroup and its lines in the log
+	Session  string         // names its lines in the log
 	Home     string         // PRINCIPAL.KIND: the caller's own home and /tmp inside
 	Command  []byte         // for the shell; empty asks for a login shell
 	Env      []string       // NAME=VALUE

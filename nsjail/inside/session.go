@@ -25,7 +25,7 @@ type session struct {
 	door    *wire.Conn
 	master  *os.File // of the terminal; nil without
 	status  *os.File
-	groups  *os.File
+	groups  *groups
 	group   *os.File
 }
 
@@ -47,7 +47,7 @@ func (i *sessionInit) start(e wire.Exec, files []*os.File) (master *os.File, err
 		stdio = []*os.File{slave, slave, slave}
 	}
 	s := &session{groups: i.groups}
-	if s.group, err = makeGroup(i.groups, "session-"+e.Session); err == nil {
+	if s.group, err = i.groups.take(); err == nil {
 		err = s.launch(i, e, v, stdio)
 	}
 	if err == nil {
@@ -232,7 +232,7 @@ func (s *session) end() {
 		_, _ = unix.Wait4(s.pid1, nil, 0, nil)
 	}
 	if s.group != nil {
-		removeGroup(s.groups, s.group)
+		s.groups.giveBack(s.group)
 	}
 	if s.door != nil {
 		s.door.Close()

@@ -16,7 +16,7 @@ const maxStarting = 64
 // sessionInit is pid 1 of the half that callers' work runs in.
 type sessionInit struct {
 	root        *os.File
-	groups      *os.File // its own cgroup, in which each session gets one
+	groups      *groups
 	confinement *confinement
 	zygote      *zygoteProcess
 }
@@ -34,7 +34,7 @@ func sessions() error {
 	if err := errors.Join(coverSys(), prepareViews()); err != nil {
 		return err
 	}
-	init := &sessionInit{groups: os.NewFile(fdCgroup, "cgroup")}
+	init := &sessionInit{groups: &groups{top: os.NewFile(fdCgroup, "cgroup")}}
 	if init.root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
 		return fmt.Errorf("cannot open the root: %w", err)
 	}
@@ -137,25 +137,4 @@ func coverSys() error {
 		}
 	}
 	return nil
-}
-
-func makeGroup(top *os.File, name string) (*os.File, error) {
-	if err := unix.Mkdirat(int(top.Fd()), name, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot make cgroup %s: %w", name, err)
-	}
-	fd, err := unix.Openat(int(top.Fd()), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open cgroup %s: %w", name, err)
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
-// removeGroup kills what is left in a group (there should be nothing: the session's pid 1 is gone) and removes it.
-func removeGroup(top, group *os.File) {
-	defer group.Close()
-	if fd, err := unix.Openat(int(group.Fd()), "cgroup.kill", unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
-		_, _ = unix.Write(fd, []byte("1"))
-		unix.Close(fd)
-	}
-	_ = unix.Unlinkat(int(top.Fd()), group.Name(), unix.AT_REMOVEDIR)
 }

@@ -90,10 +90,10 @@ func TestNothingOutlivesTheDoor(t *testing.T) {
 		after, _ := os.ReadFile(mark)
 		return string(before) == string(after)
 	})
-	eventually(t, "its cgroup is gone", func() bool {
-		_, err := os.Stat(filepath.Join(p.cgroup, "sessions", "session-s1"))
-		return os.IsNotExist(err)
-	})
+	events, err := os.ReadFile(filepath.Join(p.cgroup, "sessions/session-0/cgroup.events"))
+	if err != nil || !strings.Contains(string(events), "populated 0") {
+		t.Errorf("its cgroup is not empty: %q, %v", events, err)
+	}
 }
 
 func TestHomesAreApart(t *testing.T) {

@@ -9,7 +9,7 @@ const (
 // Exec asks for a session. With it come the pod's end of the session's socket and then, where there is no terminal, the
 // pod's ends of stdin, stdout and stderr. The answer comes with the terminal's master, where there is one.
 type Exec struct {
-	Session  string    `json:"session"`  // names its cgroup
+	Session  string    `json:"session"`  // names it in the log
 	Home     string    `json:"home"`     // PRINCIPAL.KIND: the caller's own home and /tmp
 	Dir      []byte    `json:"dir"`      // where it starts; the home, where that does not exist
 	Command  []byte    `json:"command"`  // for the shell; empty asks for a login shell
