@@ -41,10 +41,7 @@ func (m Message) Decode(v any) error {
 }
 
 // Conn is one end of a connection. Send and Receive may be called at the same time; neither by two goroutines at once.
-type Conn struct {
-	f   *os.File
-	buf []byte // of the one Receive that runs
-}
+type Conn struct{ f *os.File }
 
 // NewConn takes over a connected SOCK_SEQPACKET socket.
 func NewConn(f *os.File) (*Conn, error) {
@@ -116,14 +113,16 @@ func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
 
 // Receive waits for a message. The files are the caller's to close. It returns io.EOF when the peer is gone.
 func (c *Conn) Receive() (Message, []*os.File, error) {
-	if c.buf == nil {
-		c.buf = make([]byte, MaxMessage+1)
-	}
-	buf := c.buf
 	oob := make([]byte, unix.CmsgSpace(4*(MaxFiles+1)))
+	var buf []byte
 	var n, oobn, flags int
 	receive := func() error {
 		return c.read(func(fd int) (err error) {
+			// Most messages are short: a look at the length first is cheaper than room for the longest.
+			if n, _, err = unix.Recvfrom(fd, nil, unix.MSG_PEEK|unix.MSG_TRUNC); err != nil {
+				return err
+			}
+			buf = make([]byte, min(n, MaxMessage)+1)
 			n, oobn, flags, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
 			return err
 		})
