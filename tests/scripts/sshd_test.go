@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"forkgate/tests/host"
 	"forkgate/tests/machine"
 )
@@ -32,20 +34,27 @@ func likeSSHD(t *testing.T, h *host.Host) {
 	startSSHD(t, h)
 	gate := master(t, h, "gate", "-o", "IdentityFile="+filepath.Join(h.Dir, "sshd-agent"), "demo+sshd@gate")
 	sshd := master(t, h, "sshd", "-o", "IdentityFile="+filepath.Join(h.Dir, "sshd-agent"), "-p", "2200", "-o", "StrictHostKeyChecking=no",
-		"-o", "UserKnownHostsFile=/dev/null", "root@sshd")
+		"-o", "UserKnownHostsFile=/dev/null", "plain@sshd")
+	var table errgroup.Group
+	table.SetLimit(6) // sshd has at most 10 sessions a connection
 	for _, command := range ends() {
-		got, want := outcome(t, h, gate, command), outcome(t, h, sshd, command)
-		if got != want {
-			t.Errorf("%q through forkgate:\n%s\nthrough sshd:\n%s", command, got, want)
-		}
+		table.Go(func() error {
+			got, want := outcome(t, h, gate, command), outcome(t, h, sshd, command)
+			if got != want {
+				t.Errorf("%q through forkgate:\n%s\nthrough sshd:\n%s", command, got, want)
+			}
+			return nil
+		})
 	}
+	_ = table.Wait() // the test has its errors
 }
 
 func startSSHD(t *testing.T, h *host.Host) {
 	t.Helper()
 	h.Must(t, "sh", "-ec", `
-		mkdir -p /run/sshd /root/.ssh; chmod 700 /root /root/.ssh
-		cp `+filepath.Join(h.Dir, "sshd-agent.pub")+` /root/.ssh/authorized_keys
+		mkdir -p /run/sshd /home/plain/.ssh # an empty home otherwise: no start-up file slows or changes anything
+		useradd --no-create-home --home-dir /home/plain --shell /bin/bash --password '*' plain
+		cp `+filepath.Join(h.Dir, "sshd-agent.pub")+` /home/plain/.ssh/authorized_keys; chown -R plain: /home/plain
 		rm -f /etc/ssh/test_key; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/test_key
 		systemd-run --quiet --unit=test-sshd /usr/sbin/sshd -D -e -f /dev/null -p 2200 -h /etc/ssh/test_key -o UsePAM=no
 		for i in $(seq 100); do ss -ltn | grep -q :2200 && exit; sleep 0.05; done; exit 1`)
