@@ -32,12 +32,12 @@ func newZygote(scope *os.File) (*zygoteProcess, error) {
 	z := &zygoteProcess{socket: os.NewFile(uintptr(fds[0]), "zygote"), arenas: make(chan *arena, maxStarting)}
 	theirs := os.NewFile(uintptr(fds[1]), "zygote")
 	defer theirs.Close()
-	for range maxStarting {
-		memory, err := newArena(arenaSize)
-		if err != nil {
-			return nil, fmt.Errorf("cannot map memory for the zygote: %w", err)
-		}
-		z.arenas <- memory
+	all, err := newArena(maxStarting * arenaSize) // one mapping: each is copied with every fork
+	if err != nil {
+		return nil, fmt.Errorf("cannot map memory for the zygote: %w", err)
+	}
+	for ; len(all.free) > 0; all.free = all.free[arenaSize:] {
+		z.arenas <- &arena{free: all.free[:arenaSize:arenaSize]}
 	}
 	own, err := newArena(1 << 16)
 	if err != nil {
