@@ -16,6 +16,10 @@ import (
 // wardenTimeout bounds what a connection asks of the warden before it is authenticated: answers that take microseconds.
 const wardenTimeout = 10 * time.Second
 
+// serverVersion starts like OpenSSH's, because its client tells only those servers that nobody reads a command's output any
+// more (see unread).
+const serverVersion = "SSH-2.0-OpenSSH_forkgate"
+
 var (
 	errNoPassword  = errors.New("a key is needed")
 	errUnknownKey  = errors.New("no principal has this key")
@@ -29,7 +33,7 @@ var (
 func (c *connection) serverConfig() *ssh.ServerConfig {
 	config := &ssh.ServerConfig{
 		Config:                    ssh.Config{KeyExchanges: keyExchanges(), Ciphers: ciphers(), MACs: macs()},
-		ServerVersion:             "SSH-2.0-forkgate",
+		ServerVersion:             serverVersion,
 		MaxAuthTries:              6,
 		PublicKeyAuthAlgorithms:   userKeys(),
 		PublicKeyCallback:         c.offered,

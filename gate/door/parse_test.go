@@ -80,10 +80,11 @@ func FuzzRequests(f *testing.F) {
 	f.Add("env", ssh.Marshal(struct{ N, V string }{"LANG", "C"}))
 	f.Add("exec", ssh.Marshal(struct{ C string }{"true"}))
 	f.Add("window-change", make([]byte, 16))
+	f.Add("eow@openssh.com", []byte{})
 	f.Add("signal", ssh.Marshal(struct{ N string }{"TERM"}))
 	f.Add("subsystem", ssh.Marshal(struct{ N string }{"sftp"}))
 	f.Fuzz(func(t *testing.T, kind string, payload []byte) {
-		s := &session{wishes: newWishes()}
+		s := &session{wishes: newWishes(), unread: newUnread()}
 		start, ok := s.answer(&ssh.Request{Type: kind, Payload: payload})
 		if start != nil && (!ok || !start.op.Valid() || strings.Contains(string(start.command), "\x00")) {
 			t.Fatalf("%s %q starts %+v, %v", kind, payload, start, ok)

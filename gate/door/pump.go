@@ -43,6 +43,7 @@ func (s *session) pump(ctx context.Context, run *client.Session) (wire.Exit, err
 		s.spawn(&out, func() { _ = s.transfer(s.channel, run.Stdout) })
 		s.spawn(&out, func() { _ = s.transfer(s.channel.Stderr(), run.Stderr) })
 	}
+	s.spawn(&s.work, func() { s.unread.stop(ctx, run) })
 	s.spawn(&s.work, func() { s.feed(run) })
 	s.spawn(&s.work, func() { s.wishes.deliver(ctx, run) })
 	drained := make(chan struct{})
@@ -93,7 +94,7 @@ func (s *session) settle(ctx context.Context, run *client.Session, exited <-chan
 			}
 		}
 	}
-	<-drained
+	s.unread.wait(drained)
 	return end.exit, end.err
 }
 

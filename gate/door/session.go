@@ -27,6 +27,7 @@ type session struct {
 	env      environment
 	terminal *client.Terminal // nil: pipes
 	wishes   *wishes
+	unread   unread
 	started  bool
 	sentEOF  bool
 	work     sync.WaitGroup
@@ -40,7 +41,7 @@ type job struct {
 
 func newSession(c *connection, number int, who client.AssertRequest, channel ssh.Channel) *session {
 	id := fmt.Sprintf("%s-%d", c.id, number)
-	return &session{c: c, id: id, log: c.log.With("channel", number), who: who, channel: channel, wishes: newWishes()}
+	return &session{c: c, id: id, log: c.log.With("channel", number), who: who, channel: channel, wishes: newWishes(), unread: newUnread()}
 }
 
 // serve answers the client's requests until the channel is closed. It never waits for what was started: a window may change
@@ -69,6 +70,9 @@ func (s *session) answer(r *ssh.Request) (start *job, ok bool) {
 	case "signal":
 		name, ok := parseSignal(r.Payload)
 		return nil, ok && s.wishes.signal(name)
+	case "eow@openssh.com":
+		s.unread.tell()
+		return nil, true
 	}
 	if s.started {
 		return nil, false
