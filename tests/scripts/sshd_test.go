@@ -29,6 +29,17 @@ func ends() []string {
 	return all
 }
 
+// endsOnTerminal are commands that end on a terminal, and what that is like.
+func endsOnTerminal() []string {
+	return []string{
+		"true", "exit 7", "exit 255", "kill -TERM $$", "kill -KILL $$", "kill -INT $$", "kill -HUP $$", "no-such-command",
+		// A client without a terminal sends a speed of 0, which sshd sets; the speed's length decides where stty breaks its lines.
+		`stty -a | sed 's/^speed.*baud//' | tr '\n' ' '`,
+		"tty | cut -c1-9", "echo out; echo err >&2; exit 3", "read line; echo got $line", "test -t 0 && test -t 1 && test -t 2 && echo all",
+		"trap 'exit 12' INT; kill -INT $$; sleep 1", "(sleep 0.1; echo late) & exit 4", "ps -o tpgid= -p $$ | grep -q '[1-9]' && echo foreground",
+	}
+}
+
 // likeSSHD runs the same commands through forkgate and through Debian's sshd, with the same client on the same host.
 func likeSSHD(t *testing.T, h *host.Host) {
 	startSSHD(t, h)
@@ -37,14 +48,20 @@ func likeSSHD(t *testing.T, h *host.Host) {
 		"-o", "UserKnownHostsFile=/dev/null", "plain@sshd")
 	var table errgroup.Group
 	table.SetLimit(6) // sshd has at most 10 sessions a connection
-	for _, command := range ends() {
+	compare := func(terminal, command string) {
 		table.Go(func() error {
-			got, want := outcome(t, h, gate, command), outcome(t, h, sshd, command)
+			got, want := outcome(t, h, gate, terminal, command), outcome(t, h, sshd, terminal, command)
 			if got != want {
-				t.Errorf("%q through forkgate:\n%s\nthrough sshd:\n%s", command, got, want)
+				t.Errorf("%q with %s through forkgate:\n%s\nthrough sshd:\n%s", command, terminal, got, want)
 			}
 			return nil
 		})
+	}
+	for _, command := range ends() {
+		compare("-T", command)
+	}
+	for _, command := range endsOnTerminal() {
+		compare("-tt", command)
 	}
 	_ = table.Wait() // the test has its errors
 }
@@ -74,11 +91,11 @@ func master(t *testing.T, h *host.Host, name string, args ...string) (socket str
 }
 
 // outcome is all that the client's user sees of a command.
-func outcome(t *testing.T, h *host.Host, socket, command string) string {
+func outcome(t *testing.T, h *host.Host, socket, terminal, command string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	c := h.SSH(ctx, "-T", "-S", socket, "-o", "ControlMaster=no", "any", command)
+	c := h.SSH(ctx, terminal, "-S", socket, "-o", "ControlMaster=no", "any", command)
 	c.Stdin = strings.NewReader("input\n")
 	r := machine.RunCommand(t, c)
 	return fmt.Sprintf("exit code %d\nstdout %q\nstderr %q", r.Code, r.Stdout, r.Stderr)
