@@ -141,7 +141,7 @@ func openSSH(t *testing.T, dir, addr, program string, args ...string) *exec.Cmd 
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := filepath.Join(dir, "config-"+port)
+	config := filepath.Join(dir, "config-"+rand.Text()) // its own: another test may be reading while this one writes
 	write(t, config, "Host host\n HostName "+host+"\n Port "+port+"\n IdentityFile "+filepath.Join(dir, "key")+`
  IdentitiesOnly yes
  IdentityAgent none
