@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"sync/atomic"
 	"unsafe"
 
@@ -78,9 +77,10 @@ func (s *session) launch(i *sessionInit, e wire.Exec, v *view, stdio []*os.File)
 	s.status = status
 	memory, done := i.zygote.memory()
 	defer done() // the session has read it by then: it has executed the command, or ended
-	script, files, err := i.confinement.write(memory, e, v, stdio, told, written, s.group)
+	w := writer{memory: memory}
+	script, err := w.write(i.confinement, e, v, stdio, told, written, s.group)
 	if err == nil {
-		s.pid1, err = i.zygote.carryOut(script.script, files)
+		s.pid1, err = i.zygote.carryOut(script.script, w.files)
 	}
 	told.Close()
 	written.Close()
@@ -90,68 +90,6 @@ func (s *session) launch(i *sessionInit, e wire.Exec, v *view, stdio []*os.File)
 	command, err := script.started(report)
 	s.command.Store(int64(command))
 	return err
-}
-
-// written is a script with what its calls are for.
-type written struct {
-	*script
-	what [lists][]string
-}
-
-// write writes the script of a session, and lists the files that it counts on.
-func (c *confinement) write(memory *arena, e wire.Exec, v *view, stdio []*os.File, report, status, group *os.File) (*written, []*os.File, error) {
-	var files []*os.File
-	number := func(f *os.File) uintptr {
-		files = append(files, f)
-		return uintptr(zygoteFiles + len(files) - 1)
-	}
-	home := path.Join("/home", e.Home)
-	before := &program{memory: memory}
-	before.attach("cover everybody's homes", number(v.homes), "/home")
-	before.attach("show the caller's home", number(v.home), home)
-	before.attach("show the caller's /tmp", number(v.tmp), "/tmp")
-	before.attach("show the caller's /var/tmp", number(v.varTmp), "/var/tmp")
-	before.attach("make /dev/pts", number(v.pts), "/dev/pts")
-	before.attach("make /dev/shm", number(v.shm), "/dev/shm")
-
-	take := &program{memory: memory}
-	for fd, f := range stdio {
-		take.do("take its standard files", unix.SYS_DUP3, number(f), uintptr(fd), 0)
-	}
-	take.do("lead a process session", unix.SYS_SETSID)
-	if e.Terminal != nil {
-		take.do("take its terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
-	}
-	last := &program{memory: memory}
-	// Where containers see it, unlike /tmp; the caller's to keep or break.
-	last.expect(wantAnything, "make TMPDIR", unix.SYS_MKDIRAT, atFDCWD, last.text(home+"/.tmp"), 0o700)
-	last.do("enter the home", unix.SYS_CHDIR, last.text(home))
-	last.expect(wantAnything, "enter the data", unix.SYS_CHDIR, last.text(string(e.Dir)))
-	last.do("close what is not the command's", unix.SYS_CLOSE_RANGE, 3, minusOne, unix.CLOSE_RANGE_CLOEXEC)
-	shell, argv := shellFor(e.Command)
-	last.do("execute the shell", unix.SYS_EXECVE, last.text(shell), last.texts(argv), last.texts(environment(e, home, shell)))
-
-	const kept = 3
-	after := &program{memory: memory}
-	after.do("keep the status pipe", unix.SYS_DUP3, number(status), kept, 0)
-	after.do("close standard files", unix.SYS_CLOSE_RANGE, 0, kept-1, 0)
-	after.do("close everything else", unix.SYS_CLOSE_RANGE, kept+1, minusOne, 0)
-
-	stored := store(memory, []script{{
-		report: number(report), status: kept,
-		clone: cloneArgs{
-			flags:  unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_INTO_CGROUP | unix.CLONE_PARENT,
-			cgroup: uint64(number(group)),
-		},
-		before: [2][]call{before.ready(), c.outer.calls},
-		inner:  [3][]call{take.ready(), c.inner.calls, last.ready()},
-		after:  [1][]call{after.ready()},
-	}})
-	if memory.full {
-		return nil, nil, errFull
-	}
-	what := [lists][]string{before.what, c.outer.what, take.what, c.inner.what, last.what, after.what}
-	return &written{&stored[0], what}, files, nil
 }
 
 // attend looks after a session that runs, until its door goes.

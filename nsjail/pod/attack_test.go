@@ -93,7 +93,7 @@ func TestPlantedLinksAreNotFollowed(t *testing.T) {
 			}
 			spec := p.spec
 			spec.GUID = "fedcba9876543210"
-			_, err := builder{spec: spec}.clone(plant)
+			_, err := (&builder{spec: spec}).clone(plant)
 			if err == nil || !strings.Contains(err.Error(), "too many levels of symbolic links") {
 				t.Errorf("a planted link was opened: %v", err)
 			}

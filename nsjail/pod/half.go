@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"forkgate/nsjail"
 	"forkgate/nsjail/idmap"
 	"forkgate/nsjail/wire"
 )
@@ -40,18 +39,9 @@ type half struct {
 // handshake is how long an init may take for one step.
 const handshake = 20 * time.Second
 
-// builder holds what both halves are built from.
-type builder struct {
-	spec    nsjail.Spec
-	staging string   // an empty directory of the host's
-	tool    *os.File // the inits' program
-	ids     *os.File // user namespace for idmapped mounts
-	output  *os.File
-}
-
 // start builds a half and returns when its init has everything it needs. The files are handed to the init, behind its socket
 // and its cgroup.
-func (b builder) start(k kind, cgroup *os.File, network *half, files ...*os.File) (*half, error) {
+func (b *builder) start(k kind, cgroup *os.File, network *half, files ...*os.File) (*half, error) {
 	tree, err := b.openTree(k)
 	if err != nil {
 		return nil, err
@@ -81,7 +71,7 @@ func (b builder) start(k kind, cgroup *os.File, network *half, files ...*os.File
 }
 
 // construct is the sequence that makes a half; each step stands where it does for a reason.
-func (b builder) construct(h *half, tree *tree, cgroup *os.File, network *half, files []*os.File) (err error) {
+func (b *builder) construct(h *half, tree *tree, cgroup *os.File, network *half, files []*os.File) (err error) {
 	// The trees are cloned already: open_tree(2) refuses descriptors of another mount namespace, which is what every
 	// descriptor of the host's becomes now.
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
@@ -127,7 +117,7 @@ func (b builder) construct(h *half, tree *tree, cgroup *os.File, network *half, 
 }
 
 // spawn makes the init: pid 1 of new namespaces, root of the pod's ids, in its cgroup, with nothing but the files.
-func (b builder) spawn(k kind, cgroup *os.File, files []*os.File) (*os.Process, error) {
+func (b *builder) spawn(k kind, cgroup *os.File, files []*os.File) (*os.Process, error) {
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(b.spec.SubUID), Size: idmap.Count}}
 	null, err := os.OpenFile(os.DevNull, os.O_RDONLY, 0)
 	if err != nil {
@@ -151,7 +141,7 @@ func (b builder) spawn(k kind, cgroup *os.File, files []*os.File) (*os.Process, 
 }
 
 // mountProc has a child in the half's pid namespace mount its proc below root.
-func (b builder) mountProc(root *os.File) error {
+func (b *builder) mountProc(root *os.File) error {
 	on, err := idmap.OpenBeneath(root, "proc", unix.O_PATH)
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"forkgate/nsjail"
-	"forkgate/nsjail/idmap"
 	"forkgate/nsjail/wire"
 )
 
@@ -36,38 +35,17 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	groups, err := makeCgroups(int(spec.SubUID))
+	build, err := newBuilder(c, spec)
 	if err != nil {
 		return err
 	}
-	tool, err := sealedCopy(c.Init)
-	if err != nil {
-		return err
-	}
-	defer tool.Close()
-	ids, err := idmap.Namespace(spec.SubUID)
-	if err != nil {
-		return err
-	}
-	defer ids.Close()
-	control, err := listen(c.RunDir, c.GUID)
-	if err != nil {
-		return err
-	}
-	defer control.Close()
-	output, err := newLimitedLog(c.Log)
-	if err != nil {
-		return err
-	}
-	defer output.Close()
-
-	build := builder{spec: spec, staging: nsjail.Dir(c.RunDir, c.GUID) + "/root", tool: tool, ids: ids, output: output.w}
-	machine, err := build.start(machineHalf, groups.machine, nil)
+	defer build.close()
+	machine, err := build.start(machineHalf, build.groups.machine, nil)
 	if err != nil {
 		return fmt.Errorf("cannot start the machine: %w", err)
 	}
 	defer machine.kill()
-	sessions, err := build.start(sessionHalf, groups.sessions, machine, control)
+	sessions, err := build.start(sessionHalf, build.groups.sessions, machine, build.control)
 	if err != nil {
 		return fmt.Errorf("cannot start the session init: %w", err)
 	}

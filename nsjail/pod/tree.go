@@ -25,7 +25,7 @@ type tree struct {
 
 // openTree opens and clones everything that a half shows of the pool, in the host's mount namespace. The directories are
 // named by the registry and their parents are root's: nobody inside can have put a link there, and none is followed.
-func (b builder) openTree(k kind) (_ *tree, err error) {
+func (b *builder) openTree(k kind) (_ *tree, err error) {
 	t := &tree{spec: b.spec}
 	defer func() {
 		if err != nil {
@@ -50,7 +50,7 @@ func (b builder) openTree(k kind) (_ *tree, err error) {
 	return t, mount.SetReadOnly(t.root)
 }
 
-func (b builder) clone(path string) (*os.File, error) {
+func (b *builder) clone(path string) (*os.File, error) {
 	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	})
