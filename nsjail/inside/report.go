@@ -7,23 +7,29 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail/wire"
 )
 
 // ErrNotConfined says that a session could do what it must not be able to. It was not started.
 var ErrNotConfined = errors.New("the session is not confined")
 
 // reportSocket makes the socket on which a session's processes say how far they got. The kernel adds who they are: a pid of the
-// session's own namespace would mean nothing here.
+// session's own namespace would mean nothing here. Our end is for the runtime's poller: a thread that waits in the kernel, for each
+// of the sessions that start at once, costs more than they do.
 func reportSocket() (ours, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make a socket pair: %w", err)
 	}
-	ours, theirs = os.NewFile(uintptr(fds[0]), "report"), os.NewFile(uintptr(fds[1]), "report")
-	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-		ours.Close()
+	theirs = os.NewFile(uintptr(fds[1]), "report")
+	ours, err = wire.Pollable(os.NewFile(uintptr(fds[0]), "report"))
+	if err == nil {
+		err = unix.SetsockoptInt(int(ours.Fd()), unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
+	}
+	if err != nil {
 		theirs.Close()
-		return nil, nil, fmt.Errorf("cannot ask for credentials: %w", err)
+		return nil, nil, fmt.Errorf("cannot prepare for a session's report: %w", err)
 	}
 	return ours, theirs, nil
 }
@@ -31,7 +37,7 @@ func reportSocket() (ours, theirs *os.File, err error) {
 // started waits until the command has been executed and returns its pid.
 func (s *written) started(report *os.File) (pid int, err error) {
 	for {
-		f, from, err := receiveReport(int(report.Fd()))
+		f, from, err := receiveReport(report)
 		switch {
 		case err != nil:
 			return 0, err
@@ -62,29 +68,59 @@ func (s *written) explain(f failure) error {
 }
 
 // receiveReport returns nil at the end.
-func receiveReport(fd int) (*failure, int, error) {
+func receiveReport(report *os.File) (*failure, int, error) {
 	var f failure
 	data := (*[unsafe.Sizeof(f)]byte)(unsafe.Pointer(&f))[:]
 	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	for {
-		n, oobn, _, _, err := unix.Recvmsg(fd, data, oob, unix.MSG_CMSG_CLOEXEC)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return nil, 0, fmt.Errorf("cannot hear from a session: %w", err)
-		}
-		if n != len(data) {
-			return nil, 0, nil
-		}
-		messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-		if err != nil || len(messages) != 1 {
-			return nil, 0, fmt.Errorf("cannot tell who a session is: %w", err)
-		}
-		from, err := unix.ParseUnixCredentials(&messages[0])
-		if err != nil {
-			return nil, 0, fmt.Errorf("cannot tell who a session is: %w", err)
-		}
-		return &f, int(from.Pid), nil
+	var n, oobn int
+	err := whenReady(report, func(fd int) (err error) {
+		n, oobn, _, _, err = unix.Recvmsg(fd, data, oob, unix.MSG_CMSG_CLOEXEC)
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("cannot hear from a session: %w", err)
 	}
+	if n != len(data) {
+		return nil, 0, nil
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(messages) != 1 {
+		return nil, 0, fmt.Errorf("cannot tell who a session is: %w", err)
+	}
+	from, err := unix.ParseUnixCredentials(&messages[0])
+	if err != nil {
+		return nil, 0, fmt.Errorf("cannot tell who a session is: %w", err)
+	}
+	return &f, int(from.Pid), nil
+}
+
+// whenReady makes a call that does not block, again whenever the poller thinks that it is worth it.
+func whenReady(f *os.File, call func(fd int) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var called error
+	err = raw.Read(func(fd uintptr) bool {
+		for {
+			if called = call(int(fd)); !errors.Is(called, unix.EINTR) {
+				return !errors.Is(called, unix.EAGAIN)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return called
+}
+
+// waitFor waits for a child, without a thread.
+func waitFor(pid int) error {
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return fmt.Errorf("cannot wait for %d: %w", pid, err)
+	}
+	child := os.NewFile(uintptr(fd), "pidfd")
+	defer child.Close()
+	return whenReady(child, func(fd int) error { return unix.Waitid(unix.P_PIDFD, fd, nil, unix.WEXITED, nil) })
 }

@@ -167,7 +167,9 @@ func (s *session) obey() error {
 func (s *session) end() {
 	if s.pid1 != 0 {
 		_ = unix.Kill(s.pid1, unix.SIGKILL) // our child, not waited for yet: the pid is still its own
-		_, _ = unix.Wait4(s.pid1, nil, 0, nil)
+		if err := waitFor(s.pid1); err != nil {
+			fmt.Fprintf(os.Stderr, "forkgate-init: session: %v\n", err)
+		}
 	}
 	if s.group != nil {
 		s.groups.giveBack(s.group)
