@@ -38,7 +38,7 @@ func (d *door) accept(ctx context.Context, l net.Listener) error {
 // admit starts serving a connection, or closes it when too many are still on their way in.
 func (d *door) admit(raw net.Conn) {
 	source := sourceOf(raw)
-	leave, ok := d.startups.enter(source.Addr())
+	here, leave, ok := d.startups.enter(source.Addr(), time.Now())
 	if !ok {
 		raw.Close()
 		if d.startups.worthSaying(time.Now()) {
@@ -47,6 +47,7 @@ func (d *door) admit(raw net.Conn) {
 		return
 	}
 	c := newConnection(d, raw, source, leave)
+	d.startups.evictable(here, func() { c.hangUp(errCrowded) })
 	go func() {
 		defer c.hangUp(errClosed)
 		defer c.survive("connection")

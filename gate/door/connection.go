@@ -23,6 +23,7 @@ var (
 	errClosed        = errors.New("the connection is closed")
 	errDoorClosed    = errors.New("the door is closing")
 	errTooSlow       = errors.New("not authenticated in time")
+	errCrowded       = errors.New("not authenticated yet, and others want to")
 	errChannelClosed = errors.New("the client closed the channel")
 )
 
