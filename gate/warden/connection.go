@@ -29,6 +29,7 @@ type connection struct {
 	// The reading goroutine alone writes these; requests that read them start afterwards.
 	signed   signed
 	identity *identity // nil until the door has asserted one
+	logout   func()    // counts the connection out of its principal's; nil until then
 
 	unanswered atomic.Int32
 	sending    sync.Mutex

@@ -44,9 +44,18 @@ func assert(_ context.Context, r *request, q client.AssertRequest) (answer, erro
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: assert: %v", wire.ErrMalformed, err)
 	}
-	if _, known := r.rules.Principal(q.Key); !known {
+	principal, known := r.rules.Principal(q.Key)
+	if !known {
 		return answer{}, unknownKey(key)
 	}
+	logout, ok := r.logins.take(principal.Name)
+	if !ok {
+		return answer{}, &gate.Refusal{
+			Reason: fmt.Sprintf("%s has %d connections already, which is the limit", principal.Name, maxLogins),
+			Hint:   "end some of them",
+		}
+	}
+	r.logout = logout
 	r.identity = &identity{
 		user: string(q.User), key: key, version: string(q.ClientVersion), source: q.Source.Addr().Unmap(),
 	}

@@ -7,6 +7,7 @@ const (
 	maxConnections = 4096 // per uid: one for each SSH connection
 	maxUnanswered  = 32   // requests per connection
 	maxRequests    = 16   // requests per principal, over all connections
+	maxLogins      = 256  // connections per principal: one cannot use up everybody's
 )
 
 // limit counts what each K has, up to a maximum.

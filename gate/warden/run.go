@@ -66,9 +66,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	pods.trees = store
-	if err := reconcile(ctx, store, pods, c.Journal); err != nil {
-		return err
-	}
+	reconcile(ctx, store, pods, c.Journal)
 	rules := newRules(c.Policy, time.Now)
 	w := newWarden(keys, rules, log, store, pods, c.Journal)
 	w.version, w.policyPlace = c.Version, c.PolicyPlace
@@ -78,8 +76,9 @@ func Run(ctx context.Context, c Config) (err error) {
 	return w.run(ctx, c, store.KeepSpares)
 }
 
-// reconcile brings registry, disk and units together after whatever ended the last warden.
-func reconcile(ctx context.Context, store *fork.Store, pods *pods, journal *slog.Logger) error {
+// reconcile brings registry, disk and units together after whatever ended the last warden. What cannot be put right stays shut, and
+// is the operator's to look at: it is no reason to shut everything else.
+func reconcile(ctx context.Context, store *fork.Store, pods *pods, journal *slog.Logger) {
 	report, err := store.Reconcile(ctx)
 	for _, t := range report.Undone {
 		journal.Warn("undid what was half-made", "ref", t.Ref(), "guid", t.GUID)
@@ -93,7 +92,9 @@ func reconcile(ctx context.Context, store *fork.Store, pods *pods, journal *slog
 	for _, path := range report.Orphans {
 		journal.Error("in the pool, but not recorded: nobody can reach it, and nothing removes it", "path", path)
 	}
-	return errors.Join(err, pods.EndUnknown(ctx))
+	if err := errors.Join(err, pods.EndUnknown(ctx)); err != nil {
+		journal.Error("cannot bring everything together after the last warden", "error", err)
+	}
 }
 
 // reload takes the policy as its files are now, and records what came of it. A policy that does not load is no error of the

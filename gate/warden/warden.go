@@ -32,6 +32,7 @@ type Warden struct {
 	words       map[string]func(context.Context, *word) (page, error)
 	requests    *limit[string]
 	connections *limit[uint32]
+	logins      *limit[string]
 
 	version     string
 	policyPlace string
@@ -49,7 +50,8 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 		},
 		messages: messages(), words: words(),
 		requests: newLimit[string](maxRequests), connections: newLimit[uint32](maxConnections),
-		since: rules.now(), now: rules.now,
+		logins: newLimit[string](maxLogins),
+		since:  rules.now(), now: rules.now,
 	}
 }
 
@@ -100,7 +102,11 @@ func (w *Warden) welcome(ctx context.Context, conn *wire.Conn, s Socket) error {
 	}
 	defer release()
 	c := &connection{Warden: w, conn: conn, role: role}
-	if err := c.serve(ctx); err != nil {
+	err = c.serve(ctx)
+	if c.logout != nil {
+		c.logout()
+	}
+	if err != nil {
 		return fmt.Errorf("pid %d of uid %d, as %s: %w", cred.Pid, cred.Uid, role, err)
 	}
 	return nil
