@@ -44,10 +44,7 @@ func (g *groups) take() (*os.File, error) {
 // pid namespace with it. If there is, it is killed, and the group is not used again: Linux 6.18 kills whatever is born into a
 // group whose cgroup.kill was once written to.
 func (g *groups) giveBack(group *os.File) {
-	if isEmpty(group) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.free = append(g.free, group)
+	if isEmpty(group) && g.keep(group) {
 		return
 	}
 	if err := killGroup(group); err != nil {
@@ -55,6 +52,17 @@ func (g *groups) giveBack(group *os.File) {
 	}
 	group.Close()
 	_ = unix.Unlinkat(int(g.top.Fd()), group.Name(), unix.AT_REMOVEDIR) // fails as long as something dies in it
+}
+
+// keep keeps a group for the next session, unless there are enough of them.
+func (g *groups) keep(group *os.File) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.free) >= maxStarting {
+		return false
+	}
+	g.free = append(g.free, group)
+	return true
 }
 
 func isEmpty(group *os.File) bool {

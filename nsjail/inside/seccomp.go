@@ -27,7 +27,7 @@ var neverNeeded = []string{
 // notInSessions is denied to callers' commands on top: namespaces, mounts and kernel keyrings. Most of it needs a
 // capability anyway; it is the first one, a user namespace, that would hand those out.
 var notInSessions = []string{
-	"add_key", "bpf", "chroot", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick", "kcmp", "keyctl", "mount",
+	"add_key", "bpf", "chroot", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick", "kcmp", "keyctl", "memfd_secret", "modify_ldt", "mount",
 	"mount_setattr", "move_mount", "move_pages", "open_tree", "pivot_root", "reboot", "request_key", "setdomainname",
 	"sethostname", "setns", "umount2", "unshare", "vhangup",
 }

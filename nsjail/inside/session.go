@@ -76,7 +76,7 @@ func (s *session) launch(i *sessionInit, e wire.Exec, v *view, stdio []*os.File)
 	}
 	s.status = status
 	memory, done := i.zygote.memory()
-	defer done() // the session has read it by then: it has executed the command, or ended
+	defer done() // nothing of the session reads it then: it has executed the command, or is dead
 	w := writer{memory: memory}
 	script, err := w.write(i.confinement, e, v, stdio, told, written, s.group)
 	if err == nil {
@@ -88,8 +88,24 @@ func (s *session) launch(i *sessionInit, e wire.Exec, v *view, stdio []*os.File)
 		return err
 	}
 	command, err := script.started(report)
+	if err != nil {
+		s.killPID1() // before its script's memory is another session's
+		return err
+	}
 	s.command.Store(int64(command))
-	return err
+	return nil
+}
+
+// killPID1 ends all of the session's processes.
+func (s *session) killPID1() {
+	if s.pid1 == 0 {
+		return
+	}
+	_ = unix.Kill(s.pid1, unix.SIGKILL) // our child, not waited for yet: the pid is still its own
+	if err := waitFor(s.pid1); err != nil {
+		fmt.Fprintf(os.Stderr, "forkgate-init: session: %v\n", err)
+	}
+	s.pid1 = 0
 }
 
 // attend looks after a session that runs, until its door goes.
@@ -165,12 +181,7 @@ func (s *session) obey() error {
 
 // end kills what is left of the session and gives back what it had. It is called once, whatever had been made.
 func (s *session) end() {
-	if s.pid1 != 0 {
-		_ = unix.Kill(s.pid1, unix.SIGKILL) // our child, not waited for yet: the pid is still its own
-		if err := waitFor(s.pid1); err != nil {
-			fmt.Fprintf(os.Stderr, "forkgate-init: session: %v\n", err)
-		}
-	}
+	s.killPID1()
 	if s.group != nil {
 		s.groups.giveBack(s.group)
 	}

@@ -55,8 +55,7 @@ func delegated(path string, owner int) (*os.File, error) {
 	return mount.Clone(dir, "", mount.NoSUID|mount.NoDev|mount.NoExec)
 }
 
-// ownCgroup finds the unit's group: where cgroup2 is mounted, and where in it this process is. systemd may have started it in
-// a subgroup (DelegateSubgroup=).
+// ownCgroup finds the unit's group: where cgroup2 is mounted, and where in it this process is.
 func ownCgroup() (string, error) {
 	membership, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -71,7 +70,7 @@ func ownCgroup() (string, error) {
 			return "", errors.New("a pod needs a cgroup of its own: start it as a unit, forkgate-pod@GUID.service")
 		}
 		root, err := cgroup2Mount()
-		return filepath.Join(root, strings.TrimSuffix(path, "/supervisor")), err
+		return filepath.Join(root, path), err
 	}
 	return "", errors.New("this host has no cgroup v2 hierarchy")
 }

@@ -145,12 +145,13 @@ func (t *tree) attachTemporary() error {
 	return nil
 }
 
-// tmpfs makes a tmpfs that belongs to the pod's root. Its memory counts for the pod's cgroup.
+// tmpfs makes a tmpfs that belongs to the pod's root. Its memory counts for the pod's cgroup. It is no place for much: TMPDIR lies in
+// the home, on disk.
 func (t *tree) tmpfs(mode string) (*os.File, error) {
 	owner := strconv.Itoa(int(t.spec.SubUID))
 	return mount.New("tmpfs", mount.NoSUID|mount.NoDev,
 		mount.Option{Key: "mode", Value: mode}, mount.Option{Key: "uid", Value: owner}, mount.Option{Key: "gid", Value: owner},
-		mount.Option{Key: "size", Value: "50%"}, mount.Option{Key: "nr_inodes", Value: "1m"})
+		mount.Option{Key: "size", Value: "10%"}, mount.Option{Key: "nr_inodes", Value: "256k"})
 }
 
 func closeAll(files map[string]*os.File) {
