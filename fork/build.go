@@ -60,7 +60,9 @@ func BuildRootfs(ctx context.Context, o RootfsOptions, file string, line func(st
 
 func bootstrap(ctx context.Context, o RootfsOptions, out io.Writer, line func(string)) error {
 	cmd := exec.CommandContext(ctx, "mmdebstrap", "--variant=apt", "--format=tar", "--include="+strings.Join(o.Packages, ","),
-		"--aptopt=Apt::Install-Recommends false", `--dpkgopt=path-exclude=/usr/share/doc/*`, "--skip=output/dev", o.Suite, "-", o.Mirror)
+		"--aptopt=Apt::Install-Recommends false", `--dpkgopt=path-exclude=/usr/share/doc/*`, "--skip=output/dev",
+		// vim-tiny calls itself vi alone.
+		`--customize-hook=test -e "$1/usr/bin/vim" || ! test -e "$1/usr/bin/vim.tiny" || ln -s vim.tiny "$1/usr/bin/vim"`, o.Suite, "-", o.Mirror)
 	said := &lines{each: line}
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, said, 10*time.Second
 	// Interrupted, it unmounts what it mounted; killed, it would not.

@@ -110,7 +110,11 @@ func openSource(from string) (*os.File, error) {
 	case "-":
 		return os.Stdin, nil
 	}
-	return os.Open(from)
+	f, err := os.Open(from)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the source: %w; name a directory or a tar file", err)
+	}
+	return f, nil
 }
 
 // reporting shows what takes long on standard error: on one line that changes where that is a terminal.
