@@ -23,6 +23,7 @@ var (
 	errClosed        = errors.New("the connection is closed")
 	errDoorClosed    = errors.New("the door is closing")
 	errTooSlow       = errors.New("not authenticated in time")
+	errSilent        = errors.New("the client does not answer any more")
 	errCrowded       = errors.New("not authenticated yet, and others want to")
 	errChannelClosed = errors.New("the client closed the channel")
 )
@@ -45,7 +46,8 @@ type connection struct {
 	cancel context.CancelCauseFunc
 
 	deadline *time.Timer
-	leave    func() // counts the connection out of those that have not authenticated
+	watched  sync.Once // by keepAlive
+	leave    func()    // counts the connection out of those that have not authenticated
 
 	mu       sync.Mutex
 	holders  int // the transport, and each channel: the last one to let go clears up

@@ -34,6 +34,7 @@ type Config struct {
 	Log              *slog.Logger  // slog.Default()
 	HandshakeTimeout time.Duration // 20 s from accept to the end of authentication
 	MaxStartups      int           // 100 connections that have not authenticated yet
+	KeepAlive        time.Duration // 1 min: how often a client is asked whether it is still there
 	MaxPerSource     int           // 10 of these from one IPv4 address or IPv6 /64; Unix sockets count in the total only
 	Grace            time.Duration // 10 s for connections to end by themselves when the door closes; negative: none
 }
@@ -103,6 +104,7 @@ func newDoor(ctx context.Context, config Config) (*door, error) {
 		config.Log = slog.Default()
 	}
 	setDefault(&config.HandshakeTimeout, 20*time.Second)
+	setDefault(&config.KeepAlive, time.Minute)
 	setDefault(&config.MaxStartups, 100)
 	setDefault(&config.MaxPerSource, 10)
 	setDefault(&config.Grace, 10*time.Second)

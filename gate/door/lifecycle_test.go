@@ -250,3 +250,44 @@ func TestShutDoorSaysSo(t *testing.T) {
 		t.Errorf("%v, %q", err, out)
 	}
 }
+
+// A client that does not answer any more, its network gone, loses its sessions; one that only has nothing to say keeps them.
+func TestSilentClientIsHungUpOn(t *testing.T) {
+	t.Parallel()
+	p := open(t, func(_ *doortest.Warden, c *door.Config) { c.KeepAlive = 50 * time.Millisecond })
+	answering := p.dial("demo")
+	session, err := answering.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("sleep 2; exit 3"); err != nil {
+		t.Fatal(err)
+	}
+
+	conn, err := net.Dial("tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, _, requests, err := ssh.NewClientConn(conn, p.addr, &ssh.ClientConfig{
+		User: "demo", Auth: []ssh.AuthMethod{ssh.PublicKeys(p.key)}, HostKeyCallback: ssh.FixedHostKey(p.warden.HostKey.PublicKey()),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	channel, replies, err := silent.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go ssh.DiscardRequests(replies)
+	if _, err := channel.SendRequest("exec", true, ssh.Marshal(execReq{"sleep 100"})); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both sessions run", func() bool { return p.warden.Seen().Running == 2 })
+	eventually(t, "the silent client's session is gone", func() bool { return p.warden.Seen().Running == 1 })
+	var exit *ssh.ExitError
+	if err := session.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 {
+		t.Errorf("the client that answers lost its session: %v", err)
+	}
+	_ = requests // not served: that is what makes it silent
+}

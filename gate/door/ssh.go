@@ -36,6 +36,7 @@ func (c *connection) speak() {
 func (c *connection) handler(handle channelHandler) ssh.ChannelHandler {
 	return func(_ *ssh.Server, conn *gossh.ServerConn, asked gossh.NewChannel, _ ssh.Context) {
 		defer c.survive("channel " + gate.Printable(asked.ChannelType()))
+		c.watched.Do(func() { go c.keepAlive(conn) })
 		handle(c, conn, asked)
 	}
 }

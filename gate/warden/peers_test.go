@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/gate"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
 	"forkgate/tests/need"
@@ -209,6 +210,26 @@ func TestConnectionsAreCapped(t *testing.T) {
 	}
 	if _, err := dial(t, h.door).HostKeys(t.Context()); err != nil {
 		t.Errorf("after one has gone: %v", err)
+	}
+}
+
+func TestLoginsAreCapped(t *testing.T) {
+	h := newHost(t)
+	h.logins = newLimit[string](1)
+	h.start(t)
+	first := h.connect(t, "gate", h.alice)
+	login := func() error {
+		c := dial(t, h.door)
+		return c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: signHash(t, c)})
+	}
+	if _, refused := gate.AsRefusal(login()); !refused {
+		t.Error("a second connection of one principal is taken")
+	}
+	first.Close()
+	for h.logins.count("alice") > 0 {
+	}
+	if err := login(); err != nil {
+		t.Errorf("after the first has gone: %v", err)
 	}
 }
 
