@@ -40,6 +40,7 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |; s|=/usr/lib/forkgate/|=$(PREFIX)/lib/forkgate/|' $(libdir)/systemd/system/$$unit || exit 1; done
 	install -D -m 644 packaging/sysusers.conf $(libdir)/sysusers.d/forkgate.conf
 	install -D -m 644 packaging/tmpfiles.conf $(libdir)/tmpfiles.d/forkgate.conf
+	install -D -m 644 README.md $(docdir)/README.md
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d
 	# The policy is the operator's: what is there stays, and the shipped one lies beside it to compare.
 	for file in policy.d/*.hcl policy.d/*.example; do \

@@ -16,7 +16,7 @@ import (
 func TestInstall(t *testing.T) {
 	need.Tools(t, "make", "install")
 	source, dest := t.TempDir(), t.TempDir()
-	sh(t, "cp -r ../Makefile ../packaging ../policy.d "+source+" && mkdir "+source+"/bin && "+
+	sh(t, "cp -r ../Makefile ../README.md ../packaging ../policy.d "+source+" && mkdir "+source+"/bin && "+
 		"for program in forkgate forkgate-init forkgate-pod; do cp /bin/true "+source+"/bin/$program; done")
 	make := func(target string) {
 		t.Helper()

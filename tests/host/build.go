@@ -16,7 +16,7 @@ func build(t testing.TB, dir string) string {
 	checkout := need.Checkout(t)
 	mkdir(t, dir)
 	run(t, exec.Command("make", "--silent", "-C", checkout, "BIN="+filepath.Join(dir, "bin"), "build"))
-	run(t, exec.Command("cp", "-r", filepath.Join(checkout, "Makefile"), filepath.Join(checkout, "packaging"),
+	run(t, exec.Command("cp", "-r", filepath.Join(checkout, "Makefile"), filepath.Join(checkout, "README.md"), filepath.Join(checkout, "packaging"),
 		filepath.Join(checkout, "policy.d"), dir))
 	return dir
 }
