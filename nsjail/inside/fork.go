@@ -144,7 +144,7 @@ func (s *script) pid1() {
 	for {
 		pid, _, errno := syscall.RawSyscall6(unix.SYS_WAIT4, minusOne, uintptr(unsafe.Pointer(&status)), 0, 0, 0, 0)
 		if errno == unix.ECHILD {
-			syscall.RawSyscall(unix.SYS_PAUSE, 0, 0, 0) // whoever looks after the session kills us
+			syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0) // whoever looks after the session kills us
 		}
 		if errno == 0 && pid == command {
 			syscall.RawSyscall(unix.SYS_WRITE, out, uintptr(unsafe.Pointer(&status)), 4)
