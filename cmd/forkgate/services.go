@@ -58,8 +58,8 @@ func wardenCommand() *cobra.Command {
 	return c
 }
 
-// gcPercent lets the services' small heaps grow further between collections than Go does by default: a burst of logins, or a
-// fast transfer, spends a third less time in the collector.
+// gcPercent lets the services' heaps, which are small, grow further between collections than Go does by default: nearly all of what
+// a login or a transfer allocates is garbage a moment later.
 const gcPercent = 400
 
 func needRoot(what string) error {
