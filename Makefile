@@ -63,7 +63,7 @@ test: needs-build build/rootfs.tar ## run all tests, as root; installs what they
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
 	@packaging/needs test
 	REQUIRE=all $(GO) test -race -timeout 10m -exec "$(ROOTEXEC)" $(RACE)
-	REQUIRE=all $(GO) test -timeout 15m -exec "$(ROOTEXEC)" \
+	REQUIRE=all $(GO) test -p 1 -timeout 15m -exec "$(ROOTEXEC)" \
 	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE))")
 
 # The tools inside the sessions of tests, benchmarks and the demo: built again when what it is made of changes.

@@ -56,13 +56,15 @@ func TestDemoKilled(t *testing.T) {
 // awaitStep waits until the demo is at a step.
 func awaitStep(t *testing.T, checkout, step string, out *bytes.Buffer) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		steps, _ := os.ReadFile(filepath.Join(checkout, ".demo/steps"))
+	var steps []byte
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		steps, _ = os.ReadFile(filepath.Join(checkout, ".demo/steps"))
 		if bytes.Contains(steps, []byte(" "+step)) {
 			return
 		}
 	}
-	t.Fatalf("the demo does not come to %q", step)
+	log, _ := os.ReadFile(filepath.Join(checkout, ".demo/log"))
+	t.Fatalf("the demo does not come to %q; it came to\n%s\nand says\n%s", step, steps, log)
 }
 
 // nothingLeft waits for a moment, as it is others than the killed who clean up, and then names what is still there.
