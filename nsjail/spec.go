@@ -30,8 +30,20 @@ type Spec struct {
 	Docker string `json:"docker"`
 	Home   string `json:"home"`
 	// Mountpoint is where data appears inside.
-	Mountpoint string `json:"mountpoint"`
+	Mountpoint string  `json:"mountpoint"`
+	Network    Network `json:"network"`
 }
+
+// Network is what a pod may reach, and what reaches it. The zero Network is loopback alone.
+type Network struct {
+	Slot      int      `json:"slot"`                // names its link and its /30 on the host
+	Egress    []string `json:"egress,omitempty"`    // "*", or CIDR[:PORT[/tcp|udp]]
+	Publish   []string `json:"publish,omitempty"`   // HOSTPORT:PORT/tcp|udp; of grand repositories alone
+	Resolvers []string `json:"resolvers,omitempty"` // addresses that the pod's own resolver asks; none: it refuses
+}
+
+// Links reports whether the pod has a link to the host at all: one that may reach nothing has none.
+func (n Network) Links() bool { return len(n.Egress) > 0 || len(n.Publish) > 0 }
 
 // Mountpoint is where the data of a pod appears inside. It carries the GUID, so that no two pods have it in common.
 func Mountpoint(guid string) string { return "/srv/" + guid }
