@@ -36,6 +36,12 @@ type place struct {
 // open opens a door. Its key is known; change adjusts the warden and the configuration before it opens.
 func open(t *testing.T, change ...func(*doortest.Warden, *door.Config)) *place {
 	t.Helper()
+	return openBehind(t, func(l net.Listener) net.Listener { return l }, change...)
+}
+
+// openBehind opens a door on a listener that wrap makes of the usual one.
+func openBehind(t *testing.T, wrap func(net.Listener) net.Listener, change ...func(*doortest.Warden, *door.Config)) *place {
+	t.Helper()
 	p := &place{t: t, warden: doortest.New(t), dir: t.TempDir(), log: &logBuffer{}}
 	p.key = p.newKey("key")
 	p.warden.Know(p.key.PublicKey())
@@ -52,7 +58,7 @@ func open(t *testing.T, change ...func(*doortest.Warden, *door.Config)) *place {
 		t.Fatal(err)
 	}
 	p.addr = l.Addr().String()
-	p.serve(config, l)
+	p.serve(config, wrap(l))
 	return p
 }
 
