@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
@@ -78,10 +79,14 @@ func TestFilterCannotBeEvaded(t *testing.T) {
 	if out, err := exec.Command("gcc", "-O1", "-o", evade, "testdata/evade.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	const noEntry = "no entry" // some virtual machines have no way in by int 0x80: there is nothing to evade by it then
 	attack := func(filter, how string) string {
 		cmd := exec.Command("/proc/self/exe", evade, how)
 		cmd.Env = []string{"TEST_FILTER=" + filter}
 		out, err := cmd.CombinedOutput()
+		if err != nil && cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == unix.SIGSEGV {
+			return noEntry
+		}
 		if err != nil {
 			t.Fatalf("%s, %s: %v\n%s", filter, how, err, out)
 		}
@@ -98,7 +103,10 @@ func TestFilterCannotBeEvaded(t *testing.T) {
 		{"library", "plain", denied}, {"library", "int80", ran}, {"library", "wide", family}, // and past a plain list
 		{"session", "plain", denied}, {"session", "int80", absent}, {"session", "x32", absent}, {"session", "wide", denied},
 	} {
-		if got := attack(row.filter, row.how); !slices.Contains(strings.Fields(row.want), got) {
+		if row.how == "int80" && attack("none", "int80") == noEntry {
+			row.want = noEntry
+		}
+		if got := attack(row.filter, row.how); got != row.want && !slices.Contains(strings.Fields(row.want), got) {
 			t.Errorf("filter %s, attack %s: error %s, not %s", row.filter, row.how, got, row.want)
 		}
 	}
