@@ -30,9 +30,16 @@ type Spec struct {
 	Docker string `json:"docker"`
 	Home   string `json:"home"`
 	// Mountpoint is where data appears inside.
-	Mountpoint string  `json:"mountpoint"`
-	Network    Network `json:"network"`
+	Mountpoint string `json:"mountpoint"`
+	// NetworkID is in the name of the pod's Docker socket.
+	NetworkID int     `json:"network_id"`
+	Network   Network `json:"network"`
+	// Autostart has the Docker daemon started with the pod, and not when somebody first needs it.
+	Autostart bool `json:"autostart,omitempty"`
 }
+
+// DockerSocket is where a pod with this network id has its Docker socket inside.
+func DockerSocket(networkID int) string { return fmt.Sprintf("/run/rediacc/docker-%d.sock", networkID) }
 
 // Network is what a pod may reach, and what reaches it. The zero Network is loopback alone.
 type Network struct {
@@ -54,6 +61,11 @@ func Dir(runDir, guid string) string { return filepath.Join(runDir, "pods", guid
 // ControlSocket is where a pod's session init listens.
 func ControlSocket(runDir, guid string) string {
 	return filepath.Join(Dir(runDir, guid), "control.sock")
+}
+
+// HostDockerSocket is the same socket on the host, where root alone gets to it.
+func HostDockerSocket(runDir, guid string) string {
+	return filepath.Join(Dir(runDir, guid), "docker.sock")
 }
 
 // Write makes the pod's directory, which root alone enters, and puts the spec there for the supervisor.
@@ -93,7 +105,7 @@ func ReadSpec(runDir, guid string) (Spec, error) {
 func Clean(runDir, guid string) error {
 	dir := Dir(runDir, guid)
 	var errs []error
-	for _, name := range []string{"control.sock", "spec.json.new", "spec.json", "root", ""} {
+	for _, name := range []string{"control.sock", "docker.sock", "spec.json.new", "spec.json", "root", ""} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

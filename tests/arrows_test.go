@@ -33,9 +33,9 @@ var arrows = map[string][]string{
 
 	"fork":          {"nsjail/idmap"},
 	"nsjail":        {"nsjail/idmap", "nsjail/mount", "nsjail/wire"},
-	"nsjail/inside": {"nsjail", "nsjail/mount", "nsjail/wire"},
+	"nsjail/inside": {"nsjail", "nsjail/cgroup", "nsjail/mount", "nsjail/wire"},
 	"nsjail/mount":  {"nsjail/idmap"},
-	"nsjail/pod":    {"nsjail", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},
+	"nsjail/pod":    {"nsjail", "nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},
 
 	// Below tests, whatever a test needs.
 	"tests/...": {"..."},

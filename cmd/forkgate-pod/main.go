@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/coreos/go-systemd/v22/journal"
 
 	"forkgate/nsjail"
 	"forkgate/nsjail/pod"
@@ -44,8 +44,16 @@ func run(args []string) error {
 	defer stop()
 	return pod.Run(ctx, pod.Config{
 		RunDir: nsjail.RunDir, GUID: guid, Init: filepath.Join(filepath.Dir(self), "forkgate-init"),
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Ready: ready,
+		Print: print, Ready: ready,
 	})
+}
+
+// print passes on what is printed in the pod: to the journal under its own name, elsewhere to standard error.
+func print(from, line string) {
+	err := journal.Send(line, journal.PriInfo, map[string]string{"SYSLOG_IDENTIFIER": from})
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %q\n", from, line)
+	}
 }
 
 // ready tells systemd, where systemd asked to be told (sd_notify(3)).

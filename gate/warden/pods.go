@@ -149,7 +149,7 @@ func specification(t fork.Tree, dirs fork.Dirs) nsjail.Spec {
 	return nsjail.Spec{
 		GUID: t.GUID, SubUID: t.SubUID(), Hostname: hostname(t),
 		Root: dirs.Root, Data: dirs.Data, Docker: dirs.Docker, Home: dirs.Home,
-		Mountpoint: nsjail.Mountpoint(t.GUID),
+		Mountpoint: nsjail.Mountpoint(t.GUID), NetworkID: t.NetworkID(),
 	}
 }
 
@@ -178,6 +178,8 @@ func execution(session string, who gate.Caller, t fork.Tree, what gate.Work) nsj
 			"REDIACC_REPOSITORY="+t.GUID,
 			fmt.Sprintf("REDIACC_NETWORK_ID=%d", t.NetworkID()),
 			"REDIACC_ROLE="+role,
+			// /var/run is a link to /run: the name by which callers know it.
+			"DOCKER_HOST=unix:///var"+nsjail.DockerSocket(t.NetworkID()),
 			"FORKGATE_SESSION="+session,
 		),
 	}

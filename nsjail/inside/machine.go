@@ -1,18 +1,25 @@
 package inside
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 
 	"golang.org/x/sys/unix"
 
 	"forkgate/nsjail/wire"
 )
 
-// machine is pid 1 of the half that owns the pod's network. It has nothing to do yet but to hold it, and goes when the
-// supervisor does.
+// machine is pid 1 of the half that owns the pod's network. It runs the Docker daemon, waits for whatever is left without a parent,
+// and goes when the supervisor says so or does.
 func machine() error {
 	orders, err := ordersConn()
 	if err != nil {
+		return err
+	}
+	var order wire.Machine
+	if err := receive(orders, wire.TypeMachine, &order); err != nil {
 		return err
 	}
 	if err := loopbackUp(); err != nil {
@@ -21,10 +28,27 @@ func machine() error {
 	if err := loadFilter(machineFilter()); err != nil {
 		return err
 	}
+	docker, err := newDaemon(order.GUID)
+	if err != nil {
+		return err
+	}
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, unix.SIGCHLD)
 	if err := orders.Send(0, wire.TypeReady, struct{}{}); err != nil {
 		return err
 	}
-	return untilEnd(orders)
+	stop := make(chan error, 1)
+	go func() { stop <- untilStop(orders) }()
+	return docker.keep(order.Autostart, children, stop)
+}
+
+// untilStop waits for the word to stop. That the other side goes without a word is one as well.
+func untilStop(orders *wire.Conn) error {
+	err := receive(orders, wire.TypeStop, &struct{}{})
+	if errors.Is(err, wire.ErrMalformed) {
+		return err
+	}
+	return nil
 }
 
 // untilEnd waits for the other side to go; nothing is expected of it before.

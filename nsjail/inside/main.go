@@ -14,19 +14,22 @@ import (
 
 // Descriptors that the stages start with. Orders come on the first; its end ends the stage.
 const (
-	fdOrders  = 3
-	fdCgroup  = 4 // inits: the half's cgroup, detached
-	fdControl = 5 // session init: the listening control socket
+	fdOrders    = 3
+	fdCgroup    = 4 // inits: the half's cgroup, detached
+	fdControl   = 5 // session init: the listening control socket
+	fdDocker    = 5 // machine: the listening socket of the Docker daemon
+	fdDockerLog = 6 // and where the daemon prints
 )
 
 // Main runs the stage that the first argument names and returns the exit code.
 func Main(args []string) int {
 	stages := map[string]func() error{
-		"machine":      func() error { return cross("run-machine") },
-		"sessions":     func() error { return cross("run-sessions") },
+		"machine":      func() error { return cross("run-machine", fdDockerLog) },
+		"sessions":     func() error { return cross("run-sessions", fdControl) },
 		"mount-proc":   mountProc,
 		"run-machine":  machine,
 		"run-sessions": sessions,
+		"run-docker":   runDocker,
 	}
 	if len(args) != 2 || stages[args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "forkgate-init: it is started by forkgate-pod, and does nothing by itself")
@@ -39,8 +42,9 @@ func Main(args []string) int {
 	return 0
 }
 
-// cross waits in the host's tree until the pod's is complete, then locks it around itself and becomes the half's init.
-func cross(next string) error {
+// cross waits in the host's tree until the pod's is complete, then locks it around itself and becomes the half's init, which has
+// the descriptors up to the last.
+func cross(next string, last uint) error {
 	runtime.LockOSThread() // namespaces are a thread's; exec makes this thread the process
 	orders, err := ordersConn()
 	if err != nil {
@@ -69,7 +73,7 @@ func cross(next string) error {
 		return fmt.Errorf("cannot set the hostname: %w", err)
 	}
 	// Exec drops what the runtime has opened, and every thread that is still in the host's namespaces.
-	if err := closeFrom(fdControl + 1); err != nil {
+	if err := closeFrom(last + 1); err != nil {
 		return err
 	}
 	return unix.Exec("/proc/self/exe", []string{"init", next}, nil)

@@ -15,7 +15,9 @@ type builder struct {
 	tool    *os.File // the inits' program
 	ids     *os.File // user namespace for idmapped mounts
 	control *os.File // the listening control socket
+	docker  *os.File // the listening socket of the Docker daemon
 	output  *os.File // of the inits
+	said    *os.File // by the Docker daemon
 	undo    []func() error
 }
 
@@ -38,16 +40,26 @@ func newBuilder(c Config, spec nsjail.Spec) (_ *builder, err error) {
 		return nil, err
 	}
 	b.undo = append(b.undo, b.ids.Close)
-	if b.control, err = listen(c.RunDir, c.GUID); err != nil {
+	if err := b.listen(c.RunDir); err != nil {
 		return nil, err
 	}
-	b.undo = append(b.undo, b.control.Close)
-	output, err := newLimitedLog(c.Log)
+	if b.output, err = b.log(c, FromInit); err != nil {
+		return nil, err
+	}
+	if b.said, err = b.log(c, FromDocker); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// log makes a pipe whose lines are printed as from's.
+func (b *builder) log(c Config, from string) (*os.File, error) {
+	l, err := newLimitedLog(func(line string) { c.Print(from, line) })
 	if err != nil {
 		return nil, err
 	}
-	b.output, b.undo = output.w, append(b.undo, output.Close)
-	return b, nil
+	b.undo = append(b.undo, l.Close)
+	return l.w, nil
 }
 
 // close gives everything back, the last first. The halves must have ended: the log waits for what they print.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/nsjail/cgroup"
 	"forkgate/nsjail/mount"
 )
 
@@ -24,6 +25,9 @@ func makeCgroups(owner int) (cgroups, error) {
 	if err != nil {
 		return cgroups{}, err
 	}
+	if unit, err = stepAside(unit); err != nil {
+		return cgroups{}, err
+	}
 	machine, err := delegated(filepath.Join(unit, "machine"), owner)
 	if err != nil {
 		return cgroups{}, err
@@ -34,6 +38,29 @@ func makeCgroups(owner int) (cgroups, error) {
 		return cgroups{}, err
 	}
 	return cgroups{machine, sessions}, nil
+}
+
+// supervisorGroup is the supervisor's own, as the unit's DelegateSubgroup= says.
+const supervisorGroup = "supervisor"
+
+// stepAside returns the unit's group, and sees to it that the halves can have limits there: a group whose controllers are enabled for
+// groups below has no process itself (cgroups(7)). systemd starts the supervisor in a group of its own from version 254 on; before,
+// it has to move. Where the host has no controllers in this hierarchy there is nothing to enable.
+func stepAside(own string) (unit string, err error) {
+	unit = own
+	if filepath.Base(own) == supervisorGroup {
+		unit = filepath.Dir(own)
+	}
+	controllers, err := cgroup.Controllers(unit)
+	if err != nil || len(controllers) == 0 {
+		return unit, err
+	}
+	if unit == own {
+		if err := cgroup.Enter(filepath.Join(unit, supervisorGroup)); err != nil {
+			return "", err
+		}
+	}
+	return unit, cgroup.Enable(unit, controllers)
 }
 
 // delegated makes a group for a half and gives it to the pod's root. The descriptor is of a detached clone: from a plain one

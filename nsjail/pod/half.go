@@ -221,6 +221,21 @@ func (h *half) reap() {
 	_, _ = h.init.Wait()
 }
 
+// grace is how long the containers of a pod have, together, when it is stopped.
+const grace = time.Minute
+
+// stop has the half end by itself, and kills it when that takes too long.
+func (h *half) stop() {
+	defer h.kill()
+	if err := h.send(wire.TypeStop, struct{}{}); err != nil {
+		return
+	}
+	select {
+	case <-h.dead:
+	case <-time.After(grace):
+	}
+}
+
 // kill ends the half at once: the kernel takes all of a pid namespace down with its pid 1.
 func (h *half) kill() {
 	h.conn.Close()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 		defer stop()
 		err := Run(ctx, Config{
 			RunDir: os.Getenv("TEST_POD_RUN"), GUID: guid, Init: os.Getenv("TEST_POD_INIT"),
-			Log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
+			Print: func(from, line string) { fmt.Fprintf(os.Stderr, "%s: %q\n", from, line) },
 			Ready: func() error { fmt.Println("ready"); return nil },
 		})
 		if err != nil {
@@ -152,7 +151,7 @@ func (p *testPod) exec(t *testing.T, e nsjail.Exec) (string, wire.Exit) {
 func makeRoot(t *testing.T, pool string) string {
 	t.Helper()
 	root := filepath.Join(pool, "root")
-	for _, dir := range []string{"bin", "dev", "etc", "home", "proc", "run", "srv", "sys", "tmp", "var/lib/docker", "var/tmp"} {
+	for _, dir := range []string{"bin", "dev", "etc/docker", "home", "proc", "run", "srv", "sys", "tmp", "var/lib/docker", "var/tmp"} {
 		makeOwned(t, filepath.Join(root, dir), 0)
 	}
 	busybox, err := exec.LookPath("busybox")

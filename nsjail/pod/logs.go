@@ -3,20 +3,25 @@ package pod
 import (
 	"bufio"
 	"fmt"
-	"log/slog"
 	"os"
 
 	"golang.org/x/time/rate"
 )
 
-// limitedLog carries what the inits print to the supervisor's log, so that a pod cannot flood the host's journal: lines of at
+// Whose lines Config.Print gets.
+const (
+	FromInit   = "forkgate-init"
+	FromDocker = "dockerd"
+)
+
+// limitedLog carries what is printed in a pod to the supervisor's log, so that a pod cannot flood the host's journal: lines of at
 // most 1 KiB, ten a second on average.
 type limitedLog struct {
 	w    *os.File
 	done chan struct{}
 }
 
-func newLimitedLog(log *slog.Logger) (*limitedLog, error) {
+func newLimitedLog(print func(line string)) (*limitedLog, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a pipe for the pod's output: %w", err)
@@ -28,12 +33,12 @@ func newLimitedLog(log *slog.Logger) (*limitedLog, error) {
 		allowed := rate.NewLimiter(10, 100)
 		lines := bufio.NewReaderSize(r, 1<<10)
 		for {
-			line, cut, err := lines.ReadLine()
+			line, _, err := lines.ReadLine()
 			if err != nil {
 				return
 			}
 			if allowed.Allow() {
-				log.Info("pod output", "line", string(line), "cut", cut)
+				print(string(line))
 			}
 		}
 	}()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -17,16 +15,16 @@ import (
 type Config struct {
 	RunDir string
 	GUID   string
-	Init   string // path of the forkgate-init binary
-	Log    *slog.Logger
-	Ready  func() error // tells the service manager
+	Init   string                  // path of the forkgate-init binary
+	Print  func(from, line string) // what is printed in the pod: FromInit, FromDocker. The line can hold any bytes
+	Ready  func() error            // tells the service manager
 }
 
 // ErrDied says that a half of the pod ended by itself.
 var ErrDied = errors.New("a half of the pod died")
 
-// Run builds the pod, says that it is ready, and waits until ctx ends or a half dies. Then nothing of the pod is left running:
-// pid 1 of each half is killed, and with it, by the kernel, all of its namespace.
+// Run builds the pod, says that it is ready, and waits until ctx ends or a half dies. Then nothing of the pod is left running: pid 1
+// of each half is killed, and with it, by the kernel, all of its namespace. The machine has time before to stop its containers.
 func Run(ctx context.Context, c Config) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -40,11 +38,14 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer build.close()
-	machine, err := build.start(machineHalf, build.groups.machine, nil)
+	machine, err := build.start(machineHalf, build.groups.machine, nil, build.docker, build.said)
 	if err != nil {
 		return fmt.Errorf("cannot start the machine: %w", err)
 	}
-	defer machine.kill()
+	defer machine.stop()
+	if err := machine.send(wire.TypeMachine, wire.Machine{GUID: spec.GUID, Autostart: spec.Autostart}); err != nil {
+		return err
+	}
 	sessions, err := build.start(sessionHalf, build.groups.sessions, machine, build.control)
 	if err != nil {
 		return fmt.Errorf("cannot start the session init: %w", err)
@@ -64,13 +65,4 @@ func Run(ctx context.Context, c Config) (err error) {
 		return cause
 	}
 	return nil
-}
-
-// listen makes the control socket. What an earlier run left behind is dead: the service manager runs one at a time.
-func listen(runDir, guid string) (*os.File, error) {
-	path := nsjail.ControlSocket(runDir, guid)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("cannot remove an old control socket: %w", err)
-	}
-	return wire.ListenFile(path, 0o600)
 }

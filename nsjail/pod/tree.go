@@ -20,6 +20,7 @@ type tree struct {
 	data   *os.File
 	home   *os.File
 	docker *os.File // of the machine half only
+	socket *os.File // the Docker daemon's
 	spec   nsjail.Spec
 }
 
@@ -43,6 +44,9 @@ func (b *builder) openTree(k kind) (_ *tree, err error) {
 	if k.name == machineHalf.name {
 		show(&t.docker, b.spec.Docker)
 	}
+	if err == nil {
+		t.socket, err = b.cloneSocket()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +66,18 @@ func (b *builder) clone(path string) (*os.File, error) {
 	return idmap.Clone(dir, b.ids)
 }
 
+// cloneSocket makes a mount of the Docker socket's file, and of nothing beside it.
+func (b *builder) cloneSocket() (*os.File, error) {
+	dir, err := os.OpenFile(path.Dir(b.docker.Name()), unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the pod's directory: %w", err)
+	}
+	defer dir.Close()
+	return mount.Clone(dir, path.Base(b.docker.Name()), mount.NoSUID|mount.NoDev|mount.NoExec)
+}
+
 func (t *tree) close() {
-	for _, mnt := range []*os.File{t.root, t.data, t.home, t.docker} {
+	for _, mnt := range []*os.File{t.root, t.data, t.home, t.docker, t.socket} {
 		if mnt != nil {
 			mnt.Close()
 		}
@@ -123,26 +137,48 @@ func (t *tree) attachData() error {
 
 func (t *tree) attachHome() error { return mount.AttachAt(t.home, t.root, "home") }
 
+// attachDocker shows the machine what its Docker daemon keeps, and a place for what it writes to /etc.
 func (t *tree) attachDocker() error {
 	if t.docker == nil {
 		return nil
 	}
-	return mount.AttachAt(t.docker, t.root, "var/lib/docker")
+	if err := mount.AttachAt(t.docker, t.root, "var/lib/docker"); err != nil {
+		return err
+	}
+	return t.attachTmpfs("etc/docker", nil)
 }
 
 func (t *tree) attachTemporary() error {
-	for _, on := range []string{"tmp", "run", "var/tmp"} {
-		tmp, err := t.tmpfs("755")
-		if err != nil {
-			return err
-		}
-		err = mount.AttachAt(tmp, t.root, on)
-		tmp.Close()
-		if err != nil {
-			return err
-		}
+	return errors.Join(t.attachTmpfs("tmp", nil), t.attachTmpfs("var/tmp", nil), t.attachTmpfs("run", t.attachSocket))
+}
+
+// attachSocket shows the Docker socket where DOCKER_HOST says, and where programs look that do not heed it. Both halves have it
+// at the same place, so that a container can be given it by that name.
+func (t *tree) attachSocket(run *os.File) error {
+	const dir, link = "rediacc", "docker.sock"
+	name := dir + "/" + path.Base(nsjail.DockerSocket(t.spec.NetworkID))
+	fd, owner := int(run.Fd()), int(t.spec.SubUID)
+	if err := errors.Join(
+		unix.Mkdirat(fd, dir, 0o755), unix.Fchownat(fd, dir, owner, owner, unix.AT_SYMLINK_NOFOLLOW),
+		unix.Symlinkat(name, fd, link), unix.Fchownat(fd, link, owner, owner, unix.AT_SYMLINK_NOFOLLOW),
+		unix.Mknodat(fd, name, unix.S_IFREG|0o600, 0),
+	); err != nil {
+		return fmt.Errorf("cannot make a place for the Docker socket: %w", err)
 	}
-	return nil
+	return mount.AttachAt(t.socket, run, name)
+}
+
+// attachTmpfs mounts a new tmpfs and has it filled.
+func (t *tree) attachTmpfs(on string, fill func(tmp *os.File) error) error {
+	tmp, err := t.tmpfs("755")
+	if err != nil {
+		return err
+	}
+	defer tmp.Close()
+	if err := mount.AttachAt(tmp, t.root, on); err != nil || fill == nil {
+		return err
+	}
+	return fill(tmp)
 }
 
 // tmpfs makes a tmpfs that belongs to the pod's root. Its memory counts for the pod's cgroup. It is no place for much: TMPDIR lies in

@@ -36,8 +36,16 @@ type No struct {
 const (
 	TypeUnshared = "unshared" // init to supervisor: the cgroup namespace is made
 	TypeCross    = "cross"    // supervisor to init: the tree is complete, lock it
+	TypeMachine  = "machine"  // supervisor to the machine's init, once it is inside
 	TypeReady    = "ready"    // init to supervisor: the half does its work
+	TypeStop     = "stop"     // supervisor to the machine's init: let the containers go, and end
 )
+
+// Machine tells the machine's init what it is for.
+type Machine struct {
+	GUID      string `json:"guid"`
+	Autostart bool   `json:"autostart"` // start the Docker daemon now
+}
 
 // Cross is the order to go on in the tree that was built.
 type Cross struct {
