@@ -57,7 +57,7 @@ func TestDemoKilled(t *testing.T) {
 func awaitStep(t *testing.T, checkout, step string, out *bytes.Buffer) {
 	t.Helper()
 	var steps []byte
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		steps, _ = os.ReadFile(filepath.Join(checkout, ".demo/steps"))
 		if bytes.Contains(steps, []byte(" "+step)) {
 			return
@@ -71,7 +71,7 @@ func awaitStep(t *testing.T, checkout, step string, out *bytes.Buffer) {
 func nothingLeft(t *testing.T, checkout string) {
 	t.Helper()
 	var left []string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if left = leftOver(t, checkout); len(left) == 0 {
 			return
 		}

@@ -30,7 +30,7 @@ func killedWardens(t *testing.T, h *host.Host) {
 		if err := client.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if !appeared(5 * time.Second) {
+		if !appeared(time.Minute) {
 			t.Fatalf("%s is not being made", tag)
 		}
 		time.Sleep(time.Duration(i%least) * 250 * time.Microsecond)
