@@ -72,6 +72,9 @@ type Decision struct {
 	Where   string  `json:"where,omitempty"` // FILE:LINE of that rule
 	Reason  string  `json:"reason,omitempty"`
 	Hint    string  `json:"hint,omitempty"`
+
+	// Limits are those of the fork to be. Only a decision that permits op fork has any, and without them no fork is made.
+	Limits *Limits `json:"limits,omitempty"`
 }
 
 // Refusal is what the caller hears of a decision that forbids.

@@ -64,8 +64,9 @@ type Forks interface {
 	Find(ctx context.Context, repo, tag string) (Target, bool, error)
 	// FreshTag makes up a tag that no fork of repo has.
 	FreshTag(ctx context.Context, repo string) (string, error)
-	// Make makes the fork that child describes, or returns the one that a racing caller has just made, without steps.
-	Make(ctx context.Context, child Target) (Target, []Step, error)
+	// Make makes the fork that child describes, within limits, or returns the one that a racing caller has just made, without
+	// steps.
+	Make(ctx context.Context, child Target, limits Limits) (Target, []Step, error)
 }
 
 // Step is one thing that was done, and how long it took.
@@ -99,8 +100,9 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 		return none, err
 	}
 	request.Target = target
+	var limits Limits
 	if !exists {
-		if err := g.Permitted(ask, request.to(OpFork)); err != nil {
+		if limits, err = g.forkable(ask, request); err != nil {
 			return none, err
 		}
 	}
@@ -108,7 +110,7 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 		return none, err
 	}
 	if !exists {
-		if request.Target, _, err = g.Forks.Make(ctx, target); err != nil {
+		if request.Target, _, err = g.Forks.Make(ctx, target, limits); err != nil {
 			return none, fmt.Errorf("cannot make %s: %w", target.Ref(), err)
 		}
 		// A racing caller may have made it first: then it is that caller's fork, and policy has not spoken of it yet.
@@ -139,10 +141,11 @@ func (g *Gate[S]) Fork(ctx context.Context, ask Ask, from Ref) (Target, []Step, 
 		return Target{}, nil, err
 	}
 	request.Target = ForkOf(parent, ask.Ref.Tag, request.Caller.Principal)
-	if err := g.Permitted(ask, request.to(OpFork)); err != nil {
+	limits, err := g.forkable(ask, request)
+	if err != nil {
 		return Target{}, nil, err
 	}
-	made, steps, err := g.Forks.Make(ctx, request.Target)
+	made, steps, err := g.Forks.Make(ctx, request.Target, limits)
 	if err == nil && made.Owner != request.Target.Owner {
 		err = Taken(ask.Ref)
 	}
@@ -160,17 +163,34 @@ func (g *Gate[S]) Request(ask Ask) Request {
 // Permitted has policy decide and the log written; it returns nil or the refusal. What the caller may not even be shown is
 // refused in the words for what does not exist.
 func (g *Gate[S]) Permitted(ask Ask, r Request) error {
+	_, err := g.decide(ask, r)
+	return err
+}
+
+func (g *Gate[S]) decide(ask Ask, r Request) (Decision, error) {
 	decision := g.Judge.Decide(r)
 	if err := g.Log.Decision(ask.Session, r, decision); err != nil {
-		return fmt.Errorf("cannot write the audit log: %w", err)
+		return decision, fmt.Errorf("cannot write the audit log: %w", err)
 	}
 	if decision.Verdict == Permit {
-		return nil
+		return decision, nil
 	}
 	if !g.Visible(r) {
-		return NotFound(ask.Ref)
+		return decision, NotFound(ask.Ref)
 	}
-	return decision.Refusal()
+	return decision, decision.Refusal()
+}
+
+// forkable asks for the fork that is the request's target, and returns within which limits it may be made.
+func (g *Gate[S]) forkable(ask Ask, r Request) (Limits, error) {
+	decision, err := g.decide(ask, r.to(OpFork))
+	if err != nil {
+		return Limits{}, err
+	}
+	if decision.Limits == nil {
+		return Limits{}, fmt.Errorf("cannot make %s: the decision has no limits", r.Target.Ref())
+	}
+	return *decision.Limits, nil
 }
 
 // Visible reports whether the caller may know that the request's target exists; of a fork to be, whether the repository

@@ -15,13 +15,19 @@ type world struct {
 	logged  []Decision
 	made    int
 	ran     []Target
+	limits  *Limits // of decisions on op fork
+	within  Limits  // what the last fork was made with
 }
 
 func (w *world) Caller(e Evidence) Caller { return Caller{Principal: e.Principal} }
 
 func (w *world) Decide(r Request) Decision {
 	if w.permits(r) {
-		return Decision{Verdict: Permit}
+		d := Decision{Verdict: Permit}
+		if r.Op == OpFork {
+			d.Limits = w.limits
+		}
+		return d
 	}
 	return Decision{Reason: "no " + string(r.Op) + " on " + r.Target.Ref()}
 }
@@ -38,8 +44,9 @@ func (w *world) Find(_ context.Context, repo, tag string) (Target, bool, error) 
 
 func (w *world) FreshTag(context.Context, string) (string, error) { return "agent-7f3k", nil }
 
-func (w *world) Make(_ context.Context, child Target) (Target, []Step, error) {
+func (w *world) Make(_ context.Context, child Target, limits Limits) (Target, []Step, error) {
 	w.made++
+	w.within = limits
 	child.GUID = "new"
 	if w.racer != "" {
 		child.Owner = w.racer
@@ -92,7 +99,7 @@ func TestEnter(t *testing.T) {
 			"demo:x does not exist, or is not yours to see"},
 	} {
 		t.Run(row.what, func(t *testing.T) {
-			w := &world{permits: row.permits, racer: row.racer}
+			w := &world{permits: row.permits, racer: row.racer, limits: &Limits{Quota: 5}}
 			session, err := w.enter(row.ref)
 			refusal, refused := AsRefusal(err)
 			switch {
@@ -101,6 +108,9 @@ func TestEnter(t *testing.T) {
 			case row.refused != "" && (!refused || refusal.Reason != row.refused || len(w.ran) != 0):
 				t.Errorf("got %q, %v, not the refusal %q", session, err, row.refused)
 			}
+			if row.made > 0 && w.within.Quota != 5 {
+				t.Errorf("the fork was made within %v", w.within)
+			}
 			if w.made != row.made {
 				t.Errorf("%d forks were made, not %d", w.made, row.made)
 			}
@@ -108,6 +118,15 @@ func TestEnter(t *testing.T) {
 				t.Error("nothing was logged")
 			}
 		})
+	}
+}
+
+// A judge that forgets them must not make forks without bounds.
+func TestNoForkIsMadeWithoutLimits(t *testing.T) {
+	w := &world{permits: ownForks}
+	_, err := w.enter("demo+x")
+	if _, refused := AsRefusal(err); err == nil || refused || w.made != 0 || len(w.ran) != 0 {
+		t.Errorf("%v, %d forks, %d sessions", err, w.made, len(w.ran))
 	}
 }
 

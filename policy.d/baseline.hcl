@@ -30,12 +30,23 @@ forbid "agents-keep-out-of-production" {
   hint   = "ssh ${target.repo}+NAME@host"
 }
 
+# What a fork may use is fixed when it is made: of all permits that match, the strictest of each. These are the bounds for all
+# forks, then, and a permit of your own can only tighten them; for wider ones change them here. egress names networks, as
+# "192.0.2.0/24:443/tcp", or "*" for anything but what is never reachable; [] is nothing.
+#
 # A fork shows its maker all that its parent holds, so the parent is a repository or a fork of the same owner.
 permit "agents-make-forks" {
   when = (
     caller.kind == "agent" && op == "fork" && target.fork && target.owner == caller.principal &&
     (target.parent == target.repo || target.parent_owner == caller.principal)
   )
+  limits {
+    quota  = "20GiB"
+    memory = "4GiB"
+    pids   = 2048
+    cpu    = 2
+    egress = []
+  }
 }
 
 permit "people-make-forks" {
@@ -43,6 +54,13 @@ permit "people-make-forks" {
     caller.kind == "human" && op == "fork" && target.fork && target.owner == caller.principal &&
     (target.parent == target.repo || target.parent_owner == caller.principal)
   )
+  limits {
+    quota  = "20GiB"
+    memory = "4GiB"
+    pids   = 2048
+    cpu    = 2
+    egress = []
+  }
 }
 
 permit "agents-work-in-their-forks" {
@@ -90,6 +108,33 @@ test "an agent makes a fork of production" {
   expect {
     verdict = "permit"
     rule    = "agents-make-forks"
+    limits {
+      quota  = "20GiB"
+      memory = "4GiB"
+      pids   = 2048
+      cpu    = 2
+      egress = []
+    }
+  }
+}
+
+test "a person's fork has limits too" {
+  request {
+    caller = "alice"
+    kind   = "human"
+    op     = "fork"
+    target = "demo:x"
+  }
+  expect {
+    verdict = "permit"
+    rule    = "people-make-forks"
+    limits {
+      quota  = "20GiB"
+      memory = "4GiB"
+      pids   = 2048
+      cpu    = 2
+      egress = []
+    }
   }
 }
 

@@ -18,7 +18,8 @@ type Explanation struct {
 type Matched struct {
 	Effect gate.Verdict `json:"effect"`
 	Rule   string       `json:"rule"`
-	Where  string       `json:"where"` // FILE:LINE
+	Where  string       `json:"where"`            // FILE:LINE
+	Limits string       `json:"limits,omitempty"` // what it says of them, for op fork
 }
 
 // Explain decides, and looks at every rule while it does: unlike Decide it uses no index.
@@ -30,7 +31,7 @@ func (p *Policy) Explain(r gate.Request) Explanation {
 	for _, effect := range []gate.Verdict{gate.Forbid, gate.Permit} {
 		for _, rule := range p.rules {
 			if rule.effect == effect && rule.when(&r) {
-				e.Matched = append(e.Matched, Matched{effect, rule.name, rule.where})
+				e.Matched = append(e.Matched, Matched{effect, rule.name, rule.where, rule.states(r.Op)})
 			}
 		}
 	}
@@ -47,7 +48,11 @@ func (e Explanation) String() string {
 	}
 	text.WriteString("\n")
 	for _, m := range e.Matched {
-		fmt.Fprintf(&text, "  %s %q at %s\n", m.Effect, m.Rule, m.Where)
+		fmt.Fprintf(&text, "  %s %q at %s", m.Effect, m.Rule, m.Where)
+		if m.Limits != "" {
+			fmt.Fprintf(&text, ", limits: %s", m.Limits)
+		}
+		text.WriteString("\n")
 	}
 	if len(e.Matched) == 0 {
 		text.WriteString("  no rule matches\n")
@@ -63,6 +68,9 @@ func (e Explanation) String() string {
 	if e.Decision.Hint != "" {
 		fmt.Fprintf(&text, "hint: %s\n", gate.Printable(e.Decision.Hint))
 	}
+	if e.Decision.Limits != nil {
+		fmt.Fprintf(&text, "limits: %s\n", e.Decision.Limits)
+	}
 	return text.String()
 }
 
@@ -73,8 +81,10 @@ type Summary struct {
 	Keys       int `json:"keys"`
 	Agents     int `json:"agents"`
 	Permits    int `json:"permits"`
+	Limits     int `json:"limits"` // permits that have some
 	Forbids    int `json:"forbids"`
-	Tests      int `json:"tests"` // all of them passed, or the policy would not have loaded
+	Repos      int `json:"repositories"` // that have a block
+	Tests      int `json:"tests"`        // all of them passed, or the policy would not have loaded
 }
 
 // Summary counts.
@@ -82,6 +92,6 @@ func (p *Policy) Summary() Summary { return p.summary }
 
 // String is one line.
 func (s Summary) String() string {
-	return fmt.Sprintf("%d files: %d principals with %d keys, %d agents, %d permits, %d forbids, %d tests passed",
-		s.Files, s.Principals, s.Keys, s.Agents, s.Permits, s.Forbids, s.Tests)
+	return fmt.Sprintf("%d files: %d principals with %d keys, %d agents, %d permits (%d with limits), %d forbids, %d repositories, %d tests passed",
+		s.Files, s.Principals, s.Keys, s.Agents, s.Permits, s.Limits, s.Forbids, s.Repos, s.Tests)
 }

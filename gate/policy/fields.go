@@ -15,6 +15,7 @@ import (
 type fields struct {
 	l      *loader
 	attrs  hcl.Attributes
+	blocks hcl.Blocks
 	at     hcl.Range
 	broken bool // something was complained of
 	alien  bool // there are attributes that do not belong here, maybe misspelt ones
@@ -28,14 +29,18 @@ type literal struct {
 
 // fields checks that a block has only the given attributes.
 func (l *loader) fields(block *hcl.Block, names ...string) *fields {
-	schema := &hcl.BodySchema{}
+	return l.fieldsAnd(&hcl.BodySchema{}, block, names...)
+}
+
+// fieldsAnd allows blocks of the schema's types as well.
+func (l *loader) fieldsAnd(schema *hcl.BodySchema, block *hcl.Block, names ...string) *fields {
 	for _, name := range names {
 		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
 	}
 	content, diags := block.Body.Content(schema)
 	l.diags = append(l.diags, diags...)
 	alien := diags.HasErrors()
-	return &fields{l: l, attrs: content.Attributes, at: block.DefRange, broken: alien, alien: alien}
+	return &fields{l: l, attrs: content.Attributes, blocks: content.Blocks, at: block.DefRange, broken: alien, alien: alien}
 }
 
 func (f *fields) complain(at hcl.Range, summary, detail string, args ...any) {

@@ -20,6 +20,8 @@ func Load(sources ...Source) (*Policy, error) {
 		l.readPrincipals()
 		l.readAgents()
 		l.readRules()
+		l.readRepositories()
+		l.readPods()
 	}
 	if l.sound() {
 		l.runTests()
@@ -113,9 +115,10 @@ var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "test", LabelNames: []string{"name"}},
 	{Type: "attestor", LabelNames: []string{"name"}},
 	{Type: "repository", LabelNames: []string{"name"}},
+	{Type: "pods"},
 }}
 
-var laterBlocks = []string{"attestor", "repository"}
+var laterBlocks = []string{"attestor"}
 
 // of lists the blocks of a type, complaining of labels that are taken.
 func (l *loader) of(types ...string) []*hcl.Block {

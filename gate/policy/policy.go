@@ -19,6 +19,8 @@ type Policy struct {
 	agents        []provenance.Agent
 	rules         []*rule // by name
 	index         map[slot]bucket
+	repositories  map[string]Repository
+	pods          Pods
 	summary       Summary
 }
 
@@ -70,12 +72,28 @@ func (p *Policy) Decide(r gate.Request) gate.Decision {
 			return forbid.decision(&r)
 		}
 	}
-	for _, permit := range rules.permits {
+	for i, permit := range rules.permits {
 		if permit.when(&r) {
-			return permit.decision(&r)
+			d := permit.decision(&r)
+			if r.Op == gate.OpFork {
+				limits := merged(rules.permits[i:], &r)
+				d.Limits = &limits
+			}
+			return d
 		}
 	}
 	return unpermitted(&r)
+}
+
+// merged are the limits of all permits that match, the strictest of each.
+func merged(permits []*rule, r *gate.Request) gate.Limits {
+	var b bounds
+	for _, permit := range permits {
+		if permit.when(r) {
+			b = b.merge(permit.bounds)
+		}
+	}
+	return b.limits()
 }
 
 // malformed says why a request is none that a rule should see: conditions such as "owner is caller" hold too easily when

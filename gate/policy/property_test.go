@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"forkgate/gate"
 	"forkgate/gate/policy"
 )
@@ -122,8 +124,9 @@ func checkOrder(t *testing.T, d dice, p *policy.Policy, rules []string) {
 	for range requests {
 		r := d.request()
 		a, b := p.Decide(r), other.Decide(r)
-		if a.Where, b.Where = "", ""; a != b {
-			t.Fatalf("order matters: %+v, %+v", a, b)
+		a.Where, b.Where = "", ""
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Fatalf("order matters:\n%s", diff)
 		}
 	}
 }

@@ -10,6 +10,7 @@ type rule struct {
 	when   func(*gate.Request) bool
 	reason func(*gate.Request) string
 	hint   func(*gate.Request) string
+	bounds bounds // what a permit's limits block says
 }
 
 func (r *rule) decision(q *gate.Request) gate.Decision {
@@ -21,4 +22,12 @@ func (r *rule) decision(q *gate.Request) gate.Decision {
 		d.Hint = r.hint(q)
 	}
 	return d
+}
+
+// states is what the rule says of limits, where op is the one that they matter to.
+func (r *rule) states(op gate.Op) string {
+	if op != gate.OpFork {
+		return ""
+	}
+	return r.bounds.String()
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // laterFields are parts of a rule that mean something in a later version. To accept them now would promise what is not kept.
-var laterFields = []string{"record", "require", "limits"}
+var laterFields = []string{"record", "require"}
 
 var ruleSchema = map[string]*hcl.BodySchema{
 	"permit": {
@@ -89,6 +89,8 @@ func (l *loader) readRule(s schema, block *hcl.Block) (*rule, condition) {
 	if hint := content.Attributes["hint"]; hint != nil {
 		r.hint = l.template(s, hint)
 	}
+	limits := content.Blocks.OfType("limits")
+	r.bounds, _ = l.limitsOf(limits)
 	when := content.Attributes["when"]
 	if when == nil && alien {
 		return r, nil
@@ -98,10 +100,22 @@ func (l *loader) readRule(s schema, block *hcl.Block) (*rule, condition) {
 		return r, nil
 	}
 	c := l.condition(s, when.Expr)
-	if c != nil {
-		r.when = c.compile(r.effect == gate.Forbid)
+	if c == nil {
+		return r, nil
+	}
+	r.when = c.compile(r.effect == gate.Forbid)
+	if len(limits) > 0 {
+		l.policy.summary.Limits++
+		l.checkOfUse(limits[0], c)
 	}
 	return r, c
+}
+
+// checkOfUse complains of limits on a permit that never matches op fork, which is when limits are fixed.
+func (l *loader) checkOfUse(limits *hcl.Block, c condition) {
+	if !slices.ContainsFunc(slots(c), func(s slot) bool { return s.op == gate.OpFork }) {
+		l.complain(limits.DefRange, "Limits without effect", "Limits are fixed when a fork is made, and this permit never matches op fork.")
+	}
 }
 
 func (l *loader) refuseLater(content *hcl.BodyContent) {
@@ -111,7 +125,9 @@ func (l *loader) refuseLater(content *hcl.BodyContent) {
 		}
 	}
 	for _, block := range content.Blocks {
-		l.complain(block.DefRange, "Not supported yet", "This version of forkgate has no %s.", block.Type)
+		if slices.Contains(laterFields, block.Type) {
+			l.complain(block.DefRange, "Not supported yet", "This version of forkgate has no %s.", block.Type)
+		}
 	}
 }
 

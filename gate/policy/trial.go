@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -38,7 +39,7 @@ func (l *loader) runTest(block, request, expect *hcl.Block) {
 	}
 	l.policy.summary.Tests++
 	got := l.policy.Decide(r)
-	if got.Verdict != want.verdict || want.rule != nil && got.Rule != *want.rule {
+	if got.Verdict != want.verdict || want.rule != nil && got.Rule != *want.rule || !want.bounds.are(got.Limits) {
 		l.complain(block.DefRange, "Test failed", "Test %q expects another answer. The policy says:\n%s", block.Labels[0], strings.TrimSpace(l.policy.Explain(r).String()))
 	}
 }
@@ -93,11 +94,29 @@ func (f *fields) among(words *vocabulary, l literal) bool {
 type expectation struct {
 	verdict gate.Verdict
 	rule    *string // nil: whichever; empty: none
+	bounds  bounds  // of a fork to be; what is not spoken of may be anything
+}
+
+// are reports whether limits are those that a test speaks of.
+func (b bounds) are(limits *gate.Limits) bool {
+	if limits == nil {
+		return b == (bounds{})
+	}
+	for _, pair := range [][2]uint64{
+		{b.quota, limits.Quota}, {b.memory, limits.Memory}, {b.pids, limits.Pids}, {b.cpu, limits.CPU}, {b.io, limits.IO},
+	} {
+		if pair[0] != 0 && pair[0] != pair[1] {
+			return false
+		}
+	}
+	return b.egress == nil || slices.Equal(b.egress.texts(), limits.Egress)
 }
 
 func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
-	f := l.fields(block, "verdict", "rule")
+	f := l.fieldsAnd(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "limits"}}}, block, "verdict", "rule")
 	var want expectation
+	limits, sound := l.limitsOf(f.blocks)
+	want.bounds = limits
 	verdict := f.required("verdict")
 	switch {
 	case verdict.text == "permit":
@@ -108,5 +127,5 @@ func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
 	if rule := f.text("rule"); f.has("rule") {
 		want.rule = &rule.text
 	}
-	return want, !f.broken
+	return want, sound && !f.broken
 }

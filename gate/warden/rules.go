@@ -94,7 +94,12 @@ func (r *rules) Decide(q gate.Request) gate.Decision {
 	case p != nil:
 		return p.Decide(q)
 	case q.Door == operatorDoor:
-		return gate.Decision{Verdict: gate.Permit, Rule: "operator, as long as the policy does not load"}
+		d := gate.Decision{Verdict: gate.Permit, Rule: "operator, as long as the policy does not load"}
+		if q.Op == gate.OpFork {
+			limits := policy.DefaultLimits()
+			d.Limits = &limits
+		}
+		return d
 	}
 	return gate.Decision{Reason: "the policy does not load"}
 }

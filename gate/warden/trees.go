@@ -41,7 +41,7 @@ func (f forks) FreshTag(_ context.Context, repo string) (string, error) {
 	return f.trees.FreshTag(repo), nil
 }
 
-func (f forks) Make(ctx context.Context, child gate.Target) (gate.Target, []gate.Step, error) {
+func (f forks) Make(ctx context.Context, child gate.Target, _ gate.Limits) (gate.Target, []gate.Step, error) {
 	ref, err := gate.ParseRef(child.Parent)
 	if err != nil {
 		return gate.Target{}, nil, err

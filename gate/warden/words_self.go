@@ -104,6 +104,9 @@ func printDecision(out io.Writer, d gate.Decision) {
 	if d.Hint != "" {
 		fmt.Fprintf(out, "hint: %s\n", gate.Printable(d.Hint))
 	}
+	if d.Limits != nil {
+		fmt.Fprintf(out, "limits: %s\n", d.Limits)
+	}
 }
 
 func list(ops []gate.Op) string {

@@ -1,7 +1,3 @@
 attestor "alice-laptop" {
   key = "x"
 }
-
-repository "demo" {
-  autostart = true
-}

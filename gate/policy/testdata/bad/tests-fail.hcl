@@ -44,3 +44,41 @@ test "a rule, where none should be" {
     rule    = ""
   }
 }
+
+permit "forks" {
+  when = op == "fork"
+  limits {
+    quota = "1GiB"
+  }
+}
+
+test "other limits" {
+  request {
+    caller = "alice"
+    kind   = "agent"
+    op     = "fork"
+    target = "demo:x"
+  }
+  expect {
+    verdict = "permit"
+    limits {
+      quota  = "2GiB"
+      egress = []
+    }
+  }
+}
+
+test "limits where none are fixed" {
+  request {
+    caller = "alice"
+    kind   = "agent"
+    op     = "list"
+    target = "demo:x"
+  }
+  expect {
+    verdict = "forbid"
+    limits {
+      pids = 100
+    }
+  }
+}

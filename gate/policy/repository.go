@@ -1,0 +1,182 @@
+package policy
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"forkgate/gate"
+)
+
+// DefaultLinger is how long a person's work goes on in a grand repository after the connection broke, where nothing else is
+// said.
+const DefaultLinger = 10 * time.Minute
+
+// Repository is what the files say of a grand repository: what its pod gets of the host. There is never a quota: see
+// readRepository.
+type Repository struct {
+	Publish   []string      // HOSTPORT:PORT/tcp|udp
+	Autostart bool          // its pod starts with the host
+	Linger    time.Duration // of a person's work whose connection broke
+	Limits    gate.Limits   // zero: not bounded; no egress: nothing
+}
+
+// Repository finds what is said of a grand repository. One without a block publishes nothing, reaches nothing, is started by
+// who enters it, and is not bounded.
+func (p *Policy) Repository(name string) Repository {
+	r, ok := p.repositories[name]
+	if !ok {
+		return Repository{Linger: DefaultLinger}
+	}
+	r.Publish, r.Limits.Egress = slices.Clone(r.Publish), slices.Clone(r.Limits.Egress)
+	return r
+}
+
+// Autostart lists the repositories whose pods start with the host, by name.
+func (p *Policy) Autostart() (names []string) {
+	for name, r := range p.repositories {
+		if r.Autostart {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (l *loader) readRepositories() {
+	l.policy.repositories = map[string]Repository{}
+	published := map[string]string{} // HOSTPORT/PROTOCOL -> repository
+	for _, block := range l.of("repository") {
+		name := block.Labels[0]
+		if err := gate.CheckName(name); err != nil {
+			l.complain(block.LabelRanges[0], "Malformed name", "%q cannot be a repository: %v.", name, err)
+		}
+		l.policy.repositories[name] = l.readRepository(block, published)
+	}
+	l.policy.summary.Repos = len(l.policy.repositories)
+}
+
+func (l *loader) readRepository(block *hcl.Block, published map[string]string) Repository {
+	f := l.fields(block, "publish", "egress", "autostart", "linger", "memory", "pids", "cpu", "io", "quota", "ttl")
+	f.later("ttl")
+	if quota, ok := f.attrs["quota"]; ok {
+		f.complain(quota.NameRange, "No quota on a repository",
+			"A grand repository never has a quota. The old data that forks still share stays charged to production when it rewrites "+
+				"its files, so production would stop because of its forks. Give forks a quota, in the limits of a permit.")
+	}
+	r := Repository{Autostart: f.flag("autostart"), Linger: f.duration("linger", 0, DefaultLinger), Limits: readBounds(f).stated()}
+	for _, item := range f.list("publish") {
+		place, err := parsePublish(item.text)
+		if err != nil {
+			f.complain(item.at, "Malformed port", "%s cannot be published: %v.", quoted(item.text), err)
+			continue
+		}
+		if owner, taken := published[place]; taken {
+			f.complain(item.at, "Duplicate port", "The host's port %s is %q's already.", place, owner)
+			continue
+		}
+		published[place] = block.Labels[0]
+		r.Publish = append(r.Publish, item.text)
+	}
+	return r
+}
+
+// parsePublish reads HOSTPORT:PORT/tcp|udp, and returns the host's part of it, HOSTPORT/PROTOCOL.
+func parsePublish(text string) (string, error) {
+	malformed := errors.New("write it like \"443:8443/tcp\", the host's port and then the pod's")
+	ports, protocol, _ := strings.Cut(text, "/")
+	host, inner, ok := strings.Cut(ports, ":")
+	if !ok || protocol != "tcp" && protocol != "udp" {
+		return "", malformed
+	}
+	for _, port := range []string{host, inner} {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port != strconv.FormatUint(n, 10) {
+			return "", malformed
+		}
+	}
+	return host + "/" + protocol, nil
+}
+
+// duration reads a time such as "30m"; otherwise stands for an attribute that is missing.
+func (f *fields) duration(name string, least, otherwise time.Duration) time.Duration {
+	if !f.has(name) {
+		return otherwise
+	}
+	said := f.text(name)
+	d, err := time.ParseDuration(said.text)
+	switch {
+	case said.text == "":
+		f.complain(said.at, "Malformed time", "A time is a quoted text such as \"30m\" or \"1h30m\".")
+	case err != nil:
+		f.complain(said.at, "Malformed time", "%s is no time: write it like \"30m\" or \"1h30m\".", quoted(said.text))
+	case d < least || d > maxDuration:
+		f.complain(said.at, "Out of range", "%s is %s to %s.", name, least, maxDuration)
+	}
+	return d
+}
+
+// maxDuration is as good as never, and far from where times overflow.
+const maxDuration = 366 * 24 * time.Hour
+
+// Defaults of the pods block.
+const (
+	DefaultIdle  = 30 * time.Minute
+	DefaultForks = 8
+)
+
+// Pods is what the files say of all pods of the host.
+type Pods struct {
+	Idle      time.Duration // a pod in which nothing goes on for this long is stopped
+	Resolvers []string      // addresses that a pod's resolver asks; none: it knows the pod's own names alone
+	Forks     int           // that a principal has at most
+}
+
+// Pods says it.
+func (p *Policy) Pods() Pods {
+	pods := p.pods
+	pods.Resolvers = slices.Clone(pods.Resolvers)
+	return pods
+}
+
+func (l *loader) readPods() {
+	l.policy.pods = Pods{Idle: DefaultIdle, Forks: DefaultForks}
+	var first *hcl.Block
+	for _, block := range l.blocks {
+		switch {
+		case block.Type != "pods":
+		case first != nil:
+			l.complain(block.DefRange, "Duplicate block", "There is a pods block already, at %s: all pods of the host share one.", place(first.DefRange))
+		default:
+			first = block
+			l.policy.pods = l.readPodsBlock(block)
+		}
+	}
+}
+
+func (l *loader) readPodsBlock(block *hcl.Block) Pods {
+	f := l.fields(block, "idle", "resolvers", "forks_per_principal")
+	pods := Pods{Idle: f.duration("idle", time.Second, DefaultIdle), Forks: DefaultForks}
+	if f.has("forks_per_principal") {
+		pods.Forks = int(f.number("forks_per_principal", 1, maxForks))
+	}
+	for _, item := range f.list("resolvers") {
+		address, err := netip.ParseAddr(item.text)
+		switch {
+		case err != nil || address.Zone() != "":
+			f.complain(item.at, "Malformed address", "%s is no IP address.", quoted(item.text))
+		case address.IsLoopback() || address.IsUnspecified() || address.IsMulticast():
+			f.complain(item.at, "Unusable address", "%s is no resolver that a pod can reach: name the one behind it.", quoted(item.text))
+		default:
+			pods.Resolvers = append(pods.Resolvers, address.String())
+		}
+	}
+	return pods
+}
+
+// maxForks is how many repositories and forks together a host has numbers for.
+const maxForks = 4094

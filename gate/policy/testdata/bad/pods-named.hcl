@@ -1,0 +1,3 @@
+pods "mine" {
+  idle = "1h"
+}

@@ -1,0 +1,10 @@
+pods {
+  idle                = "30"
+  resolvers           = ["127.0.0.53", "dns.example", "fe80::1%eth0", "192.0.2.53:53"]
+  forks_per_principal = 0
+  resolver            = ["192.0.2.53"]
+}
+
+pods {
+  idle = "1ms"
+}
