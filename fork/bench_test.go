@@ -12,7 +12,7 @@ import (
 func BenchmarkFork(b *testing.B) {
 	for _, spares := range []bool{true, false} {
 		b.Run(fmt.Sprintf("spares=%v", spares), func(b *testing.B) {
-			s := newStore(b, Options{MaxForks: Slots})
+			s := newStore(b, Options{MaxForks: most(Slots)})
 			demo := createRepo(b, s, "demo", Source{})
 			write(b, s.Dirs(demo).Data+"/file", "production")
 			if spares {
@@ -27,7 +27,7 @@ func BenchmarkFork(b *testing.B) {
 				}
 				b.StartTimer()
 				start := time.Now()
-				_, steps, err := s.Fork(context.Background(), demo, fmt.Sprintf("t%d", i), "alice")
+				_, steps, err := s.Fork(context.Background(), demo, fmt.Sprintf("t%d", i), "alice", roomy)
 				if err != nil {
 					b.Fatal(err)
 				}

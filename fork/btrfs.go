@@ -16,6 +16,8 @@ import (
 const (
 	ioctlSnapDestroyV2    = 0x5000943f // BTRFS_IOC_SNAP_DESTROY_V2
 	ioctlGetSubvolRootref = 0xd000943d // BTRFS_IOC_GET_SUBVOL_ROOTREF
+	ioctlSnapCreateV2     = 0x50009417 // BTRFS_IOC_SNAP_CREATE_V2
+	subvolQgroupInherit   = 1 << 2     // BTRFS_SUBVOL_QGROUP_INHERIT
 	subvolSpecByID        = 1 << 4     // BTRFS_SUBVOL_SPEC_BY_ID
 	topInode              = 256        // BTRFS_FIRST_FREE_OBJECTID, the inode of each subvolume's top
 )
@@ -25,7 +27,9 @@ type volArgs struct {
 	fd      int64
 	transid uint64
 	flags   uint64
-	_       [4]uint64
+	size    uint64         // of inherit
+	inherit unsafe.Pointer // with subvolQgroupInherit
+	_       [2]uint64
 	name    [4040]byte // or, with subvolSpecByID, a uint64
 }
 

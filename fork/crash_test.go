@@ -19,7 +19,7 @@ import (
 var scenes = map[string]func(ctx context.Context, s *Store) error{
 	"fork": func(ctx context.Context, s *Store) error {
 		demo, _ := s.Find("demo", "")
-		_, _, err := s.Fork(ctx, demo, "new", "alice")
+		_, _, err := s.Fork(ctx, demo, "new", "alice", roomy)
 		return err
 	},
 	"fork with a spare": func(ctx context.Context, s *Store) error {
@@ -27,7 +27,7 @@ var scenes = map[string]func(ctx context.Context, s *Store) error{
 		if err := s.refill(ctx); err != nil {
 			return err
 		}
-		_, _, err := s.Fork(ctx, demo, "new", "alice")
+		_, _, err := s.Fork(ctx, demo, "new", "alice", roomy)
 		return err
 	},
 	"remove": func(ctx context.Context, s *Store) error {
@@ -168,6 +168,7 @@ func (c crash) check(t *testing.T) (what string) {
 		t.Fatalf("reconciled: %+v, %v", report, err)
 	}
 	wantEmpty(t, c.pool, "spare")
+	wantGroups(t, s)
 	demo, _ := s.Find("demo", "")
 	wantContent(t, s.Dirs(demo).Data+"/file", "production")
 	for _, tree := range s.registry.list(func(Tree) bool { return true }) {

@@ -7,6 +7,7 @@ var (
 	ErrNotRoot      = errors.New("not root")
 	ErrNoPool       = errors.New("no pool")               // missing, not mounted, not btrfs, or not its top
 	ErrPoolFlags    = errors.New("pool mounted unsafely") // without nosuid, nodev or noexec
+	ErrNoQuota      = errors.New("no simple quotas")      // kernel too old, or quotas of another kind
 	ErrNoIdmap      = errors.New("no idmapped mounts")    // kernel too old
 	ErrLocked       = errors.New("two wardens")           // another process has the registry open
 	ErrDamaged      = errors.New("registry damaged")

@@ -2,18 +2,17 @@ package fork
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
-
-	"github.com/containerd/btrfs/v2"
 )
 
-// Fork makes a fork of parent under tag, unless there is one: then that is returned, without steps, and whoever asked judges
+// Fork makes a fork of parent under tag, within limits, unless there is one: then that is returned, without steps, and whoever asked judges
 // it anew, because its owner may be somebody else. However many ask for the same tag at once, it is made once.
 //
 // Errors are ErrTooManyForks, ErrPoolFull, ErrNested, ErrRemoving, ErrNoRootfs, ErrNoSlot, ErrNotFound (the parent is gone),
 // and whatever the disk said. After an error nothing is left of the fork.
-func (s *Store) Fork(ctx context.Context, parent Tree, tag, owner string) (Tree, []Step, error) {
+func (s *Store) Fork(ctx context.Context, parent Tree, tag, owner string, limits Limits) (Tree, []Step, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return Tree{}, nil, context.Cause(ctx)
@@ -25,7 +24,7 @@ func (s *Store) Fork(ctx context.Context, parent Tree, tag, owner string) (Tree,
 				return t, nil
 			}
 			mine = true
-			t, done, err := s.makeFork(parent, tag, owner)
+			t, done, err := s.makeFork(parent, tag, owner, limits)
 			steps = done
 			return t, err
 		})
@@ -39,40 +38,47 @@ func (s *Store) Fork(ctx context.Context, parent Tree, tag, owner string) (Tree,
 }
 
 // makeFork is not to be interrupted: it takes milliseconds, and others may be waiting for it.
-func (s *Store) makeFork(parent Tree, tag, owner string) (t Tree, steps []Step, err error) {
+func (s *Store) makeFork(parent Tree, tag, owner string, limits Limits) (t Tree, steps []Step, err error) {
 	w := s.begin()
 	defer w.end(&err)
 
-	if err := w.do("check", func() error { return s.checkFork(parent, owner) }, nil); err != nil {
+	if err := w.do("check", func() error { return s.checkFork(parent, owner, limits) }, nil); err != nil {
 		return t, nil, err
 	}
 	t = Tree{GUID: newGUID(), Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID,
-		Rootfs: s.registry.currentRootfs(), Made: time.Now().UTC()}
+		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: time.Now().UTC()}
 	guid, dirs := t.GUID, s.Dirs(t)
-	err = w.do("record", func() (err error) {
-		t, err = s.registry.claim(t, s.opts.MaxForks)
-		return err
-	}, func() error { return s.registry.forget(guid) })
-	if err != nil {
-		return t, nil, err
+	for _, step := range []struct {
+		name      string
+		try, undo func() error
+	}{
+		{"record",
+			func() (err error) { t, err = s.registry.claim(t, s.opts.MaxForks()); return err },
+			func() error { return s.registry.forget(guid) }},
+		// Before there is anything that it could limit, and gone after all of that.
+		{"quota",
+			func() error { return s.makeGroup(t.Slot, limits.Quota) },
+			func() error { return s.dropGroup(t.Slot) }},
+		{"directory",
+			func() error { return s.furnish(w, t) },
+			func() error { return s.raze(dirs.Base) }},
+		{"snapshot", func() error { return snapshotInto(dirs.Tree, s.Dirs(parent).Tree, t.Slot) }, nil},
+		{"ready",
+			func() (err error) { t, err = s.registry.turn(guid, Ready, Making); return err }, nil},
+	} {
+		if err := w.do(step.name, step.try, step.undo); err != nil {
+			return t, nil, err
+		}
 	}
-	if err := w.do("directory", func() error { return s.furnish(w, t) }, func() error { return s.raze(dirs.Base) }); err != nil {
-		return t, nil, err
-	}
-	err = w.do("snapshot", func() error { return btrfs.SubvolSnapshot(dirs.Tree, s.Dirs(parent).Tree, false) }, nil)
-	if err != nil {
-		return t, nil, err
-	}
-	err = w.do("ready", func() (err error) {
-		t, err = s.registry.turn(t.GUID, Ready, Making)
-		return err
-	}, nil)
-	return t, w.steps, err
+	return t, w.steps, nil
 }
 
-func (s *Store) checkFork(parent Tree, owner string) error {
+func (s *Store) checkFork(parent Tree, owner string, limits Limits) error {
 	if owner == "" {
-		return fmt.Errorf("a fork needs an owner")
+		return errors.New("a fork needs an owner")
+	}
+	if limits.Quota == 0 {
+		return errors.New("a fork needs a quota")
 	}
 	if _, ok := s.Get(parent.GUID); !ok {
 		return fmt.Errorf("%s: %w", parent.Ref(), ErrNotFound)

@@ -64,7 +64,7 @@ func TestForkIsMadeOnceForAllWhoAsk(t *testing.T) {
 			made, forks := make([]bool, callers), make([]Tree, callers)
 			for i := range callers {
 				wg.Go(func() {
-					fork, steps, err := s.Fork(context.Background(), demo, "same", fmt.Sprintf("caller-%d", i))
+					fork, steps, err := s.Fork(context.Background(), demo, "same", fmt.Sprintf("caller-%d", i), roomy)
 					if err != nil {
 						t.Error(err)
 					}
@@ -74,7 +74,7 @@ func TestForkIsMadeOnceForAllWhoAsk(t *testing.T) {
 			wg.Wait()
 			makers := 0
 			for i := range callers {
-				if forks[i] != forks[0] {
+				if forks[i].GUID != forks[0].GUID {
 					t.Errorf("two forks: %+v and %+v", forks[i], forks[0])
 				}
 				if made[i] {
@@ -94,14 +94,14 @@ func TestForkIsMadeOnceForAllWhoAsk(t *testing.T) {
 
 // A caller who has too many forks must not take those down with him who ask for the same tag and may have it.
 func TestForkFailureOfAnotherIsNotMine(t *testing.T) {
-	s := newStore(t, Options{MaxForks: 1})
+	s := newStore(t, Options{MaxForks: most(1)})
 	demo := createRepo(t, s, "demo", Source{})
 	makeFork(t, s, demo, "his")
 	for range 20 {
 		var wg sync.WaitGroup
-		wg.Go(func() { _, _, _ = s.Fork(context.Background(), demo, "same", "alice") })
+		wg.Go(func() { _, _, _ = s.Fork(context.Background(), demo, "same", "alice", roomy) })
 		wg.Go(func() {
-			fork, _, err := s.Fork(context.Background(), demo, "same", "bob")
+			fork, _, err := s.Fork(context.Background(), demo, "same", "bob", roomy)
 			if err != nil || fork.Owner != "bob" {
 				t.Errorf("bob got %+v, %v", fork, err)
 			}
@@ -115,7 +115,7 @@ func TestForkFailureOfAnotherIsNotMine(t *testing.T) {
 }
 
 func TestForkRefusals(t *testing.T) {
-	s := newStore(t, Options{MaxForks: 2})
+	s := newStore(t, Options{MaxForks: most(2)})
 	demo := createRepo(t, s, "demo", Source{})
 	shop := createRepo(t, s, "shop", Source{})
 	if err := btrfs.SubvolCreate(s.Dirs(shop).Data + "/nested"); err != nil {
@@ -134,7 +134,7 @@ func TestForkRefusals(t *testing.T) {
 		{"nobody's fork", "three", "", demo, nil},
 		{"a path as tag", "../../x", "bob", demo, nil},
 	} {
-		_, _, err := s.Fork(context.Background(), c.parent, c.tag, c.owner)
+		_, _, err := s.Fork(context.Background(), c.parent, c.tag, c.owner, roomy)
 		if err == nil || c.want != nil && !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
@@ -154,7 +154,7 @@ func TestForkThatFailsLeavesNothing(t *testing.T) {
 			s := newStore(t, Options{})
 			demo := createRepo(t, s, "demo", Source{})
 			s.opts.step = mustFail(step)
-			if _, _, err := s.Fork(context.Background(), demo, "one", "alice"); err == nil {
+			if _, _, err := s.Fork(context.Background(), demo, "one", "alice", roomy); err == nil {
 				t.Fatal("the step did not fail")
 			}
 			s.opts.step = func(string) error { return nil }
@@ -162,6 +162,7 @@ func TestForkThatFailsLeavesNothing(t *testing.T) {
 			if all := s.registry.list(func(Tree) bool { return true }); len(all) != 1 {
 				t.Errorf("left in the registry: %v", all)
 			}
+			wantGroups(t, s)
 			makeFork(t, s, demo, "one")
 		})
 	}
@@ -169,7 +170,7 @@ func TestForkThatFailsLeavesNothing(t *testing.T) {
 
 func TestForkSteps(t *testing.T) {
 	s := newStore(t, Options{})
-	_, steps, err := s.Fork(context.Background(), createRepo(t, s, "demo", Source{}), "one", "alice")
+	_, steps, err := s.Fork(context.Background(), createRepo(t, s, "demo", Source{}), "one", "alice", roomy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func TestForkSteps(t *testing.T) {
 			t.Errorf("%s took %v", step.Name, step.Took)
 		}
 	}
-	if names != "check record directory snapshot ready " {
+	if names != "check record quota directory snapshot ready " {
 		t.Errorf("steps: %s", names)
 	}
 }

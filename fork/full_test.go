@@ -52,7 +52,7 @@ func TestFullPoolMakesNoForks(t *testing.T) {
 	reached := false
 	s.opts.step = func(string) error { reached = true; return nil }
 	fill(t, s)
-	_, _, err := s.Fork(context.Background(), demo, "one", "alice")
+	_, _, err := s.Fork(context.Background(), demo, "one", "alice", roomy)
 	if !errors.Is(err, ErrPoolFull) || reached {
 		t.Errorf("%v, want %v before anything is made", err, ErrPoolFull)
 	}
@@ -80,7 +80,7 @@ func TestPoolThatFillsUpDuringAFork(t *testing.T) {
 				}
 				return nil
 			}
-			fork, _, err := s.Fork(context.Background(), demo, "one", "alice")
+			fork, _, err := s.Fork(context.Background(), demo, "one", "alice", roomy)
 			t.Logf("filled after %s: %v", at, err)
 			if err == nil {
 				wantContent(t, s.Dirs(fork).Data+"/file", "production")

@@ -10,8 +10,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// furnish gives t its directory with root and home in it: a spare one where there is one, else one made now.
+// furnish gives t its directory with root and home in it: a spare one where there is one, else one made now. A fork's are in
+// its quota group then.
 func (s *Store) furnish(w *work, t Tree) error {
+	if err := s.place(w, t); err != nil || t.Grand {
+		return err
+	}
+	dirs := s.Dirs(t)
+	return s.withPool(func(pool *os.File) error {
+		for _, dir := range []string{dirs.Root, dirs.Home} {
+			id, err := btrfs.SubvolID(dir)
+			if err != nil {
+				return fmt.Errorf("cannot tell which subvolume %s is: %w", dir, err)
+			}
+			if err := join(pool, id, t.Slot); err != nil {
+				return err
+			}
+			if err := w.hook("joined " + filepath.Base(dir)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) place(w *work, t Tree) error {
 	base := s.Dirs(t).Base
 	for {
 		spare, ok := s.spares.take(t.Rootfs)

@@ -15,6 +15,11 @@ import (
 // noPods is for stores whose trees nothing runs in.
 func noPods(context.Context, string) error { return nil }
 
+// roomy are limits that are in no test's way.
+var roomy = Limits{Quota: 1 << 30}
+
+func most(n int) func() int { return func() int { return n } }
+
 func openStore(t testing.TB, o Options) *Store {
 	t.Helper()
 	if o.End == nil {
@@ -100,7 +105,7 @@ func createRepo(t testing.TB, s *Store, name string, source Source) Tree {
 
 func makeFork(t testing.TB, s *Store, parent Tree, tag string) Tree {
 	t.Helper()
-	made, _, err := s.Fork(context.Background(), parent, tag, "alice")
+	made, _, err := s.Fork(context.Background(), parent, tag, "alice", roomy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,6 +153,35 @@ func wantEmpty(t testing.TB, pool string, kinds ...string) {
 		if len(entries) > 0 {
 			t.Errorf("left in %s: %v", kind, entries)
 		}
+	}
+}
+
+// wantGroups checks that each fork has its quota group, with its limit and its subvolumes in it, and that there are no others.
+func wantGroups(t testing.TB, s *Store) {
+	t.Helper()
+	want := map[uint64]Tree{}
+	for _, fork := range s.registry.list(func(t Tree) bool { return !t.Grand }) {
+		want[groupOf(fork.Slot)] = fork
+	}
+	err := s.withPool(func(pool *os.File) error {
+		ids, err := groups(pool)
+		for _, id := range ids {
+			fork, ok := want[id]
+			if id>>levelShift == 0 {
+				continue
+			}
+			if !ok {
+				t.Errorf("quota group %x is left", id)
+			}
+			delete(want, id)
+			if in, err := members(pool, fork.Slot); err != nil || len(in) < 3 {
+				t.Errorf("in the group of %s: %v, %v", fork.Ref(), in, err)
+			}
+		}
+		return err
+	})
+	if err != nil || len(want) > 0 {
+		t.Errorf("forks without a quota group: %v, %v", want, err)
 	}
 }
 

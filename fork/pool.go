@@ -80,21 +80,6 @@ func checkIdmap(pool string) (*os.File, error) {
 	return ns, clone.Close()
 }
 
-// checkRoom refuses to make anything when the pool is nearly full: production must never meet a full disk because of a fork.
-func (s *Store) checkRoom() error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(s.pool, &fs); err != nil {
-		return err
-	}
-	free, total := fs.Bavail*uint64(fs.Bsize), fs.Blocks*uint64(fs.Bsize)
-	reserve := min(total/20, 1<<30)
-	if free < reserve {
-		return fmt.Errorf("%w: %d MiB free, %d MiB are kept in reserve; remove forks or enlarge the pool",
-			ErrPoolFull, free>>20, reserve>>20)
-	}
-	return nil
-}
-
 // fullPool makes ErrPoolFull of what the kernel says when the disk is full in the middle of something.
 func fullPool(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {

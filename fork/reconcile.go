@@ -37,7 +37,7 @@ func (s *Store) Reconcile(ctx context.Context) (Report, error) {
 			report.Finished = append(report.Finished, t)
 		}
 	}
-	errs = append(errs, s.emptySpare())
+	errs = append(errs, s.emptySpare(), s.reclaimGroups(), s.sweepGroups())
 	for _, name := range []string{"repos", "forks"} {
 		orphans, err := s.orphans(name)
 		errs = append(errs, err)

@@ -51,7 +51,13 @@ func (s *Store) finishRemoval(ctx context.Context, t Tree) error {
 	if err := s.opts.End(ctx, t.GUID); err != nil {
 		return fmt.Errorf("its pod does not end: %w", err)
 	}
+	if err := s.liftLimit(t.Slot); err != nil {
+		return err
+	}
 	if err := s.raze(s.Dirs(t).Base); err != nil {
+		return err
+	}
+	if err := s.dropGroup(t.Slot); err != nil {
 		return err
 	}
 	return s.registry.forget(t.GUID)

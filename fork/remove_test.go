@@ -62,7 +62,7 @@ func TestRemoveWithAPodThatLives(t *testing.T) {
 	if _, ok := s.Find("demo", "one"); ok {
 		t.Error("one can still enter it")
 	}
-	if _, _, err := s.Fork(context.Background(), demo, "one", "alice"); !errors.Is(err, ErrRemoving) {
+	if _, _, err := s.Fork(context.Background(), demo, "one", "alice", roomy); !errors.Is(err, ErrRemoving) {
 		t.Errorf("%v, want %v", err, ErrRemoving)
 	}
 	if two := makeFork(t, s, demo, "two"); two.Slot == one.Slot {

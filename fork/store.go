@@ -26,7 +26,7 @@ type Options struct {
 	// It is called for trees that nobody can enter any more, also for those that never had a pod.
 	End func(ctx context.Context, guid string) error
 
-	MaxForks int          // per owner; zero: MaxForks
+	MaxForks func() int   // per owner, asked for each fork; nil: MaxForks
 	Log      *slog.Logger // nil: nowhere
 
 	step func(name string) error // tests stop here; see work.do
@@ -47,8 +47,8 @@ func Open(o Options) (*Store, error) {
 	if o.End == nil {
 		return nil, errors.New("cannot open a store: nothing says how a pod is ended")
 	}
-	if o.MaxForks == 0 {
-		o.MaxForks = MaxForks
+	if o.MaxForks == nil {
+		o.MaxForks = func() int { return MaxForks }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -58,6 +58,9 @@ func Open(o Options) (*Store, error) {
 	}
 	if err := checkPool(o.Pool); err != nil {
 		return nil, err
+	}
+	if err := EnableQuota(o.Pool); err != nil {
+		return nil, fmt.Errorf("cannot limit forks: %w", err)
 	}
 	foreign, err := checkIdmap(o.Pool)
 	if err != nil {

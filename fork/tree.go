@@ -35,6 +35,18 @@ type Tree struct {
 	Rootfs string    `json:"rootfs"`           // digest of the rootfs of which root is a snapshot
 	Made   time.Time `json:"made"`
 	State  State     `json:"state"`
+	Limits Limits    `json:"limits,omitzero"` // of a fork
+}
+
+// Limits are what a fork may use. They are fixed when it is made; this package keeps the quota and remembers the others. A record
+// from before there were limits has none, and its fork no quota.
+type Limits struct {
+	Quota  uint64   `json:"quota,omitempty"`  // bytes of the pool, over all of its subvolumes
+	Memory uint64   `json:"memory,omitempty"` // bytes
+	Pids   uint64   `json:"pids,omitempty"`
+	CPU    uint64   `json:"cpu,omitempty"` // percent of one processor
+	IO     uint64   `json:"io,omitempty"`  // weight
+	Egress []string `json:"egress,omitempty"`
 }
 
 // Ref is the canonical name: "demo", or "demo:tag" for a fork.
@@ -95,6 +107,8 @@ func (t Tree) check() error {
 		return fmt.Errorf("%q is no digest of a rootfs", t.Rootfs)
 	case t.State != Making && t.State != Ready && t.State != Removing:
 		return fmt.Errorf("%q is no state", t.State)
+	case t.Grand && t.Limits.Quota != 0:
+		return errors.New("a grand repository has no quota")
 	case t.Grand && (t.Tag != "" || t.Owner != "" || t.Parent != ""):
 		return errors.New("a grand repository has no tag, owner or parent")
 	case !t.Grand && (t.Tag == "" || t.Owner == "" || t.Parent == ""):

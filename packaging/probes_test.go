@@ -120,7 +120,7 @@ func work(sockets systemd.Sockets) {
 	step("import a rootfs", err)
 	grand, err := store.CreateRepo(ctx, "demo", fork.Source{Dir: "/etc/systemd"}, nil)
 	step("make a repository", err)
-	child, _, err := store.Fork(ctx, grand, "x", "alice")
+	child, _, err := store.Fork(ctx, grand, "x", "alice", fork.Limits{Quota: 1 << 30})
 	step("make a fork", err)
 
 	units, err := systemd.Connect()

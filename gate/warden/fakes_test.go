@@ -85,7 +85,7 @@ func (f *fakeTrees) Status() (fork.PoolStatus, error) {
 	return fork.PoolStatus{Path: "/pool", Size: 20 << 30, Free: 5 << 30}, nil
 }
 
-func (f *fakeTrees) Fork(ctx context.Context, parent fork.Tree, tag, owner string) (fork.Tree, []fork.Step, error) {
+func (f *fakeTrees) Fork(ctx context.Context, parent fork.Tree, tag, owner string, limits fork.Limits) (fork.Tree, []fork.Step, error) {
 	if f.slow != nil {
 		select {
 		case <-f.slow:
@@ -99,7 +99,7 @@ func (f *fakeTrees) Fork(ctx context.Context, parent fork.Tree, tag, owner strin
 	if fail != nil {
 		return fork.Tree{}, nil, fail
 	}
-	t := f.add(fork.Tree{Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID})
+	t := f.add(fork.Tree{Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID, Limits: limits})
 	return t, []fork.Step{{Name: "snapshot", Took: 2 * time.Millisecond}, {Name: "ready", Took: time.Millisecond}}, nil
 }
 

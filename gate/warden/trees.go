@@ -18,7 +18,7 @@ type Trees interface {
 	Forks(repo string) []fork.Tree
 	Dirs(fork.Tree) fork.Dirs
 	FreshTag(repo string) string
-	Fork(ctx context.Context, parent fork.Tree, tag, owner string) (fork.Tree, []fork.Step, error)
+	Fork(ctx context.Context, parent fork.Tree, tag, owner string, limits fork.Limits) (fork.Tree, []fork.Step, error)
 	Remove(ctx context.Context, guid string) error
 	CreateRepo(ctx context.Context, name string, source fork.Source, progress fork.Progress) (fork.Tree, error)
 	RemoveRepo(ctx context.Context, name string) error
@@ -41,7 +41,7 @@ func (f forks) FreshTag(_ context.Context, repo string) (string, error) {
 	return f.trees.FreshTag(repo), nil
 }
 
-func (f forks) Make(ctx context.Context, child gate.Target, _ gate.Limits) (gate.Target, []gate.Step, error) {
+func (f forks) Make(ctx context.Context, child gate.Target, limits gate.Limits) (gate.Target, []gate.Step, error) {
 	ref, err := gate.ParseRef(child.Parent)
 	if err != nil {
 		return gate.Target{}, nil, err
@@ -50,7 +50,7 @@ func (f forks) Make(ctx context.Context, child gate.Target, _ gate.Limits) (gate
 	if !ok {
 		return gate.Target{}, nil, gate.NotFound(ref)
 	}
-	made, took, err := f.trees.Fork(ctx, parent, child.Tag, child.Owner)
+	made, took, err := f.trees.Fork(ctx, parent, child.Tag, child.Owner, fork.Limits(limits))
 	if err != nil {
 		return gate.Target{}, nil, explained(err)
 	}

@@ -1,0 +1,151 @@
+package fork
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const ioctlSync = 0x9408 // BTRFS_IOC_SYNC, linux/btrfs.h: commits, and wakes the thread that frees removed subvolumes
+
+// Room is how much of the pool is left, in bytes, and how much is kept in reserve for grand trees. Below the reserve nothing is
+// made; below half of it forks are ended: a fork that writes nothing can still fill the pool, because what production rewrites
+// stays on the disk for as long as a fork shares the old data, and no quota counts that.
+type Room struct{ Free, Reserve uint64 }
+
+// Tight says that forks have to go.
+func (r Room) Tight() bool { return r.Free < r.Reserve/2 }
+
+// maxReserve is what production can write on a fast disk while the space of a removed fork comes back, with something to spare.
+const maxReserve = 10 << 30
+
+// Room looks.
+func (s *Store) Room() (Room, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(s.pool, &fs); err != nil {
+		return Room{}, fmt.Errorf("cannot tell how full the pool is: %w", err)
+	}
+	total := fs.Blocks * uint64(fs.Bsize)
+	return Room{Free: fs.Bavail * uint64(fs.Bsize), Reserve: min(total/10, maxReserve)}, nil
+}
+
+// checkRoom refuses to make anything when the pool is nearly full: production must never meet a full disk because of a fork.
+func (s *Store) checkRoom() error {
+	room, err := s.Room()
+	if err != nil {
+		return err
+	}
+	if room.Free < room.Reserve {
+		return fmt.Errorf("%w: %d MiB free, %d MiB are kept in reserve; remove forks or enlarge the pool",
+			ErrPoolFull, room.Free>>20, room.Reserve>>20)
+	}
+	return nil
+}
+
+// How often the pool is looked at, far from its reserve and near it.
+const (
+	seldom = time.Second
+	often  = 50 * time.Millisecond
+)
+
+// KeepReserve ends forks, oldest first, while the pool is tight, until ctx ends. It waits until the space of one is really back
+// before it looks again, so that none goes in vain. ending hears of each fork before it goes.
+func (s *Store) KeepReserve(ctx context.Context, ending func(Tree, Room)) {
+	helpless := false // said already, so as not to say it twenty times a second
+	for ctx.Err() == nil {
+		room, err := s.Room()
+		oldest, any := s.oldestFork()
+		switch {
+		case err != nil:
+			s.opts.Log.Error("the reserve is not kept", "error", err)
+		case !room.Tight():
+			helpless = false
+		case any:
+			ending(oldest, room)
+			if err := s.end(ctx, oldest); err == nil {
+				continue
+			} else if ctx.Err() == nil {
+				s.opts.Log.Error("the pool is tight, and a fork does not go", "ref", oldest.Ref(), "guid", oldest.GUID, "error", err)
+			}
+		case !helpless:
+			helpless = true
+			s.opts.Log.Error("the pool is tight, and no fork is left to end: enlarge it", "free", room.Free, "reserve", room.Reserve)
+		}
+		pause := often
+		if room.Free > 2*room.Reserve || err != nil {
+			pause = seldom
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (s *Store) oldestFork() (oldest Tree, ok bool) {
+	for _, t := range s.Forks("") {
+		if !ok || t.Made.Before(oldest.Made) {
+			oldest, ok = t, true
+		}
+	}
+	return oldest, ok
+}
+
+// goneWithin bounds the wait for a fork's space. It is back in a second unless the fork is huge or something that does not die
+// holds it.
+const goneWithin = time.Minute
+
+// end removes a fork and waits for its space.
+func (s *Store) end(ctx context.Context, t Tree) error {
+	pool, err := os.Open(s.pool)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	ids, err := members(pool, t.Slot)
+	if err != nil {
+		return err
+	}
+	if err := s.Remove(ctx, t.GUID); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(goneWithin); ; {
+		// The first commit makes the removal known to the thread that frees, a later one makes what it freed usable.
+		if err := ioctl(pool, ioctlSync, unsafe.Pointer(nil)); err != nil {
+			return fmt.Errorf("cannot commit: %w", err)
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		if ids, err = remaining(pool, ids); err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("subvolumes %v are removed but not gone: something holds them", ids)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(often / 5):
+		}
+	}
+}
+
+// remaining leaves out the subvolumes that are gone.
+func remaining(pool *os.File, ids []uint64) (left []uint64, err error) {
+	for _, id := range ids {
+		isGone, err := gone(pool, id)
+		if err != nil {
+			return nil, err
+		}
+		if !isGone {
+			left = append(left, id)
+		}
+	}
+	return left, nil
+}
