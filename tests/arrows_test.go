@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"gate/warden/client": {"gate", "nsjail/wire"},
 
 	"fork":          {"nsjail/idmap"},
-	"nsjail":        {"nsjail/idmap", "nsjail/mount", "nsjail/wire"},
+	"nsjail":        {"nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},
 	"nsjail/inside": {"nsjail", "nsjail/cgroup", "nsjail/mount", "nsjail/wire"},
 	"nsjail/mount":  {"nsjail/idmap"},
 	"nsjail/pod":    {"nsjail", "nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},

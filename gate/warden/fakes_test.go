@@ -161,6 +161,8 @@ func (f *fakePods) Start(_ context.Context, unit string) error {
 	return nil
 }
 
+func (f *fakePods) Stop(ctx context.Context, unit string) error { return f.Kill(ctx, unit) }
+
 func (f *fakePods) Kill(_ context.Context, unit string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -210,6 +212,12 @@ func (f *fakePods) starts() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.started
+}
+
+func (f *fakePods) has(guid string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.running[unitOf(guid)]
 }
 
 func (f *fakePods) ran() []nsjail.Exec {

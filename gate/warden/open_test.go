@@ -46,7 +46,8 @@ func TestAPersonEntersProduction(t *testing.T) {
 	tree, _ := h.trees.Find("demo", "")
 	env := strings.Join(ran[0].Env, "\n")
 	want := fmt.Sprintf("LANG=C\nREDIACC_ROLE=fork\nREDIACC_WORKING_DIR=/srv/%s\nREDIACC_REPOSITORY=%[1]s\n"+
-		"REDIACC_NETWORK_ID=%d\nREDIACC_ROLE=grand\nFORKGATE_SESSION=%s", tree.GUID, tree.NetworkID(), s.ID)
+		"REDIACC_NETWORK_ID=%d\nREDIACC_ROLE=grand\nDOCKER_HOST=unix:///var/run/rediacc/docker-%[2]d.sock\nFORKGATE_SESSION=%[3]s",
+		tree.GUID, tree.NetworkID(), s.ID)
 	if env != want {
 		t.Errorf("the environment is\n%s\nwant\n%s", env, want)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"forkgate/fork"
 	"forkgate/gate"
+	"forkgate/gate/policy"
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
 	"forkgate/systemd"
@@ -21,6 +22,7 @@ import (
 type Units interface {
 	Start(ctx context.Context, unit string) error // returns when the unit is ready
 	Kill(ctx context.Context, unit string) error  // returns when nothing of it lives; a unit that does not run is fine
+	Stop(ctx context.Context, unit string) error  // the same, after its containers have had their time
 	Running(ctx context.Context, pattern string) ([]string, error)
 }
 
@@ -36,14 +38,26 @@ type pods struct {
 	runDir string
 	exec   func(ctx context.Context, runDir, guid string, e nsjail.Exec) (*nsjail.Session, error)
 	trees  Trees
+	busy   func(guid string) (bool, error)
+	// repository is what policy says of a grand repository.
+	repository func(name string) policy.Repository
 
 	once  singleflight.Group
 	mu    sync.Mutex
-	locks map[string]*sync.Mutex // by GUID: a start and an end do not overlap
+	locks map[string]*podLocks // by GUID
 }
 
 func newPods(units Units, runDir string) *pods {
-	return &pods{units: units, runDir: runDir, exec: nsjail.Run, locks: map[string]*sync.Mutex{}}
+	return &pods{
+		units: units, runDir: runDir, exec: nsjail.Run, busy: busy,
+		repository: func(string) policy.Repository { return policy.Repository{} }, locks: map[string]*podLocks{},
+	}
+}
+
+// podLocks are a pod's. A pod that does not answer holds up who enters it, and must not hold up its end: hence two.
+type podLocks struct {
+	life sync.Mutex   // a start and an end do not overlap
+	use  sync.RWMutex // nobody enters a pod that is stopped because nobody is in it
 }
 
 // Run has the pod execute the caller's work. A pod that is not there, or went away this moment, is started.
@@ -53,7 +67,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 		return nil, fmt.Errorf("cannot enter %s: %w", where.Ref(), errEnded)
 	}
 	work := execution(session, who, tree, what)
-	running, err := p.exec(ctx, p.runDir, tree.GUID, work)
+	running, err := p.enter(ctx, tree.GUID, work)
 	for range 2 {
 		if !errors.Is(err, nsjail.ErrNotRunning) {
 			break
@@ -61,9 +75,17 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 		if err := p.start(ctx, tree.GUID); err != nil {
 			return nil, err
 		}
-		running, err = p.exec(ctx, p.runDir, tree.GUID, work)
+		running, err = p.enter(ctx, tree.GUID, work)
 	}
 	return running, err
+}
+
+// enter has a pod that runs execute something.
+func (p *pods) enter(ctx context.Context, guid string, work nsjail.Exec) (*nsjail.Session, error) {
+	use := &p.locksOf(guid).use
+	use.RLock()
+	defer use.RUnlock()
+	return p.exec(ctx, p.runDir, guid, work)
 }
 
 // start starts a pod, once for all who wait for it.
@@ -77,7 +99,7 @@ func (p *pods) start(ctx context.Context, guid string) error {
 		if !ok {
 			return nil, errEnded
 		}
-		if err := specification(tree, p.trees.Dirs(tree)).Write(p.runDir); err != nil {
+		if err := p.specification(tree).Write(p.runDir); err != nil {
 			return nil, err
 		}
 		unit, err := systemd.Instance(podUnit, guid)
@@ -130,26 +152,32 @@ func (p *pods) Running(ctx context.Context) ([]string, error) {
 
 // lock keeps others from starting or ending the pod until the returned function is called.
 func (p *pods) lock(guid string) (unlock func()) {
+	life := &p.locksOf(guid).life
+	life.Lock()
+	return life.Unlock
+}
+
+func (p *pods) locksOf(guid string) *podLocks {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	one, ok := p.locks[guid]
 	if !ok {
-		one = new(sync.Mutex)
+		one = new(podLocks)
 		p.locks[guid] = one // stays: a few bytes for each tree there ever was since the start
 	}
-	p.mu.Unlock()
-	one.Lock()
-	return one.Unlock
+	return one
 }
 
 // podUnit is the template of the units that pods are.
 const podUnit = "forkgate-pod@.service"
 
 // specification is what a tree's pod is made from.
-func specification(t fork.Tree, dirs fork.Dirs) nsjail.Spec {
+func (p *pods) specification(t fork.Tree) nsjail.Spec {
+	dirs := p.trees.Dirs(t)
 	return nsjail.Spec{
 		GUID: t.GUID, SubUID: t.SubUID(), Hostname: hostname(t),
 		Root: dirs.Root, Data: dirs.Data, Docker: dirs.Docker, Home: dirs.Home,
-		Mountpoint: nsjail.Mountpoint(t.GUID), NetworkID: t.NetworkID(),
+		Mountpoint: nsjail.Mountpoint(t.GUID), NetworkID: t.NetworkID(), Autostart: t.Grand && p.repository(t.Repo).Autostart,
 	}
 }
 

@@ -13,6 +13,9 @@ type Policy interface {
 	gate.Judge
 	gate.Witness
 	Principal(key []byte) (policy.Principal, bool) // key in SSH wire format
+	Repository(name string) policy.Repository
+	Autostart() []string // repositories
+	Pods() policy.Pods
 }
 
 // The operator, as policy and the log know him. No key speaks for that name: it comes from the socket.
@@ -102,4 +105,27 @@ func (r *rules) Decide(q gate.Request) gate.Decision {
 		return d
 	}
 	return gate.Decision{Reason: "the policy does not load"}
+}
+
+// hostPods is what policy says of all pods; without one, nothing of a pod's is stopped or started for it.
+func (r *rules) hostPods() policy.Pods {
+	if p := r.has.Load().policy; p != nil {
+		return p.Pods()
+	}
+	return policy.Pods{Idle: policy.DefaultIdle, Forks: policy.DefaultForks}
+}
+
+func (r *rules) repository(name string) policy.Repository {
+	if p := r.has.Load().policy; p != nil {
+		return p.Repository(name)
+	}
+	return policy.Repository{}
+}
+
+// autostart lists the repositories that run whether or not somebody is there.
+func (r *rules) autostart() []string {
+	if p := r.has.Load().policy; p != nil {
+		return p.Autostart()
+	}
+	return nil
 }

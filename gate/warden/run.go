@@ -68,6 +68,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	pods.trees = store
 	reconcile(ctx, store, pods, c.Journal)
 	rules := newRules(c.Policy, time.Now)
+	pods.repository = rules.repository
 	w := newWarden(keys, rules, log, store, pods, c.Journal)
 	w.version, w.policyPlace = c.Version, c.PolicyPlace
 	if err := w.reload("the warden started"); err != nil {
@@ -124,6 +125,9 @@ func (w *Warden) run(ctx context.Context, c Config, keepSpares func(context.Cont
 	all.Go(func() { w.serve(ctx, doors, DoorSocket(c.DoorUID)) })
 	all.Go(func() { w.serve(ctx, operators, OperatorSocket()) })
 	all.Go(func() { keepSpares(ctx) })
+	all.Go(func() { w.pods.tend(ctx, func() time.Duration { return w.rules.hostPods().Idle }, w.journal) })
+	startAll := func() { all.Go(func() { w.pods.startAll(ctx, w.rules.autostart(), w.journal) }) }
+	startAll()
 	if err := systemd.Ready(); err != nil {
 		return err
 	}
@@ -135,6 +139,7 @@ func (w *Warden) run(ctx context.Context, c Config, keepSpares func(context.Cont
 			if err := w.reload("asked to reload"); err != nil {
 				w.journal.Error("a reload is not in the audit log", "error", err)
 			}
+			startAll()
 		}
 	}
 }

@@ -9,16 +9,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// Controllers lists what can be limited in groups below group; none on hosts that have their controllers elsewhere.
+// limiting are the controllers by which containers are limited. For others alone, as hosts have them that keep these in version 1,
+// there is no point in making room.
+var limiting = []string{"cpu", "cpuset", "io", "memory", "pids"}
+
+// Controllers lists by which controllers groups below group can be limited; none on hosts that have theirs in version 1.
 func Controllers(group string) ([]string, error) {
 	text, err := os.ReadFile(filepath.Join(group, "cgroup.controllers"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot see which cgroup controllers there are: %w", err)
 	}
-	return strings.Fields(string(text)), nil
+	return slices.DeleteFunc(strings.Fields(string(text)), func(c string) bool { return !slices.Contains(limiting, c) }), nil
 }
 
 // Enable passes controllers on to the groups below group, which must have no process itself.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/nsjail"
 	"forkgate/nsjail/cgroup"
 )
 
@@ -68,7 +69,7 @@ func makeRoom(root string) error {
 	if err != nil || len(controllers) == 0 {
 		return err
 	}
-	if err := cgroup.Enter(filepath.Join(root, "init")); err != nil {
+	if err := cgroup.Enter(filepath.Join(root, nsjail.InitGroup)); err != nil {
 		return err
 	}
 	return cgroup.Enable(root, controllers)

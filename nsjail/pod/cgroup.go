@@ -1,15 +1,14 @@
 package pod
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/nsjail"
 	"forkgate/nsjail/cgroup"
 	"forkgate/nsjail/mount"
 )
@@ -21,18 +20,18 @@ type cgroups struct{ machine, sessions *os.File }
 // makeCgroups makes the leaves of the halves below the unit's own group. Their inits are born into them: moving a process that
 // lives costs some 10 ms, in which the kernel waits for every CPU.
 func makeCgroups(owner int) (cgroups, error) {
-	unit, err := ownCgroup()
+	unit, err := cgroup.Own()
 	if err != nil {
 		return cgroups{}, err
 	}
 	if unit, err = stepAside(unit); err != nil {
 		return cgroups{}, err
 	}
-	machine, err := delegated(filepath.Join(unit, "machine"), owner)
+	machine, err := delegated(filepath.Join(unit, nsjail.MachineGroup), owner)
 	if err != nil {
 		return cgroups{}, err
 	}
-	sessions, err := delegated(filepath.Join(unit, "sessions"), owner)
+	sessions, err := delegated(filepath.Join(unit, nsjail.SessionsGroup), owner)
 	if err != nil {
 		machine.Close()
 		return cgroups{}, err
@@ -80,41 +79,4 @@ func delegated(path string, owner int) (*os.File, error) {
 	}
 	defer dir.Close()
 	return mount.Clone(dir, "", mount.NoSUID|mount.NoDev|mount.NoExec)
-}
-
-// ownCgroup finds the unit's group: where cgroup2 is mounted, and where in it this process is.
-func ownCgroup() (string, error) {
-	membership, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return "", fmt.Errorf("cannot find the unit's cgroup: %w", err)
-	}
-	for line := range strings.Lines(string(membership)) {
-		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
-		if !ok {
-			continue
-		}
-		if path == "/" {
-			return "", errors.New("a pod needs a cgroup of its own: start it as a unit, forkgate-pod@GUID.service")
-		}
-		root, err := cgroup2Mount()
-		return filepath.Join(root, path), err
-	}
-	return "", errors.New("this host has no cgroup v2 hierarchy")
-}
-
-// cgroup2Mount finds the mount point in /proc/self/mountinfo (proc(5)): fields before " - " are of the mount, the first after it
-// is the type.
-func cgroup2Mount() (string, error) {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return "", fmt.Errorf("cannot find the cgroup v2 hierarchy: %w", err)
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		mnt, fs, ok := strings.Cut(lines.Text(), " - ")
-		if fields := strings.Fields(mnt); ok && len(fields) > 4 && strings.HasPrefix(fs, "cgroup2 ") {
-			return fields[4], nil
-		}
-	}
-	return "", errors.New("cgroup v2 is not mounted on this host")
 }

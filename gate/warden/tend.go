@@ -1,0 +1,98 @@
+package warden
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"forkgate/nsjail"
+	"forkgate/nsjail/cgroup"
+	"forkgate/systemd"
+)
+
+// podSlice is where systemd puts the pods' units.
+const podSlice = "forkgate.slice"
+
+// busy reports whether somebody works in a pod, or a container runs there.
+func busy(guid string) (bool, error) {
+	unit, err := systemd.Instance(podUnit, guid)
+	if err != nil {
+		return false, err
+	}
+	root, err := cgroup.Mount()
+	if err != nil {
+		return false, err
+	}
+	return nsjail.Busy(filepath.Join(root, podSlice, unit))
+}
+
+// tend stops pods in which nothing has gone on for as long as idle says, until ctx ends. The next login starts them again.
+func (p *pods) tend(ctx context.Context, idle func() time.Duration, journal *slog.Logger) {
+	since := map[string]time.Time{}
+	for pause(ctx, min(max(idle()/8, time.Second/4), 30*time.Second)) {
+		running, err := p.Running(ctx)
+		if err != nil {
+			journal.Error("cannot look for idle pods", "error", err)
+			continue
+		}
+		still := map[string]time.Time{}
+		for _, guid := range running {
+			switch at, stopped, err := p.rest(ctx, guid, since[guid], idle()); {
+			case err != nil:
+				journal.Error("cannot tend a pod", "guid", guid, "error", err)
+			case stopped:
+				journal.Info("a pod was idle, and is stopped", "guid", guid)
+			case !at.IsZero():
+				still[guid] = at
+			}
+		}
+		since = still
+	}
+}
+
+// rest stops a pod that has been idle long enough. It returns since when the pod has been idle, zero where it is not.
+func (p *pods) rest(ctx context.Context, guid string, since time.Time, idle time.Duration) (_ time.Time, stopped bool, err error) {
+	if busy, err := p.busy(guid); busy || err != nil {
+		return time.Time{}, false, err
+	}
+	if since.IsZero() {
+		since = time.Now()
+	}
+	if tree, ok := p.trees.Get(guid); !ok || tree.Grand && p.repository(tree.Repo).Autostart || time.Since(since) < idle {
+		return since, false, nil
+	}
+	// Nobody enters while it is looked at for the last time, and stopped.
+	use := &p.locksOf(guid).use
+	if !use.TryLock() {
+		return time.Time{}, false, nil
+	}
+	defer use.Unlock()
+	defer p.lock(guid)()
+	if busy, err := p.busy(guid); busy || err != nil {
+		return time.Time{}, false, err
+	}
+	unit, err := systemd.Instance(podUnit, guid)
+	if err != nil {
+		return since, false, err
+	}
+	if err := p.units.Stop(ctx, unit); err != nil {
+		return since, false, fmt.Errorf("cannot stop an idle pod: %w", err)
+	}
+	return since, true, nil
+}
+
+// startAll starts the pods of the repositories that are to run without anybody asking for it.
+func (p *pods) startAll(ctx context.Context, repositories []string, journal *slog.Logger) {
+	for _, name := range repositories {
+		tree, ok := p.trees.Find(name, "")
+		if !ok {
+			journal.Warn("a repository is to be started, and does not exist", "repository", name)
+			continue
+		}
+		if err := p.start(ctx, tree.GUID); err != nil {
+			journal.Error("a repository does not start", "repository", name, "error", err)
+		}
+	}
+}
