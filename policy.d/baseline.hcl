@@ -32,7 +32,7 @@ forbid "agents-keep-out-of-production" {
 
 # What a fork may use is fixed when it is made: of all permits that match, the strictest of each. These are the bounds for all
 # forks, then, and a permit of your own can only tighten them; for wider ones change them here. egress names networks, as
-# "192.0.2.0/24:443/tcp", or "*" for anything but what is never reachable; [] is nothing.
+# "192.0.2.0/24:443/tcp", or "*" for all that is public; [] is nothing.
 #
 # A fork shows its maker all that its parent holds, so the parent is a repository or a fork of the same owner.
 permit "agents-make-forks" {

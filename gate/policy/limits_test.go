@@ -22,7 +22,7 @@ const everything = `permit "everything" {
     pids   = 4096
     cpu    = 64
     io     = 10000
-    egress = ["*"]
+    egress = ["10.0.0.0/8", "192.0.2.0/24"]
   }
 }
 `
@@ -35,7 +35,7 @@ func (d dice) limiting(n int) string {
 	for _, field := range []string{
 		`quota = "` + d.pick("1GiB", "2GiB", "100GiB") + `"`, `memory = "` + d.pick("512MiB", "1GiB") + `"`, "pids = " + d.pick("64", "128"),
 		"cpu = " + d.pick("0.5", "1", "3"), "io = " + d.pick("10", "100"),
-		"egress = " + d.pick(`[]`, `["*"]`, `["10.0.0.0/8"]`, `["10.1.0.0/16:443", "192.0.2.0/24"]`),
+		"egress = " + d.pick(`[]`, `["10.0.0.0/8", "192.0.2.0/24", "*"]`, `["10.0.0.0/8"]`, `["10.1.0.0/16:443", "192.0.2.0/24"]`),
 	} {
 		if d.IntN(3) == 0 {
 			limits += "    " + field + "\n"
@@ -171,9 +171,9 @@ func TestExplainShowsLimits(t *testing.T) {
 	}
 	want := `agent alice (class 2, key) asks for fork on demo:x
   permit "agents" at rules.hcl:13, limits: quota 1GiB, cpu 0.5
-  permit "everything" at rules.hcl:1, limits: quota 64GiB, memory 64GiB, pids 4096, cpu 64, io weight 10000, egress *
+  permit "everything" at rules.hcl:1, limits: quota 64GiB, memory 64GiB, pids 4096, cpu 64, io weight 10000, egress 10.0.0.0/8 192.0.2.0/24
 answer: permit by "agents"
-limits: quota 1GiB, memory 64GiB, pids 4096, cpu 0.5, io weight 10000, egress *
+limits: quota 1GiB, memory 64GiB, pids 4096, cpu 0.5, io weight 10000, egress 10.0.0.0/8 192.0.2.0/24
 `
 	if diff := cmp.Diff(want, p.Explain(r).String()); diff != "" {
 		t.Error(diff)

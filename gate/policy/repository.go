@@ -1,11 +1,9 @@
 package policy
 
 import (
-	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -50,7 +48,7 @@ func (p *Policy) Autostart() (names []string) {
 
 func (l *loader) readRepositories() {
 	l.policy.repositories = map[string]Repository{}
-	published := map[string]string{} // HOSTPORT/PROTOCOL -> repository
+	published := map[string]string{} // the host's PORT/PROTOCOL -> repository
 	for _, block := range l.of("repository") {
 		name := block.Labels[0]
 		if err := gate.CheckName(name); err != nil {
@@ -71,35 +69,20 @@ func (l *loader) readRepository(block *hcl.Block, published map[string]string) R
 	}
 	r := Repository{Autostart: f.flag("autostart"), Linger: f.duration("linger", 0, DefaultLinger), Limits: readBounds(f).stated()}
 	for _, item := range f.list("publish") {
-		place, err := parsePublish(item.text)
+		port, err := gate.ParsePublish(item.text)
 		if err != nil {
-			f.complain(item.at, "Malformed port", "%s cannot be published: %v.", quoted(item.text), err)
+			f.complain(item.at, "Malformed port", "%s", sentence(err))
 			continue
 		}
-		if owner, taken := published[place]; taken {
-			f.complain(item.at, "Duplicate port", "The host's port %s is %q's already.", place, owner)
+		hosts := fmt.Sprintf("%d/%s", port.Host, port.Proto)
+		if owner, taken := published[hosts]; taken {
+			f.complain(item.at, "Duplicate port", "The host's port %s is %q's already.", hosts, owner)
 			continue
 		}
-		published[place] = block.Labels[0]
-		r.Publish = append(r.Publish, item.text)
+		published[hosts] = block.Labels[0]
+		r.Publish = append(r.Publish, port.String())
 	}
 	return r
-}
-
-// parsePublish reads HOSTPORT:PORT/tcp|udp, and returns the host's part of it, HOSTPORT/PROTOCOL.
-func parsePublish(text string) (string, error) {
-	malformed := errors.New("write it like \"443:8443/tcp\", the host's port and then the pod's")
-	ports, protocol, _ := strings.Cut(text, "/")
-	host, inner, ok := strings.Cut(ports, ":")
-	if !ok || protocol != "tcp" && protocol != "udp" {
-		return "", malformed
-	}
-	for _, port := range []string{host, inner} {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port != strconv.FormatUint(n, 10) {
-			return "", malformed
-		}
-	}
-	return host + "/" + protocol, nil
 }
 
 // duration reads a time such as "30m"; otherwise stands for an attribute that is missing.

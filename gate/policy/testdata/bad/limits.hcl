@@ -23,7 +23,7 @@ permit "ranges" {
 permit "egress" {
   when = op == "fork"
   limits {
-    egress = ["api.example.com", "10.0.0.1/8", "10.0.0.0/8:70000", "10.0.0.0/8:53/icmp", "::ffff:10.0.0.0/104", 7]
+    egress = ["api.example.com", "10.0.0.1/8", "10.0.0.0/8:70000", "10.0.0.0/8:53/icmp", "2001:db8::/32", "169.254.169.254", 7]
   }
 }
 

@@ -1,6 +1,6 @@
 repository "demo" {
   publish   = ["443:8443/tcp", "80", "0:80/tcp", "053:53/udp", "53:53/sctp", 80]
-  egress    = ["*", "10.0.0.0"]
+  egress    = ["*", "10.0.0.0/40"]
   autostart = "yes"
   linger    = "10 minutes"
   quota     = "100GiB"

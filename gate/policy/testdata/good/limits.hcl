@@ -6,7 +6,7 @@ permit "everything" {
     pids   = 2048
     cpu    = 1.5
     io     = 50
-    egress = ["10.0.0.0/8:443", "192.0.2.0/24", "2001:db8::/32:53/udp"]
+    egress = ["10.0.0.0/8:443", "192.0.2.0/24", "192.0.2.0/25", "*:53/udp"]
   }
 }
 
@@ -14,7 +14,7 @@ permit "agents" {
   when = op == "fork" && caller.kind == "agent"
   limits {
     quota  = "1TiB"
-    egress = ["10.1.0.0/16", "192.0.2.7/32:22/tcp"]
+    egress = ["10.1.0.0/16", "192.0.2.7:22/tcp"]
   }
 }
 
@@ -56,7 +56,7 @@ test "an agent gets the strictest of both" {
       pids   = 2048
       cpu    = 1.5
       io     = 50
-      egress = ["10.1.0.0/16:443", "192.0.2.7/32:22/tcp"]
+      egress = ["10.1.0.0/16:443", "192.0.2.7:22/tcp"]
     }
   }
 }
@@ -71,7 +71,7 @@ test "a person gets those of the one" {
   expect {
     verdict = "permit"
     limits {
-      egress = ["2001:db8::/32:53/udp", "192.0.2.0/24", "10.0.0.0/8:443"]
+      egress = ["*:53/udp", "192.0.2.0/24", "10.0.0.0/8:443"]
     }
   }
 }
