@@ -151,7 +151,7 @@ func TestRemovalLeavesNoGroups(t *testing.T) {
 	}
 	wantGroups(t, s)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		if err := s.withPool(func(pool *os.File) error { return ioctl(pool, ioctlSync, nil) }); err != nil {
+		if err := s.withPool(commit); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.sweepGroups(); err != nil {

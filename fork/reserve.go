@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,19 +22,46 @@ func (r Room) Tight() bool { return r.Free < r.Reserve/2 }
 // maxReserve is what production can write on a fast disk while the space of a removed fork comes back, with something to spare.
 const maxReserve = 10 << 30
 
-// Room looks.
+// Room looks. statfs(2) counts what was written only when it is committed, which may be half a minute and gigabytes later, so
+// what is under way is taken off.
 func (s *Store) Room() (Room, error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(s.pool, &fs); err != nil {
 		return Room{}, fmt.Errorf("cannot tell how full the pool is: %w", err)
 	}
-	total := fs.Blocks * uint64(fs.Bsize)
-	return Room{Free: fs.Bavail * uint64(fs.Bsize), Reserve: min(total/10, maxReserve)}, nil
+	free, total := fs.Bavail*uint64(fs.Bsize), fs.Blocks*uint64(fs.Bsize)
+	for _, name := range []string{"allocation/data/bytes_reserved", "allocation/data/bytes_may_use"} {
+		bytes, err := s.kernelSays(name)
+		if err != nil {
+			return Room{}, fmt.Errorf("cannot tell how full the pool is: %w", err)
+		}
+		free -= min(free, bytes)
+	}
+	return Room{Free: free, Reserve: min(total/10, maxReserve)}, nil
+}
+
+// settledRoom looks again where there is too little after a commit: before it, what was overwritten counts as used too.
+func (s *Store) settledRoom(enough func(Room) bool) (Room, error) {
+	room, err := s.Room()
+	if err != nil || enough(room) {
+		return room, err
+	}
+	if err := s.withPool(commit); err != nil {
+		return Room{}, err
+	}
+	return s.Room()
+}
+
+func commit(pool *os.File) error {
+	if err := ioctl(pool, ioctlSync, nil); err != nil {
+		return fmt.Errorf("cannot commit: %w", err)
+	}
+	return nil
 }
 
 // checkRoom refuses to make anything when the pool is nearly full: production must never meet a full disk because of a fork.
 func (s *Store) checkRoom() error {
-	room, err := s.Room()
+	room, err := s.settledRoom(func(r Room) bool { return r.Free >= r.Reserve })
 	if err != nil {
 		return err
 	}
@@ -57,7 +83,7 @@ const (
 func (s *Store) KeepReserve(ctx context.Context, ending func(Tree, Room)) {
 	helpless := false // said already, so as not to say it twenty times a second
 	for ctx.Err() == nil {
-		room, err := s.Room()
+		room, err := s.settledRoom(func(r Room) bool { return !r.Tight() })
 		oldest, any := s.oldestFork()
 		switch {
 		case err != nil:
@@ -116,8 +142,8 @@ func (s *Store) end(ctx context.Context, t Tree) error {
 	}
 	for deadline := time.Now().Add(goneWithin); ; {
 		// The first commit makes the removal known to the thread that frees, a later one makes what it freed usable.
-		if err := ioctl(pool, ioctlSync, unsafe.Pointer(nil)); err != nil {
-			return fmt.Errorf("cannot commit: %w", err)
+		if err := commit(pool); err != nil {
+			return err
 		}
 		if len(ids) == 0 {
 			return nil

@@ -35,6 +35,7 @@ type Options struct {
 // Store is the pool with its registry. Its methods may be called from many goroutines.
 type Store struct {
 	pool     string
+	sysfs    string // of the pool's filesystem
 	registry *registry
 	foreign  *os.File // user namespace that shows the pool's ids as 0..65535
 	once     singleflight.Group
@@ -67,7 +68,10 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{pool: o.Pool, foreign: foreign, opts: o, spares: newSpares()}
-	if s.registry, err = openRegistry(o.Registry); err != nil {
+	if s.sysfs, err = sysfsDir(o.Pool); err == nil {
+		s.registry, err = openRegistry(o.Registry)
+	}
+	if err != nil {
 		foreign.Close()
 		return nil, err
 	}

@@ -1,0 +1,168 @@
+package fork
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"forkgate/tests/need"
+
+	"golang.org/x/sys/unix"
+)
+
+// production is a file that is rewritten in place and put on the disk, as a database does it.
+type production struct {
+	file *os.File
+	size int
+}
+
+func newProduction(t *testing.T, s *Store, size int) (Tree, production) {
+	t.Helper()
+	demo := createRepo(t, s, "demo", Source{})
+	if err := pour(t, s.Dirs(demo).Data+"/database", size); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(s.Dirs(demo).Data+"/database", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return demo, production{f, size}
+}
+
+func (p production) rewrite(from int64, with byte) error {
+	page := make([]byte, mib)
+	for i := range page {
+		page[i] = with
+	}
+	for at := 0; at < p.size; at += len(page) {
+		if _, err := p.file.WriteAt(page, from+int64(at)); err != nil {
+			return err
+		}
+		if err := unix.Fdatasync(int(p.file.Fd())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepReserve runs until the test ends, and collects what it says.
+func keepReserve(t *testing.T, s *Store) (ended func() []Tree) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var mu sync.Mutex
+	var all []Tree
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		s.KeepReserve(ctx, func(fork Tree, room Room) {
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, fork)
+			if !room.Tight() {
+				t.Errorf("%s goes with %d MiB free of a reserve of %d", fork.Ref(), room.Free/mib, room.Reserve/mib)
+			}
+		})
+	})
+	t.Cleanup(func() {
+		cancel()
+		keeping.Wait()
+	})
+	return func() []Tree {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]Tree(nil), all...)
+	}
+}
+
+// pile makes forks that share more and more of what production then rewrites, and has production rewrite all of it: 768 MiB of
+// old and new data, and 384 more, in a pool of 1088. Each of the forks alone holds 96 MiB back.
+func pile(t *testing.T, s *Store) (made []Tree, err error) {
+	t.Helper()
+	demo, p := newProduction(t, s, 384*mib)
+	for n := range 4 {
+		made = append(made, makeFork(t, s, demo, fmt.Sprint("f", n)))
+		quarter := production{p.file, p.size / 4}
+		if err := quarter.rewrite(int64(n*p.size/4), byte(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made = append(made, makeFork(t, s, demo, "f4"))
+	for n := range 2 {
+		if err := p.rewrite(0, byte(10+n)); err != nil {
+			return made, err
+		}
+	}
+	return made, nil
+}
+
+const pileSize = 1088 << 20
+
+// Forks that write nothing fill the pool as production rewrites what they share, and no quota counts that.
+func TestIdleForksFillThePool(t *testing.T) {
+	s := newStore(t, Options{Pool: need.BtrfsOf(t, pileSize)})
+	if _, err := pile(t, s); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("the control, without anybody who keeps the reserve: %v", err)
+	}
+}
+
+// With the reserve kept, production never meets a full disk: forks go, the oldest first, and no more than have to.
+func TestProductionNeverMeetsAFullDisk(t *testing.T) {
+	s := newStore(t, Options{Pool: need.BtrfsOf(t, pileSize)})
+	ended := keepReserve(t, s)
+	made, err := pile(t, s)
+	gone := ended()
+	if err != nil {
+		t.Fatalf("production: %v, after the end of %s", err, refs(gone))
+	}
+	if len(gone) == 0 || len(gone) == len(made) {
+		t.Fatalf("of %d forks %d went", len(made), len(gone))
+	}
+	for i, fork := range gone {
+		if fork.GUID != made[i].GUID {
+			t.Errorf("the %dth to go was %s, and %s is older", i, fork.Ref(), made[i].Ref())
+		}
+	}
+	for _, fork := range made[len(gone):] {
+		if _, err := os.Stat(s.Dirs(fork).Data + "/database"); err != nil {
+			t.Errorf("%s went without a word: %v", fork.Ref(), err)
+		}
+	}
+	t.Logf("of %d forks %d went", len(made), len(gone))
+	wantGroups(t, s)
+}
+
+// Each fork holds more than is missing: one has to go, and the space of one is waited for.
+func TestNoForkGoesInVain(t *testing.T) {
+	s := newStore(t, Options{Pool: need.BtrfsOf(t, 2<<30)})
+	demo := createRepo(t, s, "demo", Source{})
+	for _, tag := range []string{"old", "middle", "young"} {
+		if err := pour(t, s.Dirs(makeFork(t, s, demo, tag)).Data+"/file", 300*mib); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := 0; ; n++ {
+		if room, err := s.Room(); err != nil {
+			t.Fatal(err)
+		} else if room.Tight() {
+			break
+		}
+		if err := pour(t, fmt.Sprintf("%s/%d", s.Dirs(demo).Data, n), 4*mib); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := keepReserve(t, s)
+	for range 100 { // all the time that it takes one to go, and several more to follow
+		if err := pour(t, s.Dirs(demo).Data+"/one", mib); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if gone := ended(); len(gone) != 1 || gone[0].Tag != "old" {
+		t.Errorf("these went: %s", refs(gone))
+	}
+	if len(s.Forks("demo")) != 2 {
+		t.Errorf("left: %s", refs(s.Forks("demo")))
+	}
+}
