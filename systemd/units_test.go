@@ -47,7 +47,9 @@ func TestUnits(t *testing.T) {
 		}
 		defer bus.Close()
 		startListStop(t, bus)
+		limits(t, bus)
 	})
+	t.Run("limits", func(t *testing.T) { limits(t, u) })
 	t.Run("closed", func(t *testing.T) {
 		u.Close()
 		if err := u.Start(t.Context(), "fg-up@x.service"); !errors.Is(err, systemd.ErrClosed) {
