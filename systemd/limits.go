@@ -40,6 +40,33 @@ func (u *Units) Limit(ctx context.Context, unit string, l Limits) error {
 	return nil
 }
 
+// Usage is what the processes of a unit that runs use together.
+type Usage struct {
+	Memory uint64 // bytes, file cache included
+	Tasks  uint64 // processes and threads
+}
+
+// Usage looks. A unit that does not run uses nothing.
+func (u *Units) Usage(ctx context.Context, unit string) (Usage, error) {
+	var usage Usage
+	err := u.call(func(c *dbus.Conn) error {
+		for name, into := range map[string]*uint64{"MemoryCurrent": &usage.Memory, "TasksCurrent": &usage.Tasks} {
+			p, err := c.GetServicePropertyContext(ctx, unit, name)
+			if err != nil {
+				return err
+			}
+			if n, ok := p.Value.Value().(uint64); ok && n != math.MaxUint64 { // how systemd says that it does not know
+				*into = n
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Usage{}, fmt.Errorf("cannot tell what %s uses: %w", unit, err)
+	}
+	return usage, nil
+}
+
 func property(name string, value uint64) dbus.Property {
 	return dbus.Property{Name: name, Value: godbus.MakeVariant(value)}
 }

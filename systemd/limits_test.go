@@ -39,8 +39,14 @@ func limits(t *testing.T, u *systemd.Units) {
 		if got := enforced(t, unit); got != "67108864 40" {
 			t.Errorf("the kernel has %q", got)
 		}
+		if usage, err := u.Usage(t.Context(), unit); err != nil || usage.Memory == 0 || usage.Tasks != 1 {
+			t.Errorf("it uses %+v, %v", usage, err)
+		}
 		if err := u.Stop(t.Context(), unit); err != nil {
 			t.Fatal(err)
+		}
+		if usage, err := u.Usage(t.Context(), unit); err != nil || usage != (systemd.Usage{}) {
+			t.Errorf("stopped, it uses %+v, %v", usage, err)
 		}
 	}
 	if err := u.Start(t.Context(), unit); err != nil {

@@ -100,7 +100,14 @@ func initPool(ctx context.Context, options fork.PoolOptions) (err error) {
 		return err
 	}
 	undo = append(undo, func() error { return units.Stop(context.WithoutCancel(ctx), mountUnit) })
-	return units.Start(ctx, mountUnit)
+	if err := units.Start(ctx, mountUnit); err != nil {
+		return err
+	}
+	// Now, and not only when the warden starts: whoever makes a pool is there to hear that the kernel is too old.
+	if err := fork.EnableQuota(poolDir); err != nil {
+		return fmt.Errorf("cannot make a pool: %w", err)
+	}
+	return nil
 }
 
 // emptyDir makes the mount point. What is in the way of a pool may be one already: it is not touched.

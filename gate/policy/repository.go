@@ -119,6 +119,9 @@ type Pods struct {
 	Forks     int           // that a principal has at most
 }
 
+// DefaultPods is what stands where the files say nothing.
+func DefaultPods() Pods { return Pods{Idle: DefaultIdle, Forks: DefaultForks} }
+
 // Pods says it.
 func (p *Policy) Pods() Pods {
 	pods := p.pods
@@ -127,7 +130,7 @@ func (p *Policy) Pods() Pods {
 }
 
 func (l *loader) readPods() {
-	l.policy.pods = Pods{Idle: DefaultIdle, Forks: DefaultForks}
+	l.policy.pods = DefaultPods()
 	var first *hcl.Block
 	for _, block := range l.blocks {
 		switch {

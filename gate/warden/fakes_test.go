@@ -13,6 +13,7 @@ import (
 	"forkgate/gate"
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
+	"forkgate/systemd"
 )
 
 // fakeTrees is a pool in memory.
@@ -136,6 +137,8 @@ func (f *fakeTrees) CreateRepo(_ context.Context, name string, s fork.Source, pr
 	return f.add(fork.Tree{Repo: name, Grand: true}), nil
 }
 
+func (f *fakeTrees) Used(fork.Tree) (uint64, error) { return 3 << 19, nil }
+
 func (f *fakeTrees) ImportRootfs(context.Context, *os.File, fork.Progress) (string, error) {
 	return "d2", nil
 }
@@ -144,6 +147,7 @@ func (f *fakeTrees) ImportRootfs(context.Context, *os.File, fork.Progress) (stri
 type fakePods struct {
 	mu      sync.Mutex
 	running map[string]bool
+	limits  map[string][]systemd.Limits // of each unit, the last one in force
 	started int
 	work    []nsjail.Exec
 	gone    int           // how many times a running pod is found to be gone
@@ -162,6 +166,24 @@ func (f *fakePods) Start(_ context.Context, unit string) error {
 }
 
 func (f *fakePods) Stop(ctx context.Context, unit string) error { return f.Kill(ctx, unit) }
+
+func (f *fakePods) Limit(_ context.Context, unit string, l systemd.Limits) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.limits[unit] = append(f.limits[unit], l)
+	return nil
+}
+
+func (f *fakePods) Revert(_ context.Context, unit string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.limits, unit)
+	return nil
+}
+
+func (f *fakePods) Usage(context.Context, string) (systemd.Usage, error) {
+	return systemd.Usage{Memory: 120 << 20, Tasks: 12}, nil
+}
 
 func (f *fakePods) Kill(_ context.Context, unit string) error {
 	f.mu.Lock()

@@ -18,6 +18,7 @@ import (
 	"forkgate/gate/policy"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
+	"forkgate/systemd"
 )
 
 // text is a policy in which agents work in their own forks, people enter demo, and nobody but the operator sees "secret".
@@ -74,7 +75,7 @@ type host struct {
 func newHost(t testing.TB) *host {
 	t.Helper()
 	h := &host{
-		trees: newFakeTrees(), pods: &fakePods{running: map[string]bool{}}, log: &fakeLog{},
+		trees: newFakeTrees(), pods: &fakePods{running: map[string]bool{}, limits: map[string][]systemd.Limits{}}, log: &fakeLog{},
 		alice: newKey(t), bob: newKey(t),
 	}
 	h.text = fmt.Sprintf(text, line(h.alice), line(h.bob))
@@ -91,7 +92,7 @@ func newHost(t testing.TB) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pods := newPods(h.pods, t.TempDir())
+	pods := newPods(h.pods, h.rules, t.TempDir())
 	pods.exec, pods.trees, h.trees.end = h.pods.exec, h.trees, pods.End
 	h.Warden = newWarden(keys, h.rules, h.log, h.trees, pods, slog.New(slog.DiscardHandler))
 	h.version, h.policyPlace = "test", "test.hcl"

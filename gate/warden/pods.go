@@ -12,7 +12,6 @@ import (
 
 	"forkgate/fork"
 	"forkgate/gate"
-	"forkgate/gate/policy"
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
 	"forkgate/systemd"
@@ -24,6 +23,9 @@ type Units interface {
 	Kill(ctx context.Context, unit string) error  // returns when nothing of it lives; a unit that does not run is fine
 	Stop(ctx context.Context, unit string) error  // the same, after its containers have had their time
 	Running(ctx context.Context, pattern string) ([]string, error)
+	Limit(ctx context.Context, unit string, l systemd.Limits) error
+	Revert(ctx context.Context, unit string) error
+	Usage(ctx context.Context, unit string) (systemd.Usage, error)
 }
 
 // startTimeout bounds a pod's start; it takes some 50 ms.
@@ -38,19 +40,19 @@ type pods struct {
 	runDir string
 	exec   func(ctx context.Context, runDir, guid string, e nsjail.Exec) (*nsjail.Session, error)
 	trees  Trees
+	rules  *rules
 	busy   func(guid string) (bool, error)
-	// repository is what policy says of a grand repository.
-	repository func(name string) policy.Repository
 
-	once  singleflight.Group
-	mu    sync.Mutex
-	locks map[string]*podLocks // by GUID
+	once    singleflight.Group
+	mu      sync.Mutex
+	locks   map[string]*podLocks      // by GUID
+	limited map[string]systemd.Limits // by GUID: what its unit was limited to last
 }
 
-func newPods(units Units, runDir string) *pods {
+func newPods(units Units, rules *rules, runDir string) *pods {
 	return &pods{
-		units: units, runDir: runDir, exec: nsjail.Run, busy: busy,
-		repository: func(string) policy.Repository { return policy.Repository{} }, locks: map[string]*podLocks{},
+		units: units, rules: rules, runDir: runDir, exec: nsjail.Run, busy: busy,
+		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{},
 	}
 }
 
@@ -106,6 +108,9 @@ func (p *pods) start(ctx context.Context, guid string) error {
 		if err != nil {
 			return nil, err
 		}
+		if err := p.limit(ctx, unit, tree); err != nil {
+			return nil, err
+		}
 		return nil, p.units.Start(ctx, unit)
 	})
 	if err != nil {
@@ -121,7 +126,10 @@ func (p *pods) End(ctx context.Context, guid string) error {
 	if err != nil {
 		return err
 	}
-	return p.units.Kill(ctx, unit)
+	if err := p.units.Kill(ctx, unit); err != nil {
+		return err
+	}
+	return p.unlimit(ctx, unit, guid)
 }
 
 // EndUnknown ends pods of trees that do not exist: an earlier warden's, or an earlier registry's.
@@ -177,7 +185,7 @@ func (p *pods) specification(t fork.Tree) nsjail.Spec {
 	return nsjail.Spec{
 		GUID: t.GUID, SubUID: t.SubUID(), Hostname: hostname(t),
 		Root: dirs.Root, Data: dirs.Data, Docker: dirs.Docker, Home: dirs.Home,
-		Mountpoint: nsjail.Mountpoint(t.GUID), NetworkID: t.NetworkID(), Autostart: t.Grand && p.repository(t.Repo).Autostart,
+		Mountpoint: nsjail.Mountpoint(t.GUID), NetworkID: t.NetworkID(), Network: p.network(t), Autostart: p.autostarts(t),
 	}
 }
 

@@ -75,6 +75,22 @@ func (r *rules) Principal(key []byte) (policy.Principal, bool) {
 	return policy.Principal{}, false
 }
 
+// Repository is what policy says of a grand repository; without a policy it publishes and reaches nothing.
+func (r *rules) Repository(name string) policy.Repository {
+	if p := r.has.Load().policy; p != nil {
+		return p.Repository(name)
+	}
+	return policy.Repository{Linger: policy.DefaultLinger}
+}
+
+// Pods is what policy says of all pods; without a policy the defaults.
+func (r *rules) Pods() policy.Pods {
+	if p := r.has.Load().policy; p != nil {
+		return p.Pods()
+	}
+	return policy.DefaultPods()
+}
+
 // Caller says who speaks. The operator's door is open to root alone, which is all the evidence there.
 func (r *rules) Caller(e gate.Evidence) gate.Caller {
 	p := r.has.Load().policy
@@ -105,21 +121,6 @@ func (r *rules) Decide(q gate.Request) gate.Decision {
 		return d
 	}
 	return gate.Decision{Reason: "the policy does not load"}
-}
-
-// hostPods is what policy says of all pods; without one, nothing of a pod's is stopped or started for it.
-func (r *rules) hostPods() policy.Pods {
-	if p := r.has.Load().policy; p != nil {
-		return p.Pods()
-	}
-	return policy.Pods{Idle: policy.DefaultIdle, Forks: policy.DefaultForks}
-}
-
-func (r *rules) repository(name string) policy.Repository {
-	if p := r.has.Load().policy; p != nil {
-		return p.Repository(name)
-	}
-	return policy.Repository{}
 }
 
 // autostart lists the repositories that run whether or not somebody is there.

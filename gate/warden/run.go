@@ -56,10 +56,12 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer units.Close()
-	pods := newPods(units, c.RunDir)
+	rules := newRules(c.Policy, time.Now)
+	pods := newPods(units, rules, c.RunDir)
 	// The registry's lock is what keeps a second warden out: nothing before this disturbs a first one.
 	store, err := fork.Open(fork.Options{
 		Pool: c.Pool, Registry: filepath.Join(c.State, "registry.db"), End: pods.End, Log: c.Journal,
+		MaxForks: func() int { return rules.Pods().Forks },
 	})
 	if err != nil {
 		return err
@@ -67,14 +69,12 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	pods.trees = store
 	reconcile(ctx, store, pods, c.Journal)
-	rules := newRules(c.Policy, time.Now)
-	pods.repository = rules.repository
 	w := newWarden(keys, rules, log, store, pods, c.Journal)
 	w.version, w.policyPlace = c.Version, c.PolicyPlace
 	if err := w.reload("the warden started"); err != nil {
 		return err
 	}
-	return w.run(ctx, c, store.KeepSpares)
+	return w.run(ctx, c, store.KeepSpares, func(ctx context.Context) { store.KeepReserve(ctx, w.ending) })
 }
 
 // reconcile brings registry, disk and units together after whatever ended the last warden. What cannot be put right stays shut, and
@@ -112,8 +112,8 @@ func (w *Warden) reload(why string) error {
 	return w.log.Service(why + ": " + outcome)
 }
 
-// run serves both sockets, keeps spares ready and heeds reloads, until ctx ends. It waits for all of it.
-func (w *Warden) run(ctx context.Context, c Config, keepSpares func(context.Context)) error {
+// run serves both sockets, does what goes on beside that, and heeds reloads, until ctx ends. It waits for all of it.
+func (w *Warden) run(ctx context.Context, c Config, beside ...func(context.Context)) error {
 	doors, operators, err := sockets(c)
 	if err != nil {
 		return err
@@ -124,8 +124,10 @@ func (w *Warden) run(ctx context.Context, c Config, keepSpares func(context.Cont
 	defer stop()
 	all.Go(func() { w.serve(ctx, doors, DoorSocket(c.DoorUID)) })
 	all.Go(func() { w.serve(ctx, operators, OperatorSocket()) })
-	all.Go(func() { keepSpares(ctx) })
-	all.Go(func() { w.pods.tend(ctx, func() time.Duration { return w.rules.hostPods().Idle }, w.journal) })
+	for _, do := range beside {
+		all.Go(func() { do(ctx) })
+	}
+	all.Go(func() { w.pods.tend(ctx, w.journal) })
 	startAll := func() { all.Go(func() { w.pods.startAll(ctx, w.rules.autostart(), w.journal) }) }
 	startAll()
 	if err := systemd.Ready(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"forkgate/fork"
 	"forkgate/nsjail"
 	"forkgate/nsjail/cgroup"
 	"forkgate/systemd"
@@ -28,10 +29,10 @@ func busy(guid string) (bool, error) {
 	return nsjail.Busy(filepath.Join(root, podSlice, unit))
 }
 
-// tend stops pods in which nothing has gone on for as long as idle says, until ctx ends. The next login starts them again.
-func (p *pods) tend(ctx context.Context, idle func() time.Duration, journal *slog.Logger) {
+// tend stops pods in which nothing has gone on for as long as policy says, until ctx ends. The next login starts them again.
+func (p *pods) tend(ctx context.Context, journal *slog.Logger) {
 	since := map[string]time.Time{}
-	for pause(ctx, min(max(idle()/8, time.Second/4), 30*time.Second)) {
+	for pause(ctx, min(max(p.rules.Pods().Idle/8, time.Second/4), 30*time.Second)) {
 		running, err := p.Running(ctx)
 		if err != nil {
 			journal.Error("cannot look for idle pods", "error", err)
@@ -39,7 +40,7 @@ func (p *pods) tend(ctx context.Context, idle func() time.Duration, journal *slo
 		}
 		still := map[string]time.Time{}
 		for _, guid := range running {
-			switch at, stopped, err := p.rest(ctx, guid, since[guid], idle()); {
+			switch at, stopped, err := p.rest(ctx, guid, since[guid], p.rules.Pods().Idle); {
 			case err != nil:
 				journal.Error("cannot tend a pod", "guid", guid, "error", err)
 			case stopped:
@@ -60,7 +61,7 @@ func (p *pods) rest(ctx context.Context, guid string, since time.Time, idle time
 	if since.IsZero() {
 		since = time.Now()
 	}
-	if tree, ok := p.trees.Get(guid); !ok || tree.Grand && p.repository(tree.Repo).Autostart || time.Since(since) < idle {
+	if tree, ok := p.trees.Get(guid); !ok || p.autostarts(tree) || time.Since(since) < idle {
 		return since, false, nil
 	}
 	// Nobody enters while it is looked at for the last time, and stopped.
@@ -82,6 +83,9 @@ func (p *pods) rest(ctx context.Context, guid string, since time.Time, idle time
 	}
 	return since, true, nil
 }
+
+// autostarts reports whether a tree's pod runs whether or not somebody is there.
+func (p *pods) autostarts(t fork.Tree) bool { return t.Grand && p.rules.Repository(t.Repo).Autostart }
 
 // startAll starts the pods of the repositories that are to run without anybody asking for it.
 func (p *pods) startAll(ctx context.Context, repositories []string, journal *slog.Logger) {

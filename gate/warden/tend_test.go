@@ -2,13 +2,13 @@ package warden
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"forkgate/gate"
-	"forkgate/gate/policy"
 )
 
 // An idle pod is stopped after the time that policy says, and not before; one in which something goes on is not, and neither is a
@@ -31,14 +31,17 @@ func TestIdlePodsAreStopped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
 			p := h.Warden.pods
-			p.repository = func(string) policy.Repository { return policy.Repository{Autostart: row.autostart} }
+			h.text += fmt.Sprintf("pods {\n  idle = %q\n}\nrepository \"demo\" {\n  autostart = %t\n}\n", idle, row.autostart)
+			if err := h.rules.reload(); err != nil {
+				t.Fatal(err)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
 				p.busy = func(string) (bool, error) { return time.Since(begin) < row.busyFor, nil }
 				demo := enter(t, h)
 				ctx, cancel := context.WithTimeout(t.Context(), row.at)
 				defer cancel()
-				p.tend(ctx, func() time.Duration { return idle }, slog.New(slog.DiscardHandler))
+				p.tend(ctx, slog.New(slog.DiscardHandler))
 				if running := h.pods.has(demo); running != row.runs {
 					t.Errorf("after %v: running %v", row.at, running)
 				}

@@ -26,6 +26,7 @@ type Trees interface {
 	CurrentRootfs() string
 	Rootfs() ([]string, error)
 	Status() (fork.PoolStatus, error)
+	Used(fork.Tree) (uint64, error) // bytes charged to a fork
 }
 
 // forks makes the pool gate.Forks: trees become targets, and what fork reports becomes refusals where callers can do

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"time"
 
@@ -23,8 +22,9 @@ type treeView struct {
 	Made       time.Time `json:"made"`
 	NetworkID  int       `json:"network_id"`
 	WorkingDir string    `json:"working_dir"`
-	Forks      *int      `json:"forks,omitempty"`   // of a repository: how many the caller may see
-	Running    *bool     `json:"running,omitempty"` // whether its pod runs; show alone looks
+	Forks      *int      `json:"forks,omitempty"` // of a repository: how many the caller may see
+
+	*details // show alone looks
 }
 
 // view shows a tree, and says whether policy permits the word on it.
@@ -92,38 +92,6 @@ func listForks(_ context.Context, w *word) (page, error) {
 			rows = append(rows, []string{v.Ref, v.Owner, v.Parent, v.Made.Format(time.RFC3339)})
 		}
 		columns(out, rows...)
-	}}, nil
-}
-
-// show shows one repository or fork.
-func show(ctx context.Context, w *word) (page, error) {
-	target, err := w.target(ctx, w.args[0])
-	if err != nil {
-		return page{}, err
-	}
-	tree, ok := w.trees.Get(target.GUID)
-	if !ok {
-		return page{}, gate.NotFound(gate.Ref{Repo: target.Repo, Tag: target.Tag})
-	}
-	running, err := w.pods.Running(ctx)
-	if err != nil {
-		return page{}, err
-	}
-	v, _ := w.view(tree)
-	runs := slices.Contains(running, tree.GUID)
-	v.Running = &runs
-	return page{data: v, text: func(out io.Writer) {
-		rows := [][]string{{"ref", v.Ref}, {"kind", v.Kind}, {"guid", v.GUID}}
-		for _, row := range [][]string{{"owner", v.Owner}, {"parent", v.Parent}} {
-			if row[1] != "" {
-				rows = append(rows, row)
-			}
-		}
-		if v.Forks != nil {
-			rows = append(rows, []string{"forks", strconv.Itoa(*v.Forks)})
-		}
-		columns(out, append(rows, []string{"made", v.Made.Format(time.RFC3339)}, []string{"network id", strconv.Itoa(v.NetworkID)},
-			[]string{"working dir", v.WorkingDir}, []string{"running", strconv.FormatBool(runs)})...)
 	}}, nil
 }
 
