@@ -18,6 +18,7 @@ import (
 	"forkgate/gate/warden"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail"
+	"forkgate/nsjail/network"
 	"forkgate/systemd"
 )
 
@@ -54,6 +55,27 @@ func wardenCommand() *cobra.Command {
 		config.Door, _ = sockets.Take("warden")
 		config.Operator, _ = sockets.Take("operator")
 		return warden.Run(cmd.Context(), config)
+	}
+	return c
+}
+
+// netCommand keeps the rules of pods' networks. It is hidden: nobody but systemd has a use for it.
+func netCommand() *cobra.Command {
+	c := &cobra.Command{Use: "net", Short: "keep the rules of pods' networks (root)", Args: cobra.NoArgs, Hidden: true}
+	config := network.Config{Ready: systemd.Ready}
+	c.Flags().StringVar(&config.RunDir, "run", nsjail.RunDir, "directory of sockets and pods")
+	c.Flags().StringVar(&config.Range, "range", network.DefaultRange, "private IPv4 range, in which each pod has a /30; change it while no pod runs")
+	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if err := needRoot("the network of pods"); err != nil {
+			return err
+		}
+		sockets := systemd.Inherited()
+		defer sockets.Close()
+		if config.Socket, err = sockets.Take("net"); err != nil {
+			return fmt.Errorf("%w; use systemctl start forkgate-net", err)
+		}
+		config.Log = logger()
+		return network.Serve(cmd.Context(), config)
 	}
 	return c
 }

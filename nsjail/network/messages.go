@@ -1,0 +1,34 @@
+package network
+
+import (
+	"net/netip"
+
+	"forkgate/nsjail"
+)
+
+// Socket is where forkgate-net listens.
+const Socket = nsjail.RunDir + "/net/net.sock"
+
+// What is said on it. The connection stays open for as long as the pod runs: its end takes the pod's rules away.
+const (
+	typeUp = "up" // supervisor to service
+	typeOK = "ok" // the answer: the rules are there
+	typeNo = "no" // the answer where they are not
+)
+
+// up asks for the rules of a pod.
+type up struct {
+	GUID    string         `json:"guid"`
+	Network nsjail.Network `json:"network"`
+}
+
+// link is what the pod's link has to be called, and the addresses of its ends.
+type link struct {
+	Name string       `json:"name"`
+	Host netip.Prefix `json:"host"`
+	Pod  netip.Prefix `json:"pod"`
+}
+
+type no struct {
+	Error string `json:"error"`
+}

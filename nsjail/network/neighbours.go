@@ -1,0 +1,53 @@
+package network
+
+import (
+	"fmt"
+	"strings"
+)
+
+// neighbours are chains of other firewalls that drop what they forward, and where they let the operator say what not to. A drop
+// in any table is final, so pods need an accept in each: for what has passed our rules, which come first.
+var neighbours = []struct{ name, chain, remedy string }{
+	{"Docker", "ip filter DOCKER-USER", "iptables -I DOCKER-USER -i fg+ -j ACCEPT; iptables -I DOCKER-USER -o fg+ -j ACCEPT"},
+	{"ufw", "ip filter ufw-before-forward", "ufw route allow in on fg+; ufw route allow out on fg+"},
+	{"firewalld", "inet firewalld filter_FORWARD", "firewall-cmd --permanent --zone=trusted --add-interface=fg+ && firewall-cmd --reload"},
+}
+
+// ours marks the rules that are put there. They are ones that iptables understands when it lists its table.
+const ours = `comment "forkgate"`
+
+// befriend has the firewalls that are there let pods through, as long as there are pods.
+func (s *service) befriend() {
+	warning := ""
+	for _, n := range neighbours {
+		rules, err := nftOutput("", "--handle", "list", "chain "+n.chain)
+		if err != nil {
+			continue // it is not there
+		}
+		here := strings.Contains(string(rules), ours)
+		switch {
+		case len(s.pods) > 0 && !here:
+			err = nft(fmt.Sprintf("insert rule %[1]s oifname \"fg*\" accept %[2]s\ninsert rule %[1]s iifname \"fg*\" accept %[2]s\n", n.chain, ours))
+		case len(s.pods) == 0 && here:
+			err = nft(withdraw(n.chain, string(rules)))
+		}
+		if err != nil {
+			warning = fmt.Sprintf("%s drops what pods forward, and does not let itself be told: %v; run: %s", n.name, err, n.remedy)
+		}
+	}
+	if warning != "" && warning != s.warned {
+		s.log.Warn(warning)
+	}
+	s.warned = warning
+}
+
+// withdraw deletes our rules from a chain that was listed with handles.
+func withdraw(chain, listing string) string {
+	var script strings.Builder
+	for line := range strings.Lines(listing) {
+		if _, handle, ok := strings.Cut(line, "# handle "); ok && strings.Contains(line, ours) {
+			fmt.Fprintf(&script, "delete rule %s handle %s\n", chain, strings.TrimSpace(handle))
+		}
+	}
+	return script.String()
+}

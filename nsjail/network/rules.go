@@ -1,0 +1,58 @@
+package network
+
+import (
+	_ "embed"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"forkgate/gate"
+)
+
+//go:embed rules.nft
+var rules string
+
+// Caps of one pod: an ordinary host tracks 65,536 connections or more in all (nf_conntrack_max).
+const (
+	maxConnections = 2048
+	newPerSecond   = 256
+	newBurst       = 1024
+)
+
+// base is the table without pods, for nft -f: it replaces what is there in one step.
+func (p plan) base() string {
+	var text strings.Builder
+	for line := range strings.Lines(rules) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "#") { // comments speak of the names below
+			text.WriteString(line)
+		}
+	}
+	return strings.NewReplacer(
+		"POD_RANGE", p.pods.String(), "NEVER", list(gate.NeverReached()), "PRIVATE", list(gate.Private()),
+		"CONNECTIONS", fmt.Sprint(maxConnections), "RATE", fmt.Sprint(newPerSecond), "BURST", fmt.Sprint(newBurst),
+	).Replace(text.String())
+}
+
+// list writes prefixes as the elements of a set, leaving out those that lie within another.
+func list(prefixes []netip.Prefix) string {
+	var all []string
+	for i, p := range prefixes {
+		inner := false
+		for j, o := range prefixes {
+			inner = inner || i != j && contains(o, p)
+		}
+		if !inner {
+			all = append(all, p.String())
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// setNames replaces the elements of a set of interfaces.
+func setNames(set string, names []string) string {
+	text := "flush set inet forkgate " + set + "\n"
+	if len(names) > 0 {
+		text += fmt.Sprintf("add element inet forkgate %s { \"%s\" }\n", set, strings.Join(names, `", "`))
+	}
+	return text
+}

@@ -1,0 +1,216 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
+)
+
+// service is what forkgate-net knows. Everything below mu is of one moment: whoever changes the table holds it.
+type service struct {
+	plan   plan
+	log    *slog.Logger
+	runDir string
+
+	mu         sync.Mutex
+	pods       map[int]*tenant // by slot
+	uplinks    []string
+	lent       []string // interfaces that forward because of us
+	live       string   // listing of the table as we left it
+	generation uint32   // of nftables, when we looked last
+	warned     string   // what was last said about other firewalls
+}
+
+// tenant is a pod with rules.
+type tenant struct {
+	guid     string
+	link     link
+	elements elements
+	owner    *wire.Conn // nil: taken over from an earlier run, and not heard of yet
+}
+
+var guidForm = regexp.MustCompile(`^[0-9a-f-]{1,64}$`)
+
+// open makes the rules of a pod. The same pod may come again, after this service or the pod has started anew.
+func (s *service) open(u up, owner *wire.Conn) (link, error) {
+	if !guidForm.MatchString(u.GUID) {
+		return link{}, fmt.Errorf("%.80q is no pod", u.GUID)
+	}
+	l, err := s.plan.link(u.Network.Slot)
+	if err != nil {
+		return link{}, err
+	}
+	e, err := newElements(l, u.Network)
+	if err != nil {
+		return link{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetGone()
+	old := s.pods[u.Network.Slot]
+	if old != nil && old.guid != u.GUID {
+		return link{}, fmt.Errorf("slot %d belongs to pod %s, which runs", u.Network.Slot, old.guid)
+	}
+	if err := s.portsFree(u.Network); err != nil {
+		return link{}, err
+	}
+	t := &tenant{guid: u.GUID, link: l, elements: e, owner: owner}
+	if err := s.admit(u.Network.Slot, old, t); err != nil {
+		return link{}, err
+	}
+	return l, nil
+}
+
+// admit puts t in the place of old, which may be nil. Until all of it has worked there are no rules for the pod.
+func (s *service) admit(slot int, old, t *tenant) error {
+	if old != nil && old.elements.script("add") == t.elements.script("add") {
+		s.pods[slot] = t // what it says is what is loaded: connections that it has go on
+		return nil
+	}
+	if old != nil {
+		if err := s.remove(slot); err != nil {
+			return err
+		}
+	}
+	if err := forgetConnections(t.link.Pod.Addr()); err != nil {
+		return err
+	}
+	s.pods[slot] = t
+	if err := s.change(t.elements.script("add")); err != nil {
+		return errors.Join(err, s.remove(slot))
+	}
+	if len(s.pods) == 1 { // the first: the host has to forward from now on
+		s.settle()
+	}
+	return nil
+}
+
+// portsFree refuses a network that publishes a port which another pod has, or has it twice.
+func (s *service) portsFree(n nsjail.Network) error {
+	taken := map[string]string{}
+	for slot, t := range s.pods {
+		for _, p := range t.elements["publish"] {
+			if slot != n.Slot {
+				port, _, _ := strings.Cut(p, " : ")
+				taken[port] = "pod " + t.guid
+			}
+		}
+	}
+	own, err := newElements(link{}, n)
+	if err != nil {
+		return err
+	}
+	for _, p := range own["publish"] {
+		port, _, _ := strings.Cut(p, " : ")
+		if by := taken[port]; by != "" {
+			return fmt.Errorf("port %s of the host is published by %s", port, by)
+		}
+		taken[port] = "this pod already"
+	}
+	return nil
+}
+
+// close takes away the rules of the pod that this connection spoke for. One that has come again speaks on another.
+func (s *service) close(owner *wire.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for slot, t := range s.pods {
+		if t.owner == owner {
+			if err := s.remove(slot); err != nil {
+				s.log.Error("cannot take the rules of a pod away", "pod", t.guid, "err", err)
+			}
+		}
+	}
+	if len(s.pods) == 0 {
+		s.settle()
+	}
+}
+
+// remove forgets a pod, its rules and its connections: the next one in the slot must not get what was meant for it.
+func (s *service) remove(slot int) error {
+	t := s.pods[slot]
+	delete(s.pods, slot)
+	err := s.change(t.elements.script("delete"))
+	if err != nil {
+		err = s.load() // without it
+	}
+	return errors.Join(err, forgetConnections(t.link.Pod.Addr()))
+}
+
+// script is the whole table as it should be.
+func (s *service) script() string {
+	var text strings.Builder
+	text.WriteString(s.plan.base())
+	text.WriteString(setNames("uplinks", s.uplinks))
+	text.WriteString(setNames("lent", s.lent))
+	for _, t := range s.pods {
+		text.WriteString(t.elements.script("add"))
+	}
+	return text.String()
+}
+
+// change carries out a part of a script, and knows afterwards what the table is. Where somebody else has changed nftables in the
+// same moment it cannot know, and loads all of it.
+func (s *service) change(script string) error {
+	certain, err := s.run(script)
+	if err != nil || certain {
+		return err
+	}
+	return s.load()
+}
+
+// load replaces the table by what it should be.
+func (s *service) load() error {
+	for range 5 {
+		certain, err := s.run(s.script())
+		if err != nil {
+			return err
+		}
+		if certain {
+			return nil
+		}
+	}
+	// The table is loaded; only what it looks like is in doubt.
+	s.log.Warn("something else changes nftables all the time, and might have changed the rules of pods")
+	return nil
+}
+
+// run reports whether nothing else changed nftables from before the script to after the look at the outcome.
+func (s *service) run(script string) (certain bool, err error) {
+	before, err := generation()
+	if err != nil {
+		return false, err
+	}
+	if err := nft(script); err != nil {
+		return false, err
+	}
+	if s.live, err = listing(); err != nil {
+		return false, err
+	}
+	s.generation, err = generation()
+	return s.generation == before+1, err
+}
+
+// restore loads the table again if somebody changed it.
+func (s *service) restore() error {
+	now, err := generation()
+	if err != nil || now == s.generation {
+		return err
+	}
+	live, err := listing()
+	if err != nil {
+		return err
+	}
+	if live == s.live {
+		s.generation = now
+		return nil
+	}
+	s.log.Warn("somebody changed or flushed the table inet forkgate: loading it again")
+	return s.load()
+}

@@ -1,0 +1,237 @@
+package network
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
+)
+
+// TestMain lets the test binary be the programs that run in the lab's namespaces.
+func TestMain(m *testing.M) {
+	tool := map[string]func(args []string) error{
+		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold,
+	}[os.Getenv("TEST_NETWORK_TOOL")]
+	if tool == nil {
+		os.Exit(m.Run())
+	}
+	if err := tool(os.Args[1:]); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+func ready() error { fmt.Println("ready"); return nil }
+
+func toolLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
+
+// toolService is forkgate-net.
+func toolService(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	path := filepath.Join(args[0], "net", "net.sock")
+	_ = os.Remove(path)
+	socket, err := wire.ListenFile(path, 0o600)
+	if err != nil {
+		return err
+	}
+	return Serve(ctx, Config{RunDir: args[0], Socket: socket, Range: DefaultRange, Log: toolLog(), Ready: ready})
+}
+
+// toolJoin is the part of a pod's supervisor that this package has. It ends in order by SIGTERM.
+func toolJoin(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var n nsjail.Network
+	if err := json.Unmarshal([]byte(args[2]), &n); err != nil {
+		return err
+	}
+	namespace, err := os.Open(args[3])
+	if err != nil {
+		return err
+	}
+	defer namespace.Close()
+	link, err := Join(ctx, filepath.Join(args[0], "net", "net.sock"), args[1], n, namespace, toolLog())
+	if err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	_ = ready()
+	<-ctx.Done()
+	return link.Close()
+}
+
+var servedPorts = []string{"22", "53", "80", "443", "8443"}
+
+// toolServe answers on every address, by TCP and UDP, with its name and who asked, and prints what it got by UDP.
+func toolServe(args []string) error {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	for _, port := range servedPorts {
+		l, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			return err
+		}
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				fmt.Fprintf(c, "%s %s\n", args[0], c.RemoteAddr().(*net.TCPAddr).IP)
+				go func() { _, _ = io.Copy(io.Discard, c); c.Close() }()
+			}
+		}()
+		for _, a := range addresses {
+			udp, err := net.ListenPacket("udp", net.JoinHostPort(a.(*net.IPNet).IP.String(), port))
+			if err != nil {
+				continue // an IPv6 link address, which wants a zone
+			}
+			go func() {
+				b := make([]byte, 1500)
+				for {
+					n, from, err := udp.ReadFrom(b)
+					if err != nil {
+						return
+					}
+					fmt.Printf("%s\n", b[:n])
+					_, _ = udp.WriteTo(fmt.Appendf(nil, "%s %s\n", args[0], from.(*net.UDPAddr).IP), from)
+				}
+			}()
+		}
+	}
+	_ = ready()
+	time.Sleep(time.Hour)
+	return nil
+}
+
+// toolTry reaches for an address: "tcp 1.2.3.4:80", "udp 1.2.3.4:53", "ping 1.2.3.4".
+func toolTry(args []string) error {
+	if args[0] == "ping" {
+		return ping(args[1])
+	}
+	c, err := net.DialTimeout(args[0], args[1], 2*time.Second)
+	if err != nil {
+		return kind(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+	if args[0] == "udp" {
+		if _, err := c.Write([]byte("from " + c.LocalAddr().String())); err != nil {
+			return kind(err)
+		}
+	}
+	b := make([]byte, 100)
+	n, err := c.Read(b)
+	if err != nil {
+		return kind(err)
+	}
+	fmt.Printf("ok %s", b[:n])
+	return nil
+}
+
+// kind tells a refusal, which comes at once, from silence.
+func kind(err error) error {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EACCES), errors.Is(err, unix.ECONNRESET):
+		return errors.New("refused")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return errors.New("silence")
+	}
+	return err
+}
+
+func ping(address string) error {
+	c, err := icmp.ListenPacket("ip4:icmp", "0.0.0.0")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	echo := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: os.Getpid() & 0xffff, Data: []byte("x")}}
+	b, err := echo.Marshal(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := c.WriteTo(b, &net.IPAddr{IP: net.ParseIP(address)}); err != nil {
+		return kind(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	for b = make([]byte, 1500); ; {
+		n, from, err := c.ReadFrom(b)
+		if err != nil {
+			return kind(err)
+		}
+		m, err := icmp.ParseMessage(1, b[:n])
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.Type == ipv4.ICMPTypeDestinationUnreachable:
+			return errors.New("refused")
+		case m.Type == ipv4.ICMPTypeEchoReply && from.String() == address:
+			fmt.Println("ok " + address)
+			return nil
+		}
+	}
+}
+
+// toolSpoof sends one UDP datagram with a source address of its own choice: FROM TO PORT TEXT.
+func toolSpoof(args []string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
+	if err != nil {
+		return err
+	}
+	from, to, text := net.ParseIP(args[0]).To4(), net.ParseIP(args[1]).To4(), args[3]
+	var port uint16
+	if _, err := fmt.Sscan(args[2], &port); err != nil {
+		return err
+	}
+	packet := make([]byte, 28, 28+len(text))
+	packet[0], packet[8], packet[9] = 0x45, 64, unix.IPPROTO_UDP
+	copy(packet[12:], from)
+	copy(packet[16:], to)
+	binary.BigEndian.PutUint16(packet[20:], 5555)
+	binary.BigEndian.PutUint16(packet[22:], port)
+	binary.BigEndian.PutUint16(packet[24:], uint16(8+len(text)))
+	packet = append(packet, text...)
+	if err := unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: [4]byte(to)}); err != nil {
+		return err
+	}
+	return ready()
+}
+
+// toolHold makes connections to an address until one fails, prints how many it got, and holds them.
+func toolHold(args []string) error {
+	var held []net.Conn
+	for len(held) < 10000 {
+		c, err := net.DialTimeout("tcp", args[0], 2*time.Second)
+		if err != nil {
+			break
+		}
+		held = append(held, c)
+		time.Sleep(5 * time.Millisecond) // slower than the limit of new ones
+	}
+	fmt.Println(len(held))
+	time.Sleep(time.Hour)
+	return nil
+}
