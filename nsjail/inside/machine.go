@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/nsjail/inside/names"
 	"forkgate/nsjail/wire"
 )
 
@@ -28,6 +29,11 @@ func machine() error {
 	if err := loadFilter(machineFilter()); err != nil {
 		return err
 	}
+	answering, err := answerNames(order.Resolvers)
+	if err != nil {
+		return err
+	}
+	defer answering.Close()
 	docker, err := newDaemon(order.GUID)
 	if err != nil {
 		return err
@@ -40,6 +46,15 @@ func machine() error {
 	stop := make(chan error, 1)
 	go func() { stop <- untilStop(orders) }()
 	return docker.keep(order.Autostart, children, stop)
+}
+
+// answerNames starts the name server of the pod, for sessions and containers (/etc/resolv.conf).
+func answerNames(resolvers []string) (*names.Server, error) {
+	hostname, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("cannot answer names: %w", err)
+	}
+	return names.Start(names.Config{Hostname: hostname, Resolvers: resolvers, Port: names.Port})
 }
 
 // untilStop waits for the word to stop. That the other side goes without a word is one as well.

@@ -2,12 +2,13 @@ package network
 
 import (
 	"net/netip"
+	"path/filepath"
 
 	"forkgate/nsjail"
 )
 
 // Socket is where forkgate-net listens.
-const Socket = nsjail.RunDir + "/net/net.sock"
+func Socket(runDir string) string { return filepath.Join(runDir, "net", "net.sock") }
 
 // What is said on it. The connection stays open for as long as the pod runs: its end takes the pod's rules away.
 const (

@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,7 +46,7 @@ func toolLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil
 func toolService(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	path := filepath.Join(args[0], "net", "net.sock")
+	path := Socket(args[0])
 	_ = os.Remove(path)
 	socket, err := wire.ListenFile(path, 0o600)
 	if err != nil {
@@ -69,7 +68,7 @@ func toolJoin(args []string) error {
 		return err
 	}
 	defer namespace.Close()
-	link, err := Join(ctx, filepath.Join(args[0], "net", "net.sock"), args[1], n, namespace, toolLog())
+	link, err := Join(ctx, Socket(args[0]), args[1], n, namespace, toolLog())
 	if err != nil {
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}

@@ -222,11 +222,23 @@ func emptyCgroup(t *testing.T, dir string) {
 	var last error
 	for range 500 {
 		if last = removeBelow(dir); last == nil {
+			noControllers(t, dir)
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal(last)
+}
+
+// noControllers undoes what a supervisor enables: a group that hands controllers on takes no process (cgroups(7)).
+func noControllers(t *testing.T, dir string) {
+	t.Helper()
+	file := filepath.Join(dir, "cgroup.subtree_control")
+	enabled, err := os.ReadFile(file)
+	must(t, err)
+	for _, name := range strings.Fields(string(enabled)) {
+		must(t, os.WriteFile(file, []byte("-"+name), 0))
+	}
 }
 
 func removeBelow(dir string) error {

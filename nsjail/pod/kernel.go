@@ -18,8 +18,8 @@ func (t *tree) etc(staging string, at *os.File) (_ map[string]*os.File, err erro
 		"hostname": t.spec.Hostname + "\n",
 		// Without the host's own name in it, each docker run waits five seconds for a resolver.
 		"hosts": "127.0.0.1 localhost " + t.spec.Hostname + "\n::1 localhost ip6-localhost\n",
-		// Nothing answers there yet, and refuses at once.
-		"resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+		// The machine's init answers there, and refuses at once what it will not answer.
+		"resolv.conf": "nameserver 127.0.0.1\noptions timeout:5 attempts:2\n",
 	}
 	tmp, err := t.tmpfs("755")
 	if err != nil {

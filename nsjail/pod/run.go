@@ -43,7 +43,16 @@ func Run(ctx context.Context, c Config) (err error) {
 		return fmt.Errorf("cannot start the machine: %w", err)
 	}
 	defer machine.stop()
-	if err := machine.send(wire.TypeMachine, wire.Machine{GUID: spec.GUID, Autostart: spec.Autostart}); err != nil {
+	link, err := machine.join(ctx, c, spec)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		machine.stop() // what ends in order keeps its network until then
+		_ = link.Close()
+	}()
+	order := wire.Machine{GUID: spec.GUID, Autostart: spec.Autostart, Resolvers: spec.Network.Resolvers}
+	if err := machine.send(wire.TypeMachine, order); err != nil {
 		return err
 	}
 	sessions, err := build.start(sessionHalf, build.groups.sessions, machine, build.control)

@@ -43,8 +43,9 @@ const (
 
 // Machine tells the machine's init what it is for.
 type Machine struct {
-	GUID      string `json:"guid"`
-	Autostart bool   `json:"autostart"` // start the Docker daemon now
+	GUID      string   `json:"guid"`
+	Autostart bool     `json:"autostart"` // start the Docker daemon now
+	Resolvers []string `json:"resolvers"` // addresses of name servers that the pod's own asks; none: it refuses
 }
 
 // Cross is the order to go on in the tree that was built.

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
+// Port is where resolvers expect a name server (RFC 1035, 4.2).
+const Port = 53
+
 // Bounds for those who ask.
 const (
 	maxQuery  = 4096 // bytes; longer ones are none
@@ -24,7 +27,7 @@ const (
 type Config struct {
 	Hostname  string
 	Resolvers []string // IPv4 addresses; none: what the pod does not know itself is refused
-	Port      int      // 53
+	Port      int      // Port, but in tests
 }
 
 // Server answers on every IPv4 address of the network namespace that it was started in.
@@ -48,7 +51,7 @@ func Start(c Config) (*Server, error) {
 		if err != nil || !a.Is4() {
 			return nil, fmt.Errorf("cannot ask the resolver %q: it is no IPv4 address", text)
 		}
-		resolvers = append(resolvers, netip.AddrPortFrom(a, 53))
+		resolvers = append(resolvers, netip.AddrPortFrom(a, Port))
 	}
 	return start(c, resolvers)
 }
