@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -27,7 +28,7 @@ import (
 // TestMain lets the test binary be the programs that run in the lab's namespaces.
 func TestMain(m *testing.M) {
 	tool := map[string]func(args []string) error{
-		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold,
+		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold, "hold-one": toolHoldOne,
 	}[os.Getenv("TEST_NETWORK_TOOL")]
 	if tool == nil {
 		os.Exit(m.Run())
@@ -233,4 +234,38 @@ func toolHold(args []string) error {
 	fmt.Println(len(held))
 	time.Sleep(time.Hour)
 	return nil
+}
+
+// toolHoldOne makes a connection, and says whether it lives: at first, and again for each line that it is given. The other side sends
+// back nothing, so what is asked is whether what was sent is acknowledged.
+func toolHoldOne(args []string) error {
+	c, err := net.Dial("tcp", args[0])
+	if err != nil {
+		return err
+	}
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(os.Stdin); ; {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return err
+		}
+		said := "not acknowledged"
+		for range 200 {
+			unacknowledged := -1
+			if err := raw.Control(func(fd uintptr) { unacknowledged, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
+				return err
+			}
+			if unacknowledged == 0 {
+				said = "ok"
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		fmt.Println(said)
+		if !lines.Scan() {
+			return nil
+		}
+	}
 }
