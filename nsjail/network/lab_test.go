@@ -25,6 +25,7 @@ type lab struct {
 	run                 string
 	service             *program
 	heard               *program // the internet's server, which prints what it gets by UDP
+	supervisors         []*program
 }
 
 // namespace is a network namespace, held by a process that sleeps.
@@ -170,7 +171,7 @@ func (p *program) end() {
 	}
 }
 
-// ask asks the program to end, and waits until it has.
+// stop asks the program to end, and waits until it has.
 func (p *program) stop(t *testing.T) {
 	t.Helper()
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
@@ -216,6 +217,7 @@ func (l *lab) tries(t *testing.T, guid string, n nsjail.Network) (*pod, string) 
 	}
 	p := &pod{namespace: newNamespace(t)}
 	p.supervisor = l.host.launch(t, "join", l.run, guid, string(text), p.path())
+	l.supervisors = append(l.supervisors, p.supervisor)
 	said := p.supervisor.line(t)
 	if said == "ready" {
 		p.start(t, "serve", guid)
@@ -255,6 +257,9 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // attacks work.
 func (l *lab) noRules(t *testing.T) {
 	t.Helper()
+	for _, s := range l.supervisors {
+		_ = s.Process.Signal(syscall.SIGSTOP) // or they set their links down in the end, with nobody to guard the rules
+	}
 	l.service.end()
 	l.host.sh(t, `nft flush ruleset; echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 		nft 'add table ip x; add chain ip x post { type nat hook postrouting priority srcnat; }; add rule ip x post ip saddr 10.0.0.0/8 masquerade'

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +29,7 @@ import (
 // TestMain lets the test binary be the programs that run in the lab's namespaces.
 func TestMain(m *testing.M) {
 	tool := map[string]func(args []string) error{
-		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold, "hold-one": toolHoldOne,
+		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold, "hold-one": toolHoldOne, "flood": toolFlood,
 	}[os.Getenv("TEST_NETWORK_TOOL")]
 	if tool == nil {
 		os.Exit(m.Run())
@@ -220,10 +221,14 @@ func toolSpoof(args []string) error {
 	return ready()
 }
 
-// toolHold makes connections to an address until one fails, prints how many it got, and holds them.
+// toolHold makes so many connections to an address, or until one fails, prints how many it got, and holds them.
 func toolHold(args []string) error {
 	var held []net.Conn
-	for len(held) < 10000 {
+	most, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	for len(held) < most {
 		c, err := net.DialTimeout("tcp", args[0], 2*time.Second)
 		if err != nil {
 			break
@@ -268,4 +273,27 @@ func toolHoldOne(args []string) error {
 			return nil
 		}
 	}
+}
+
+// toolFlood sends a datagram each from so many ports to an address, as fast as it can, and prints how many it was told were refused.
+func toolFlood(args []string) error {
+	many, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	refused := 0
+	for port := range many {
+		c, err := net.DialUDP("udp", &net.UDPAddr{Port: 10000 + port}, &net.UDPAddr{IP: net.ParseIP(args[0]), Port: 443})
+		if err != nil {
+			return err
+		}
+		_, first := c.Write([]byte("flood"))
+		_, second := c.Write([]byte("flood")) // an ICMP error to the first comes with the second
+		if first != nil || second != nil {
+			refused++
+		}
+		c.Close()
+	}
+	fmt.Println(refused)
+	return nil
 }
