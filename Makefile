@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Packages with goroutines, for the race detector. It slows everything else down to no purpose.
-RACE    = ./gate/... ./systemd/... ./nsjail/wire/...
+RACE    = ./gate/... ./systemd/... ./nsjail/wire/... ./nsjail/inside/names
 ROOTEXEC = unshare --mount --propagation private
 
 bindir  = $(DESTDIR)$(PREFIX)/bin
@@ -50,9 +50,12 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
 	  systemctl daemon-reload && echo 'next: forkgate pool init, then systemctl enable --now forkgate.target'; fi
 
+# All stops at once, so that systemd keeps the order: with its last pod forkgate-net takes its rules away. What one that was killed
+# has left is deleted.
 uninstall: ## remove what make install has installed; the policy and the data stay
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	  systemctl disable --now forkgate.target; systemctl stop 'forkgate-*'; fi
+	  systemctl disable forkgate.target; systemctl stop forkgate.target 'forkgate-*'; \
+	  nft delete table inet forkgate 2>/dev/null || true; fi
 	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf
 	rm -rf $(libdir)/forkgate $(docdir)
 	for unit in $(units); do rm -f $(libdir)/systemd/system/$$unit; done

@@ -33,6 +33,8 @@ type Host struct {
 	// Config is the ssh_config: each name in Options is a host in it, which is the gate, with that one's key.
 	// So ssh -F Config demo@bot is bot at demo. It sends the variable CLAUDECODE if that is set.
 	Config string
+	// Built is what forkgate was installed from, with its Makefile. It is the machine's as well.
+	Built string
 }
 
 // Start sets up a host. It needs root, what a machine needs, the usual SSH tools, and the rootfs.
@@ -47,6 +49,7 @@ func Start(t testing.TB, o Options) *Host {
 	dir := onDisk(t)
 	h := &Host{Dir: filepath.Join(dir, "home"), Config: filepath.Join(dir, "home", "ssh_config")}
 	built := build(t, filepath.Join(dir, "built"))
+	h.Built = built
 	mkdir(t, h.Dir)
 	mkdir(t, filepath.Join(dir, "scratch"))
 	h.Machine = machine.Boot(t, machine.Options{Share: []string{h.Dir, built}, Scratch: filepath.Join(dir, "scratch")})

@@ -1,0 +1,95 @@
+package host_test
+
+import (
+	"context"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"forkgate/tests/host"
+)
+
+// The service of pods' networks does its work in its unit's sandbox, comes back when it is killed, and leaves nothing when
+// forkgate is uninstalled.
+func TestNetOnAHost(t *testing.T) {
+	h := host.Start(t, host.Options{Bare: true})
+	h.Must(t, "sh", "-c", "ip link add up0 type veth peer name far0 && ip link set far0 up && ip address add 93.184.216.2/24 dev up0 && ip link set up0 up && "+
+		"ip route add default via 93.184.216.1 && echo 0 >/proc/sys/net/ipv4/ip_forward && "+
+		"iptables -N DOCKER-USER && iptables -A DOCKER-USER -j RETURN")
+	before := h.Must(t, "nft", "list", "ruleset")
+	h.Must(t, "systemctl", "start", "forkgate-net.socket", "forkgate-net.service")
+
+	claim := claims(t, h)
+	holds(t, h, "the pod has its rules", func(rules string) bool {
+		return strings.Contains(rules, `"fg1" . 10.214.0.6`) && strings.Contains(rules, `"up0"`) && strings.Contains(rules, `iifname "fg*" accept comment "forkgate"`)
+	})
+	if got := h.Must(t, "cat", "/proc/sys/net/ipv4/conf/up0/forwarding"); got != "1" {
+		t.Errorf("forwarding on the uplink is %s", got)
+	}
+	h.Must(t, "nft", "flush", "ruleset")
+	holds(t, h, "flushed rules are back", func(rules string) bool { return strings.Contains(rules, `"fg1" . 10.214.0.6`) })
+	h.Must(t, "systemctl", "kill", "-s", "KILL", "forkgate-net.service")
+	holds(t, h, "the service is back", func(string) bool {
+		return h.Run(t.Context(), t, "systemctl", "is-active", "--quiet", "forkgate-net.service").Code == 0
+	})
+	h.Must(t, "nft", "flush", "ruleset")
+	holds(t, h, "flushed rules are back after that", func(rules string) bool { return strings.Contains(rules, "table inet forkgate") })
+	claim()
+	holds(t, h, "the pod's rules are gone", func(rules string) bool { return !strings.Contains(rules, "10.214.0.6") })
+	if got := h.Must(t, "stat", "-c", "%A %U", "/run/forkgate/net", "/run/forkgate/net/net.sock"); got != "drwx------ root\nsrw------- root" {
+		t.Errorf("its directory and socket are %s", got)
+	}
+
+	h.Must(t, "sh", "-c", "iptables -N DOCKER-USER && iptables -A DOCKER-USER -j RETURN")
+	h.Must(t, "sh", "-c", "make --silent -C "+h.Built+" uninstall")
+	if got := h.Must(t, "nft", "list", "ruleset"); got != before {
+		t.Errorf("the rules were\n%s\nand after uninstall are\n%s", before, got)
+	}
+	if got := h.Must(t, "cat", "/proc/sys/net/ipv4/conf/up0/forwarding"); got != "0" {
+		t.Errorf("after uninstall, forwarding on the uplink is %s", got)
+	}
+}
+
+// claims asks for the rules of a pod as its supervisor does, and holds them until it is called off.
+func claims(t *testing.T, h *host.Host) (off func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := h.Command(ctx, "socat", "-,ignoreeof", "UNIX-CONNECT:/run/forkgate/net/net.sock,type=5")
+	c.Stdin = strings.NewReader(`{"type":"up","body":{"guid":"0123456789abcdef","network":{"slot":1,"egress":["*"]}}}`)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, c)
+	answer := make([]byte, 1000)
+	n, err := io.ReadAtLeast(out, answer, 10)
+	if err != nil || !strings.Contains(string(answer[:n]), `"type":"ok"`) {
+		t.Fatalf("the claim: %s, %v", answer[:n], err)
+	}
+	return func() {
+		cancel()
+		_ = c.Wait()
+	}
+}
+
+func start(t *testing.T, c *exec.Cmd) {
+	t.Helper()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holds waits for what happens a moment after something else.
+func holds(t *testing.T, h *host.Host, what string, is func(rules string) bool) {
+	t.Helper()
+	var rules string
+	for range 200 {
+		if rules = h.Must(t, "nft", "list", "ruleset"); is(rules) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("it does not come about that %s:\n%s", what, rules)
+}
