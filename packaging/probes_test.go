@@ -27,6 +27,8 @@ func probe(args []string) int {
 		err = probeGate()
 	case "warden":
 		err = probeWarden()
+	case "net":
+		err = probeNet()
 	case "run": // as forkgate-pod
 		if err = systemd.Ready(); err == nil {
 			time.Sleep(time.Hour)
@@ -34,7 +36,7 @@ func probe(args []string) int {
 	case "clean":
 		err = os.WriteFile("/run/forkgate/pods/cleaned", []byte(strings.Join(args, " ")), 0o600)
 	case "attack":
-		run(map[string][]attack{"forkgate": gateAttacks, "root": wardenAttacks}[args[1]])
+		run(map[string][]attack{"forkgate": gateAttacks, "root": wardenAttacks, "net": netAttacks}[args[1]])
 	default:
 		err = fmt.Errorf("unknown arguments %q", args)
 	}
@@ -93,6 +95,44 @@ func probeWarden() error {
 	fmt.Println("done")
 	time.Sleep(time.Hour) // until it is stopped
 	return nil
+}
+
+// probeNet does what the service of pods' networks has to do in spite of its sandbox, and then what it must not be able to.
+func probeNet() error {
+	_, err := systemd.Inherited().Take("net")
+	if err != nil {
+		return err
+	}
+	if err := systemd.Ready(); err != nil {
+		return err
+	}
+	for _, a := range []attack{
+		{"change rules", command("nft", "add table inet probe; delete table inet probe")},
+		{"switch forwarding", write0("/proc/sys/net/ipv4/conf/lo/forwarding")},
+		{"remember", func() error { return os.WriteFile("/run/forkgate/net/lent", nil, 0o600) }},
+		{"see pods", func() error { _, err := os.ReadDir("/run/forkgate/pods"); return err }},
+	} {
+		result := "ok"
+		if err := a.try(); err != nil {
+			result = err.Error()
+		}
+		fmt.Printf("work: %s: %s\n", a.name, result)
+	}
+	run(netAttacks)
+	fmt.Println("done")
+	time.Sleep(time.Hour) // until it is stopped
+	return nil
+}
+
+// write0 sets a kernel parameter to what it is.
+func write0(path string) func() error {
+	return func() error {
+		value, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, value, 0)
+	}
 }
 
 // work is what the warden has to be able to do in spite of its sandbox.
@@ -182,6 +222,21 @@ var wardenAttacks = []attack{
 	{"set a kernel parameter", write("/proc/sys/kernel/hostname")},
 	{"open a disk", func() error { f, err := os.Open("/dev/loop7"); f.Close(); return err }},
 	{"make a network namespace", command("unshare", "--net", "true")},
+	{"read the kernel's log", func() error { _, err := unix.Klogctl(unix.SYSLOG_ACTION_SIZE_BUFFER, nil); return err }},
+}
+
+// netAttacks are what a taken service of the network would try first; it is root.
+var netAttacks = []attack{
+	{"reach a port of the host", dial("tcp", victimAddress)},
+	{"make an internet socket", socket(unix.AF_INET, unix.IPPROTO_ICMP)},
+	{"speak to D-Bus", dial("unix", "/run/dbus/system_bus_socket")},
+	{"replace a program", write("/usr/bin/planted")},
+	{"plant a job", write("/etc/planted")},
+	{"plant a unit", write("/run/systemd/planted")},
+	{"have the kernel start a program", write0("/proc/sys/kernel/core_pattern")},
+	{"read the policy's directory", func() error { _, err := os.ReadDir("/etc/forkgate"); return err }},
+	{"make a network namespace", command("unshare", "--net", "true")},
+	{"mount", func() error { return unix.Mount("x", "/tmp", "tmpfs", 0, "") }},
 	{"read the kernel's log", func() error { _, err := unix.Klogctl(unix.SYSLOG_ACTION_SIZE_BUFFER, nil); return err }},
 }
 

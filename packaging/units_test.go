@@ -47,8 +47,10 @@ func TestUnits(t *testing.T) {
 		}
 	})
 	t.Run("what the warden does", func(t *testing.T) { workOfWarden(t) })
-	t.Run("what the gate cannot do", func(t *testing.T) { compare(t, "forkgate-gate.service", "forkgate", victim, gateAttacks) })
-	t.Run("what the warden cannot do", func(t *testing.T) { compare(t, "forkgate-warden.service", "root", victim, wardenAttacks) })
+	t.Run("what the gate cannot do", func(t *testing.T) { compare(t, "forkgate-gate.service", "forkgate", "forkgate", victim, gateAttacks) })
+	t.Run("what the warden cannot do", func(t *testing.T) { compare(t, "forkgate-warden.service", "root", "root", victim, wardenAttacks) })
+	t.Run("what the network's service does", func(t *testing.T) { workOfNet(t) })
+	t.Run("what the network's service cannot do", func(t *testing.T) { compare(t, "forkgate-net.service", "root", "net", victim, netAttacks) })
 	t.Run("a dead pod is cleaned up after", deadPod)
 	t.Run("units are well-formed", func(t *testing.T) {
 		// A systemd before 254 does without DelegateSubgroup, and says so.
@@ -72,6 +74,7 @@ func installUnits(t *testing.T) {
 func directories(t *testing.T) {
 	for path, want := range map[string]string{
 		"/run/forkgate": "drwxr-xr-x root", "/run/forkgate/operator": "drwx------ root", "/run/forkgate/pods": "drwx------ root",
+		"/run/forkgate/net": "drwx------ root", "/run/forkgate/net/net.sock": "srw------- root",
 		"/var/lib/forkgate": "drwx------ root", "/etc/forkgate/policy.d": "drwxr-xr-x root",
 		"/run/forkgate/warden.sock": "srw-rw-rw- root", "/run/forkgate/operator/warden.sock": "srw------- root",
 	} {
@@ -104,10 +107,19 @@ func workOfWarden(t *testing.T) {
 	}
 }
 
+func workOfNet(t *testing.T) {
+	report := journal(t, "forkgate-net.service", "work: ")
+	for _, step := range []string{"change rules", "switch forwarding", "remember", "see pods"} {
+		if got, ok := report[step]; !ok || got != "ok" {
+			t.Errorf("%s: %q", step, got)
+		}
+	}
+}
+
 // compare runs the same attacks in the unit's sandbox, where each has to fail, and without it, where each has to succeed.
-func compare(t *testing.T, unit, user, victim string, attacks []attack) {
+func compare(t *testing.T, unit, user, list, victim string, attacks []attack) {
 	control := map[string]string{}
-	c := exec.Command("systemd-run", "--quiet", "--pipe", "--wait", "--uid="+user, "/usr/bin/forkgate", "attack", user)
+	c := exec.Command("systemd-run", "--quiet", "--pipe", "--wait", "--uid="+user, "/usr/bin/forkgate", "attack", list)
 	out, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("the control: %v\n%s", err, out)
