@@ -22,16 +22,28 @@ func (r Room) Tight() bool { return r.Free < r.Reserve/2 }
 // maxReserve is what production can write on a fast disk while the space of a removed fork comes back, with something to spare.
 const maxReserve = 10 << 30
 
-// Room looks. statfs(2) counts what was written only when it is committed, which may be half a minute and gigabytes later, so
-// what is under way is taken off.
-func (s *Store) Room() (Room, error) {
+// Room looks at the store's own pool.
+func (s *Store) Room() (Room, error) { return roomIn(s.pool, s.sysfs) }
+
+// RoomIn looks at the pool mounted at path.
+func RoomIn(path string) (Room, error) {
+	sysfs, err := sysfsDir(path)
+	if err != nil {
+		return Room{}, err
+	}
+	return roomIn(path, sysfs)
+}
+
+// roomIn looks. statfs(2) counts what was written only when it is committed, which may be half a minute and gigabytes later, so what
+// is under way is taken off.
+func roomIn(path, sysfs string) (Room, error) {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(s.pool, &fs); err != nil {
+	if err := unix.Statfs(path, &fs); err != nil {
 		return Room{}, fmt.Errorf("cannot tell how full the pool is: %w", err)
 	}
 	free, total := fs.Bavail*uint64(fs.Bsize), fs.Blocks*uint64(fs.Bsize)
 	for _, name := range []string{"allocation/data/bytes_reserved", "allocation/data/bytes_may_use"} {
-		bytes, err := s.kernelSays(name)
+		bytes, err := kernelSays(sysfs, name)
 		if err != nil {
 			return Room{}, fmt.Errorf("cannot tell how full the pool is: %w", err)
 		}

@@ -28,8 +28,8 @@ func sysfsDir(pool string) (string, error) {
 }
 
 // kernelSays reads a number of bytes below the pool's directory in sysfs.
-func (s *Store) kernelSays(name string) (uint64, error) {
-	text, err := os.ReadFile(filepath.Join(s.sysfs, name))
+func kernelSays(sysfs, name string) (uint64, error) {
+	text, err := os.ReadFile(filepath.Join(sysfs, name))
 	if err != nil {
 		return 0, err
 	}
@@ -41,7 +41,7 @@ func (s *Store) Used(t Tree) (uint64, error) {
 	if t.Grand {
 		return 0, fmt.Errorf("%s: %w", t.Ref(), ErrGrand)
 	}
-	used, err := s.kernelSays(fmt.Sprintf("qgroups/1_%d/referenced", t.Slot))
+	used, err := kernelSays(s.sysfs, fmt.Sprintf("qgroups/1_%d/referenced", t.Slot))
 	if err != nil {
 		return 0, fmt.Errorf("cannot tell how much %s uses: %w", t.Ref(), err)
 	}

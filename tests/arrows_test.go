@@ -18,9 +18,11 @@ const module = "forkgate/"
 
 // arrows says who may import what of ours. A package that is not here imports nothing of ours. "x/..." is x and all below it.
 var arrows = map[string][]string{
-	"cmd/forkgate":      {"gate/...", "fork", "nsjail/...", "systemd", "policy.d"},
+	"cmd/forkgate":      {"gate/...", "fork", "nsjail/...", "systemd", "policy.d", "cmd/forkgate/doctor"},
 	"cmd/forkgate-init": {"nsjail/..."},
 	"cmd/forkgate-pod":  {"nsjail/..."},
+
+	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
 
 	"gate/audit":         {"gate"},
 	"gate/door":          {"gate", "gate/warden/client", "nsjail/wire"},

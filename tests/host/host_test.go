@@ -25,4 +25,5 @@ func TestAHostIsAHost(t *testing.T) {
 			t.Errorf("ssh %s id: exit code %d, want %d\n%s%s", test.where, r.Code, test.code, r.Stdout, r.Stderr)
 		}
 	}
+	t.Run("doctor", func(t *testing.T) { doctor(t, h) })
 }

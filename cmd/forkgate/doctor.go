@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"forkgate/cmd/forkgate/doctor"
+)
+
+func doctorCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "doctor", Short: "look at this host: what forkgate needs, what weakens it, and what to type", Args: cobra.NoArgs,
+		Long: "Look at this host, and print a line for each thing that forkgate needs or rests on:\n\n" +
+			"  green   it is as it should be\n" +
+			"  yellow  forkgate works with less, one wall less stands, or it could not be seen\n" +
+			"  red     forkgate does not work, or does not protect; the exit code is 1\n\n" +
+			"Nothing is changed, and the warden need not run. As root it sees more.",
+	}
+	pool := c.Flags().String("pool", poolDir, "where the pool is mounted")
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		rows := doctor.Examine(cmd.Context(), doctor.Here(*pool))
+		var err error
+		if *asJSON {
+			err = printJSON(cmd.OutOrStdout(), rows)
+		} else {
+			err = doctor.Write(cmd.OutOrStdout(), rows)
+		}
+		if n := doctor.Count(rows, doctor.Red); err == nil && n > 0 {
+			err = fmt.Errorf("this host is not as it should be: %d red; what to type is below each", n)
+		}
+		return err
+	}
+	return c
+}

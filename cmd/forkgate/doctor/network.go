@@ -1,0 +1,118 @@
+package doctor
+
+import (
+	"context"
+	"regexp"
+	"strings"
+)
+
+func networkChecks() []check {
+	return []check{
+		{"nft", "it shows the rules that are in force; forkgate itself speaks to the kernel", tool("nft", "nftables")},
+		{"net.ipv4.ip_forward", "without it no pod reaches anything outside", forwardCheck},
+		{"net.ipv4.conf.*.rp_filter", "packets with a forged source are dropped by forkgate's rules, and by the kernel a second time", reverseCheck},
+		{"host's Docker", "it drops what is forwarded, but for what its chain DOCKER-USER accepts", asRoot(dockerCheck)},
+		{"ufw", "it drops what comes in, the gate's port as well", asRoot(ufwCheck)},
+		{"firewalld", "it drops what comes in, the gate's port as well", asRoot(firewalldCheck)},
+		{"dns", "forkgate rootfs build fetches packages", dnsCheck},
+		{"clock", "the audit log says when what happened", clockCheck},
+	}
+}
+
+const networkUnit = "forkgate-net.service"
+
+func forwardCheck(ctx context.Context, h *Host) finding {
+	if value, _ := h.sysctl("net.ipv4.ip_forward"); value == "1" {
+		return green("1")
+	}
+	all, err := units(ctx, h, networkUnit)
+	if err == nil && all[networkUnit]["ActiveState"] == "active" {
+		return yellow("systemctl restart "+networkUnit, "0, and %s is up: somebody switched it off", networkUnit)
+	}
+	return green("0; forkgate turns it on when pods have a network")
+}
+
+// The kernel goes by the larger one of "all" and the interface's own, which starts as "default" (Documentation/networking/ip-sysctl.rst).
+func reverseCheck(_ context.Context, h *Host) finding {
+	all, _ := h.sysctl("net.ipv4.conf.all.rp_filter")
+	first, _ := h.sysctl("net.ipv4.conf.default.rp_filter")
+	if all != "1" && all != "2" && first != "1" && first != "2" {
+		return yellow(set("net.ipv4.conf.default.rp_filter", "2"), "all %s, default %s", all, first)
+	}
+	return green("all %s, default %s", all, first)
+}
+
+func dockerCheck(ctx context.Context, h *Host) finding {
+	if !h.exists("sys/class/net/docker0") {
+		return green("none")
+	}
+	if _, err := h.Run(ctx, "nft", "list", "chain", "ip", "filter", "DOCKER-USER"); err != nil {
+		return yellow("systemctl restart docker", "it is here, and no chain DOCKER-USER")
+	}
+	return green("it is here, with its chain DOCKER-USER")
+}
+
+func ufwCheck(ctx context.Context, h *Host) finding {
+	if config, _ := h.read("etc/ufw/ufw.conf"); !regexp.MustCompile(`(?m)^ENABLED=yes`).MatchString(config) {
+		return green("off")
+	}
+	rules, _ := h.read("etc/ufw/user.rules")
+	for _, port := range ports(ctx, h) {
+		if !regexp.MustCompile(`(?m)^-A ufw-user-input .*--dports? (\S+,)?` + port + `\b.* -j (ACCEPT|ufw-user-limit)`).MatchString(rules) {
+			return yellow("ufw allow "+port+"/tcp", "on, and port %s is shut", port)
+		}
+	}
+	return green("on, and the gate's port is open")
+}
+
+func firewalldCheck(ctx context.Context, h *Host) finding {
+	all, err := units(ctx, h, "firewalld.service")
+	if err != nil {
+		return yellow("systemctl status", "cannot be seen: systemd does not answer")
+	}
+	if all["firewalld.service"]["ActiveState"] != "active" {
+		return green("off")
+	}
+	for _, port := range ports(ctx, h) {
+		if _, err := h.Run(ctx, "firewall-cmd", "--query-port="+port+"/tcp"); err != nil {
+			return yellow("firewall-cmd --permanent --add-port="+port+"/tcp && firewall-cmd --reload", "on, and port %s is shut", port)
+		}
+	}
+	return green("on, and the gate's port is open")
+}
+
+// ports are those that the gate hears, the shipped one where systemd does not say.
+func ports(ctx context.Context, h *Host) (list []string) {
+	all, _ := units(ctx, h, "forkgate-gate.socket")
+	for _, address := range strings.Fields(listens(all["forkgate-gate.socket"])) {
+		if i := strings.LastIndex(address, ":"); i >= 0 {
+			list = append(list, address[i+1:])
+		}
+	}
+	if len(list) == 0 {
+		list = []string{"2222"}
+	}
+	return list
+}
+
+func dnsCheck(_ context.Context, h *Host) finding {
+	text, _ := h.read("etc/resolv.conf")
+	var servers []string
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "nameserver" {
+			servers = append(servers, f[1])
+		}
+	}
+	if len(servers) == 0 {
+		return yellow("echo 'nameserver ADDRESS' >>/etc/resolv.conf", "no resolver in /etc/resolv.conf")
+	}
+	return green("%s", strings.Join(servers, ", "))
+}
+
+func clockCheck(_ context.Context, h *Host) finding {
+	in, err := h.Kernel.Synchronized()
+	if err != nil || !in {
+		return yellow(install("systemd-timesyncd")+" && timedatectl set-ntp true", "nothing keeps it right, as far as the kernel knows")
+	}
+	return green("kept right")
+}

@@ -1,0 +1,71 @@
+package host_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"forkgate/tests/host"
+)
+
+// examined is a row as forkgate doctor --json prints it.
+type examined struct{ Check, Level, Found, Do, Why string }
+
+func examine(t *testing.T, h *host.Host) (rows map[string]examined, code int) {
+	t.Helper()
+	r := h.Run(t.Context(), t, "forkgate", "doctor", "--json")
+	var list []examined
+	if err := json.Unmarshal([]byte(r.Stdout), &list); err != nil {
+		t.Fatalf("%v\n%s%s", err, r.Stdout, r.Stderr)
+	}
+	rows = map[string]examined{}
+	for _, row := range list {
+		rows[row.Check] = row
+	}
+	return rows, r.Code
+}
+
+// machines are the rows that are the test machine's own kernel, which no installation mends. Whatever else is red is wrong.
+var machines = []string{"kernel", "simple quotas", "landlock", "cgroups"}
+
+func doctor(t *testing.T, h *host.Host) {
+	reds := func() (names []string, code int) {
+		rows, code := examine(t, h)
+		for name, row := range rows {
+			if row.Level == "red" && !slices.Contains(machines, name) {
+				names = append(names, name+": "+row.Found)
+			}
+		}
+		return names, code
+	}
+	if names, _ := reds(); len(names) > 0 {
+		t.Errorf("red on a host that works: %q", names)
+	}
+	for _, test := range []struct{ row, breaks, found string }{
+		{"pool", "mount -o remount,suid /var/lib/forkgate/pool", "without nosuid"},
+		{"pool", "systemctl stop forkgate-warden; umount --lazy /var/lib/forkgate/pool", "not mounted"},
+		{"running", "systemctl stop forkgate-gate.socket", "down: forkgate-gate.socket"},
+		{"units", "systemctl mask --runtime --now forkgate-gate.socket", "not loaded: forkgate-gate.socket"},
+		{"user forkgate", "sed -i.doctor /^forkgate:/d /etc/passwd", "there is none"},
+	} {
+		h.Must(t, "sh", "-ec", test.breaks)
+		rows, code := examine(t, h)
+		if row := rows[test.row]; row.Level != "red" || !strings.Contains(row.Found, test.found) || row.Do == "" || row.Why == "" || code != 1 {
+			t.Errorf("after %s: exit code %d, %+v", test.breaks, code, row)
+		}
+		h.Must(t, "sh", "-ec", `[ ! -e /etc/passwd.doctor ] || mv /etc/passwd.doctor /etc/passwd
+			systemctl unmask --runtime forkgate-gate.socket
+			mountpoint -q /var/lib/forkgate/pool || systemctl start var-lib-forkgate-pool.mount
+			mount -o remount,nosuid /var/lib/forkgate/pool
+			systemctl restart forkgate-warden; systemctl start forkgate.target`)
+		if names, _ := reds(); len(names) > 0 {
+			t.Errorf("red after %s was mended: %q", test.breaks, names)
+		}
+	}
+	text := h.Run(t.Context(), t, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "forkgate", "doctor").Stdout
+	if !strings.Contains(text, "\nyellow  rootfs ") || strings.Contains(text, "docker.io") {
+		t.Errorf("who is not root sees\n%s", text)
+	}
+	t.Logf("root sees\n%s", h.Run(t.Context(), t, "forkgate", "doctor").Stdout)
+}
