@@ -25,7 +25,10 @@ type Exec struct {
 
 // Session is what a door needs to pump a session's bytes: the session's socket and then stdin, stdout and stderr, or the
 // terminal's master.
-type Session struct{ Files []*os.File }
+type Session struct {
+	GUID  string // of its pod
+	Files []*os.File
+}
 
 // Close gives the descriptors back; without a copy elsewhere that ends the session.
 func (s *Session) Close() { wire.CloseAll(s.Files) }
@@ -50,7 +53,7 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 		return nil, err
 	}
 	defer wire.CloseAll(theirs)
-	session := &Session{Files: ours}
+	session := &Session{GUID: guid, Files: ours}
 	defer func() {
 		if err != nil {
 			session.Close()

@@ -39,6 +39,24 @@ func (s *session) explain(err error) wire.Exit {
 	return wire.Exit{Code: code}
 }
 
+// tellLimits says which limits a session that failed ran into. The kernel only kills, or says that something is unavailable,
+// and a program that was killed says nothing at all.
+func (s *session) tellLimits(ctx context.Context, warden Warden) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	struck, err := warden.Struck(ctx, s.id)
+	if err != nil {
+		s.log.Warn("cannot tell which limits were hit", "error", err)
+		return
+	}
+	for _, limit := range struck.Limits {
+		fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(limit))
+	}
+	if struck.Hint != "" {
+		fmt.Fprintf(s.stderr(), "hint: %s\n", gate.Printable(struck.Hint))
+	}
+}
+
 // end sends exit status, end of file, and close, in the order in which clients expect them.
 func (s *session) end(exit wire.Exit) {
 	if exit.Signal != "" {

@@ -42,6 +42,22 @@ func TestFailed(t *testing.T) {
 	}
 }
 
+// A session that fails hears which limits it ran into, one that does not fail hears nothing.
+func TestLimitsThatWereHit(t *testing.T) {
+	need.Tools(t, "ssh")
+	p := open(t, func(w *doortest.Warden, _ *door.Config) {
+		w.Struck = client.StruckReply{Limits: []string{"demo:x reached its memory limit", "demo:x is at its quota"}, Hint: "show"}
+	})
+	const text = "forkgate: demo:x reached its memory limit\nforkgate: demo:x is at its quota\nhint: show\n"
+	for command, want := range map[string]outcome{
+		"exit 137": {137, "", text}, "echo in; exit 1": {1, "in\n", text}, "echo in": {0, "in\n", ""},
+	} {
+		if diff := cmp.Diff(want, run(t, p.ssh("ssh", "-l", "demo", "host", command), "")); diff != "" {
+			t.Errorf("%s: %s", command, diff)
+		}
+	}
+}
+
 // An unknown key hears what sshd says, and no more.
 func TestUnknownKey(t *testing.T) {
 	need.Tools(t, "ssh")

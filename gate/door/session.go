@@ -160,7 +160,11 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	}
 	s.id = opened.ID
 	s.log = s.log.With("session", opened.ID)
-	return s.pump(ctx, opened)
+	exit, err := s.pump(ctx, opened)
+	if err == nil && (exit.Code != 0 || exit.Signal != "") {
+		s.tellLimits(ctx, warden)
+	}
+	return exit, err
 }
 
 // stderr is where the door itself speaks. A client with a terminal has its own in raw mode, which needs carriage returns.

@@ -33,6 +33,9 @@ type connection struct {
 
 	unanswered atomic.Int32
 	sending    sync.Mutex
+
+	opening sync.Mutex
+	opened  map[string]begun // the connection's sessions
 }
 
 // serve reads and answers messages until the peer hangs up, ctx ends, or the peer says what it may not. It returns when all

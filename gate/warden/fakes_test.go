@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"forkgate/fork"
@@ -22,11 +23,13 @@ type fakeTrees struct {
 	trees map[string]fork.Tree // by ref
 	end   func(context.Context, string) error
 	fail  error // of Fork
+	used  atomic.Uint64
 	slow  chan struct{}
 }
 
 func newFakeTrees() *fakeTrees {
 	f := &fakeTrees{trees: map[string]fork.Tree{}}
+	f.used.Store(3 << 19)
 	f.add(fork.Tree{Repo: "demo", Grand: true})
 	f.add(fork.Tree{Repo: "secret", Grand: true})
 	return f
@@ -137,7 +140,7 @@ func (f *fakeTrees) CreateRepo(_ context.Context, name string, s fork.Source, pr
 	return f.add(fork.Tree{Repo: name, Grand: true}), nil
 }
 
-func (f *fakeTrees) Used(fork.Tree) (uint64, error) { return 3 << 19, nil }
+func (f *fakeTrees) Used(fork.Tree) (uint64, error) { return f.used.Load(), nil }
 
 func (f *fakeTrees) ImportRootfs(context.Context, *os.File, fork.Progress) (string, error) {
 	return "d2", nil
@@ -148,6 +151,7 @@ type fakePods struct {
 	mu      sync.Mutex
 	running map[string]bool
 	limits  map[string][]systemd.Limits // of each unit, the last one in force
+	hits    systemd.Hits                // of every unit
 	started int
 	work    []nsjail.Exec
 	gone    int           // how many times a running pod is found to be gone
@@ -179,6 +183,12 @@ func (f *fakePods) Revert(_ context.Context, unit string) error {
 	defer f.mu.Unlock()
 	delete(f.limits, unit)
 	return nil
+}
+
+func (f *fakePods) hit(string) systemd.Hits {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hits
 }
 
 func (f *fakePods) Usage(context.Context, string) (systemd.Usage, error) {
@@ -227,7 +237,7 @@ func (f *fakePods) exec(_ context.Context, _, guid string, e nsjail.Exec) (*nsja
 	ours.Close()
 	files[0].Close()
 	files[0] = theirs
-	return &nsjail.Session{Files: files}, nil
+	return &nsjail.Session{GUID: guid, Files: files}, nil
 }
 
 func (f *fakePods) starts() int {

@@ -93,7 +93,7 @@ func newHost(t testing.TB) *host {
 		t.Fatal(err)
 	}
 	pods := newPods(h.pods, h.rules, t.TempDir())
-	pods.exec, pods.trees, h.trees.end = h.pods.exec, h.trees, pods.End
+	pods.exec, pods.hits, pods.trees, h.trees.end = h.pods.exec, h.pods.hit, h.trees, pods.End
 	h.Warden = newWarden(keys, h.rules, h.log, h.trees, pods, slog.New(slog.DiscardHandler))
 	h.version, h.policyPlace = "test", "test.hcl"
 	return h

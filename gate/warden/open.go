@@ -27,6 +27,7 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 	if err != nil {
 		return answer{}, err
 	}
+	r.begin(session.GUID)
 	return answer{body: client.OpenReply{Session: r.session}, files: session.Files}, nil
 }
 

@@ -102,7 +102,7 @@ func TestWhoMaySayWhat(t *testing.T) {
 	doorEarly, doorLate, op := state{door, false}, state{door, true}, state{operator, false}
 	want := map[string][]state{
 		"hostkeys": {doorEarly, doorLate}, "sign": {doorEarly, doorLate}, "identify": {doorEarly, doorLate},
-		"assert": {doorEarly}, "open": {doorLate}, "verb": {doorLate},
+		"assert": {doorEarly}, "open": {doorLate}, "verb": {doorLate}, "struck": {doorLate},
 		"operator-verb": {op}, "status": {op}, "repo-create": {op}, "repo-remove": {op}, "rootfs-import": {op},
 		"rootfs-list": {op},
 	}

@@ -39,6 +39,7 @@ type pods struct {
 	units  Units
 	runDir string
 	exec   func(ctx context.Context, runDir, guid string, e nsjail.Exec) (*nsjail.Session, error)
+	hits   func(unit string) systemd.Hits
 	trees  Trees
 	rules  *rules
 	busy   func(guid string) (bool, error)
@@ -51,7 +52,7 @@ type pods struct {
 
 func newPods(units Units, rules *rules, runDir string) *pods {
 	return &pods{
-		units: units, rules: rules, runDir: runDir, exec: nsjail.Run, busy: busy,
+		units: units, rules: rules, runDir: runDir, exec: nsjail.Run, busy: busy, hits: systemd.LimitHits,
 		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{},
 	}
 }

@@ -46,6 +46,7 @@ func messages() map[string]message {
 		client.TypeAssert:   {from: door, when: before, read: reading(assert)},
 		client.TypeOpen:     {from: door, when: after, long: true, read: reading(open)},
 		client.TypeVerb:     {from: door, when: after, long: true, read: reading(verb)},
+		client.TypeStruck:   {from: door, when: after, long: true, read: reading(struck)},
 
 		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},
 		client.TypeStatus:       {from: operator, when: before, long: true, read: reading(status)},

@@ -31,6 +31,8 @@ type Warden struct {
 	Deaf bool
 	// Shut refuses to look any key up, as a warden does whose policy does not load.
 	Shut *gate.Refusal
+	// Struck is what is said of limits after each session that failed.
+	Struck client.StruckReply
 	// Wordless sessions vanish instead of telling how they ended.
 	Wordless bool
 
@@ -195,6 +197,8 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		return w.open(who, m)
 	case client.TypeVerb:
 		return w.verb(who, m)
+	case client.TypeStruck:
+		return w.Struck, nil, nil
 	}
 	return nil, nil, fmt.Errorf("unknown message %q", m.Type)
 }

@@ -93,6 +93,13 @@ func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	return newSession(r.Session, files, q.Terminal != nil)
 }
 
+// Struck tells which limits a session of this connection ran into.
+func (c *Client) Struck(ctx context.Context, session string) (StruckReply, error) {
+	var r StruckReply
+	err := c.call(ctx, TypeStruck, StruckRequest{Session: session}, &r)
+	return r, err
+}
+
 // Verb runs a control word and returns what it prints to stdout.
 func (c *Client) Verb(ctx context.Context, q VerbRequest) ([]byte, error) {
 	return c.text(ctx, question{kind: TypeVerb, body: q})

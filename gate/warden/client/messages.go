@@ -19,6 +19,7 @@ const (
 	TypeAssert   = "assert"
 	TypeOpen     = "open"
 	TypeVerb     = "verb"
+	TypeStruck   = "struck"
 
 	TypeProgress = "progress" // any number of these come before the answer to what takes long
 	TypeRefused  = "refused"
@@ -85,6 +86,17 @@ type OpenRequest struct {
 // session's socket and the terminal's master.
 type OpenReply struct {
 	Session string `json:"session"`
+}
+
+// StruckRequest asks which limits of its fork a session of this connection has run into since it was opened.
+type StruckRequest struct {
+	Session string `json:"session"`
+}
+
+// StruckReply says it, a sentence for each, for the caller.
+type StruckReply struct {
+	Limits []string `json:"limits,omitempty"`
+	Hint   string   `json:"hint,omitempty"`
 }
 
 // VerbRequest runs a control word. Words[0] is the verb.

@@ -1,0 +1,59 @@
+package warden
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"forkgate/gate/warden/client"
+	"forkgate/systemd"
+)
+
+// What a session ran into is what its pod ran into since it began, told once, and to its own connection.
+func TestWhichLimitsWereHit(t *testing.T) {
+	h := newLimitedHost(t)
+	h.pods.hits = systemd.Hits{Memory: 7, Tasks: 7} // before the sessions
+	mine, other := h.connect(t, "demo+x", h.bob), h.connect(t, "demo+x", h.bob)
+	begin := func() string {
+		s, err := mine.Open(t.Context(), client.OpenRequest{Op: "shell"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		return s.ID
+	}
+	ask := func(c *client.Client, session string, want ...string) {
+		t.Helper()
+		reply := client.StruckReply{Limits: want}
+		if len(want) > 0 {
+			reply.Hint = "ssh gate@host show demo:x"
+		}
+		got, err := c.Struck(t.Context(), session)
+		if diff := cmp.Diff(reply, got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	}
+	hit := func(to systemd.Hits) {
+		h.pods.mu.Lock()
+		defer h.pods.mu.Unlock()
+		h.pods.hits = to
+	}
+	quiet, first := begin(), begin()
+	ask(mine, quiet)
+	hit(systemd.Hits{Memory: 8, Tasks: 9})
+	h.trees.used.Store(1 << 30)
+	ask(other, first)
+	ask(mine, "nonsense")
+	ask(mine, first, "demo:x reached its memory limit of 512MiB, and the kernel killed a process",
+		"demo:x reached its limit of 2048 processes, and could start no more", "demo:x is at its quota of 1GiB")
+	ask(mine, first) // once
+	h.trees.used.Store(0)
+	ask(mine, begin()) // that was before it
+	gone := begin()
+	hit(systemd.Hits{Memory: 100})
+	made, _ := h.trees.Find("demo", "x")
+	if err := h.trees.Remove(t.Context(), made.GUID); err != nil {
+		t.Fatal(err)
+	}
+	ask(mine, gone)
+}
