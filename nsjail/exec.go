@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +22,7 @@ type Exec struct {
 	Command  []byte         // for the shell; empty asks for a login shell
 	Env      []string       // NAME=VALUE
 	Terminal *wire.Terminal // nil: pipes
+	Linger   time.Duration  // how long what the session leaves behind lives on
 }
 
 // Session is what a door needs to pump a session's bytes: the session's socket and then stdin, stdout and stderr, or the
@@ -61,6 +63,7 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	}()
 	request := wire.Exec{
 		Session: e.Session, Home: e.Home, Dir: []byte(spec.Mountpoint), Command: e.Command, Terminal: e.Terminal,
+		Linger: e.Linger,
 	}
 	for _, v := range e.Env {
 		request.Env = append(request.Env, []byte(v))

@@ -69,7 +69,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	if !ok {
 		return nil, fmt.Errorf("cannot enter %s: %w", where.Ref(), errEnded)
 	}
-	work := execution(session, who, tree, what)
+	work := p.execution(session, who, tree, what)
 	running, err := p.enter(ctx, tree.GUID, work)
 	for range 2 {
 		if !errors.Is(err, nsjail.ErrNotRunning) {
@@ -203,7 +203,7 @@ func hostname(t fork.Tree) string {
 }
 
 // execution is a caller's work as the pod is told of it. What the warden says comes last, and so wins.
-func execution(session string, who gate.Caller, t fork.Tree, what gate.Work) nsjail.Exec {
+func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate.Work) nsjail.Exec {
 	role := "fork"
 	if t.Grand {
 		role = "grand"
@@ -219,6 +219,10 @@ func execution(session string, who gate.Caller, t fork.Tree, what gate.Work) nsj
 			"DOCKER_HOST=unix:///var"+nsjail.DockerSocket(t.NetworkID()),
 			"FORKGATE_SESSION="+session,
 		),
+	}
+	// What an agent leaves behind ends with its session. A person's work outlives a network that fails.
+	if who.Kind == gate.Human {
+		e.Linger = p.rules.Repository(t.Repo).Linger
 	}
 	if t := what.Terminal; t != nil {
 		e.Terminal = &wire.Terminal{

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +15,8 @@ import (
 )
 
 // session is a command that runs, or has ended, for a door that is still there. Its pid 1 only reaps; session init looks after
-// it: tells the door how the command ended, passes signals on, and kills pid 1 when the door goes. With it the kernel kills
-// whatever is left in its pid namespace, setsid'ed and double-forked children included.
+// it: tells the door how the command ended, passes signals on, and kills pid 1 when the door goes, or a while after. With it the
+// kernel kills whatever is left in its pid namespace, setsid'ed and double-forked children included.
 //
 // Pid 1 keeps the pod root's ids, so that nothing in the session can trace it.
 type session struct {
@@ -50,7 +51,7 @@ func (i *sessionInit) start(e wire.Exec, files []*os.File) (master *os.File, err
 		err = s.launch(i, e, v, stdio)
 	}
 	if err == nil {
-		err = s.attend(files[0], master)
+		err = s.attend(files[0], master, i.present.arrive(e.Home), e.Linger)
 	}
 	if err != nil {
 		s.end()
@@ -109,7 +110,12 @@ func (s *session) killPID1() {
 }
 
 // attend looks after a session that runs, until its door goes.
-func (s *session) attend(door, master *os.File) (err error) {
+func (s *session) attend(door, master *os.File, leave *visit, linger time.Duration) (err error) {
+	defer func() {
+		if err != nil {
+			leave.over()
+		}
+	}()
 	own, err := duplicate(int(door.Fd()))
 	if err != nil {
 		return err
@@ -127,6 +133,10 @@ func (s *session) attend(door, master *os.File) (err error) {
 		defer s.end()
 		if err := s.obey(); err != nil {
 			fmt.Fprintf(os.Stderr, "forkgate-init: session: %v\n", err)
+		}
+		leave.over()
+		if linger > 0 {
+			s.linger(leave, linger)
 		}
 	}()
 	return nil

@@ -19,6 +19,7 @@ type sessionInit struct {
 	groups      *groups
 	confinement *confinement
 	zygote      *zygoteProcess
+	present     present
 }
 
 // sessions answers on the control socket until the supervisor goes. With it ends every session: it is their pid 1's pid 1.

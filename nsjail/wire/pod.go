@@ -1,5 +1,7 @@
 package wire
 
+import "time"
+
 // Between the host and a pod's session init, on the pod's control socket.
 const (
 	TypeExec = "exec" // host to pod, and its answer
@@ -15,6 +17,8 @@ type Exec struct {
 	Command  []byte    `json:"command"`  // for the shell; empty asks for a login shell
 	Env      [][]byte  `json:"env"`      // NAME=VALUE
 	Terminal *Terminal `json:"terminal"` // nil: pipes
+	// Linger is how long what the session leaves behind lives on after its door has gone, in nanoseconds; 0: not at all.
+	Linger time.Duration `json:"linger,omitempty"`
 }
 
 // Terminal is what a terminal starts with.
