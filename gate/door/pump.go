@@ -20,9 +20,10 @@ const (
 	// largeUpload is after how many bytes the pipe to a command grows to pipeSize.
 	largeUpload = 1 << 20
 	pipeSize    = 1 << 20
-	// eofDelay is how long end of file waits for the exit status, which by rights comes before it, once a command has
-	// closed its output.
-	eofDelay = 100 * time.Millisecond
+	// eofDelay is how long end of file waits for the exit status, which by rights comes before it, once a command has closed its
+	// output. A client that has nothing to send either closes the channel at end of file, and the library then closes it too: a
+	// status that comes later, as it does on a busy machine, is lost.
+	eofDelay = 2 * time.Second
 	// lastWords is how long output may still come after a session vanished. What is left of it is not worth waiting for.
 	lastWords = time.Second
 )
