@@ -25,7 +25,7 @@ func DefaultLimits() gate.Limits { return bounds{}.limits() }
 const (
 	minQuota  = 16 << 20
 	minMemory = 64 << 20
-	minPids   = 32
+	minPids   = 64      // the pod's own take some twenty
 	maxPids   = 1 << 22 // PID_MAX_LIMIT, linux/threads.h
 	maxCPU    = 8192    // processors, NR_CPUS of the largest kernels
 	maxWeight = 10000   // systemd.resource-control(5), IOWeight=
