@@ -20,8 +20,9 @@ const (
 // elements are what one pod has in the sets of the table, as nft(8) writes them.
 type elements map[string][]string
 
-// newElements checks a network and says which elements it comes to.
-func newElements(l link, n nsjail.Network) (elements, error) {
+// newElements checks a network and says which elements it comes to. What lies within a network of the host's neighbours opens them, as
+// what lies within a private range opens that.
+func newElements(l link, n nsjail.Network, neighbours []netip.Prefix) (elements, error) {
 	if len(n.Egress) > maxEntries || len(n.Publish) > maxEntries || len(n.Resolvers) > maxResolvers {
 		return nil, fmt.Errorf("more than %d places, %[1]d ports or %d resolvers", maxEntries, maxResolvers)
 	}
@@ -36,7 +37,7 @@ func newElements(l link, n nsjail.Network) (elements, error) {
 		if err != nil {
 			return nil, err
 		}
-		if place.Private() {
+		if place.Private() || slices.ContainsFunc(neighbours, func(p netip.Prefix) bool { return contains(p, place.Prefix) }) {
 			inside = append(inside, place)
 		} else {
 			egress = append(egress, place)

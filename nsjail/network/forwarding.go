@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +25,10 @@ func (s *service) forward() error {
 	if err != nil {
 		return err
 	}
+	neighbours, err := neighbourhood()
+	if err != nil {
+		return err
+	}
 	on, err := forwards("all")
 	if err != nil {
 		return err
@@ -37,8 +43,9 @@ func (s *service) forward() error {
 		}
 		lent = append(lent, name)
 	}
-	if !slices.Equal(uplinks, s.uplinks) || !slices.Equal(lent, s.lent) {
-		if err := s.lend(uplinks, lent, on); err != nil {
+	if !slices.Equal(uplinks, s.uplinks) || !slices.Equal(lent, s.lent) || !slices.Equal(neighbours, s.neighbours) {
+		s.uplinks, s.neighbours = uplinks, neighbours
+		if err := s.lend(lent, on); err != nil {
 			return err
 		}
 	}
@@ -52,8 +59,8 @@ func (s *service) forward() error {
 	return errors.Join(errs...)
 }
 
-// lend changes which interfaces are the uplinks, and which of them forward because of us.
-func (s *service) lend(uplinks, lent []string, on bool) error {
+// lend changes which interfaces forward because of us, and loads what the host is in.
+func (s *service) lend(lent []string, on bool) error {
 	back := slices.DeleteFunc(slices.Clone(s.lent), func(name string) bool { return slices.Contains(lent, name) })
 	for _, name := range back {
 		if !on { // else it is the operator's now
@@ -62,8 +69,8 @@ func (s *service) lend(uplinks, lent []string, on bool) error {
 			}
 		}
 	}
-	s.uplinks, s.lent = uplinks, lent
-	return errors.Join(s.remember(), s.change(setNames("uplinks", uplinks)+setNames("lent", lent)))
+	s.lent = lent
+	return errors.Join(s.remember(), s.change(s.surroundings()))
 }
 
 // defaultRoutes are the interfaces of the host's default routes, in order.
@@ -85,6 +92,32 @@ func defaultRoutes() ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// neighbourhood are the networks that the host has addresses in, but for its pods' and its own, in order.
+func neighbourhood() ([]netip.Prefix, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list links: %w", err)
+	}
+	var networks []netip.Prefix
+	for _, l := range links {
+		if _, ours := slotOf(l.Attrs().Name); ours || l.Attrs().Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		addresses, err := netlink.AddrList(l, netlink.FAMILY_V4)
+		if err != nil {
+			continue // it has gone
+		}
+		for _, a := range addresses {
+			p, err := netip.ParsePrefix(a.IPNet.String())
+			if err == nil && !slices.Contains(networks, p.Masked()) {
+				networks = append(networks, p.Masked())
+			}
+		}
+	}
+	slices.SortFunc(networks, netip.Prefix.Compare)
+	return networks, nil
 }
 
 func hops(r netlink.Route) (links []int) {

@@ -55,6 +55,7 @@ func newLab(t *testing.T) *lab {
 	l.host.connect(t, "up0", hostAddress+"/24", l.internet, gatewayAddress+"/24")
 	l.host.connect(t, "lan0", "192.168.77.1/24", l.lan, lanAddress+"/24")
 	l.host.sh(t, "ip route add default via "+gatewayAddress)
+	l.host.sh(t, "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit") // a test sends more that is refused than six datagrams a second
 	l.host.sh(t, "ip address add 2001:4860::2/64 dev up0 nodad")
 	l.internet.sh(t, "ip address add 2001:4860::1/64 dev eth0 nodad; ip route add 10.214.0.0/18 via "+hostAddress)
 	l.lan.sh(t, "ip route add default via 192.168.77.1")

@@ -31,7 +31,7 @@ func (s *service) adopt() error {
 		if err != nil {
 			return err
 		}
-		e, err := newElements(l, spec.Network)
+		e, err := newElements(l, spec.Network, s.neighbours)
 		if err == nil {
 			err = s.portsFree(spec.Network)
 		}

@@ -48,11 +48,23 @@ func list(prefixes []netip.Prefix) string {
 	return strings.Join(all, ", ")
 }
 
-// setNames replaces the elements of a set of interfaces.
-func setNames(set string, names []string) string {
+// surroundings are the sets of what the host is in.
+func (s *service) surroundings() string {
+	return setTo("uplinks", quoted(s.uplinks)) + setTo("lent", quoted(s.lent)) + setTo("neighbours", list(s.neighbours))
+}
+
+// setTo replaces the elements of a set.
+func setTo(set, elements string) string {
 	text := "flush set inet forkgate " + set + "\n"
-	if len(names) > 0 {
-		text += fmt.Sprintf("add element inet forkgate %s { \"%s\" }\n", set, strings.Join(names, `", "`))
+	if elements != "" {
+		text += fmt.Sprintf("add element inet forkgate %s { %s }\n", set, elements)
 	}
 	return text
+}
+
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return `"` + strings.Join(names, `", "`) + `"`
 }

@@ -61,11 +61,15 @@ func Serve(ctx context.Context, c Config) error {
 func (s *service) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := errors.Join(s.recall(), s.adopt()); err != nil {
+	var err error
+	// With the first load, or pods that run would be cut off until the next.
+	if s.uplinks, err = defaultRoutes(); err != nil {
 		return err
 	}
-	var err error
-	if s.uplinks, err = defaultRoutes(); err != nil { // with the first load, or pods that run would be cut off until the next
+	if s.neighbours, err = neighbourhood(); err != nil {
+		return err
+	}
+	if err := errors.Join(s.recall(), s.adopt()); err != nil {
 		return err
 	}
 	if err := s.load(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ type service struct {
 
 	mu         sync.Mutex
 	pods       map[int]*tenant // by slot
+	neighbours []netip.Prefix  // networks that the host is in
 	uplinks    []string
 	lent       []string // interfaces that forward because of us
 	live       string   // listing of the table as we left it
@@ -46,12 +48,12 @@ func (s *service) open(u up, owner *wire.Conn) (link, error) {
 	if err != nil {
 		return link{}, err
 	}
-	e, err := newElements(l, u.Network)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := newElements(l, u.Network, s.neighbours)
 	if err != nil {
 		return link{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.forgetGone()
 	old := s.pods[u.Network.Slot]
 	if old != nil && old.guid != u.GUID {
@@ -102,7 +104,7 @@ func (s *service) portsFree(n nsjail.Network) error {
 			}
 		}
 	}
-	own, err := newElements(link{}, n)
+	own, err := newElements(link{}, n, nil)
 	if err != nil {
 		return err
 	}
@@ -147,8 +149,7 @@ func (s *service) remove(slot int) error {
 func (s *service) script() string {
 	var text strings.Builder
 	text.WriteString(s.plan.base())
-	text.WriteString(setNames("uplinks", s.uplinks))
-	text.WriteString(setNames("lent", s.lent))
+	text.WriteString(s.surroundings())
 	for _, t := range s.pods {
 		text.WriteString(t.elements.script("add"))
 	}

@@ -11,7 +11,7 @@ import (
 // Groups of netlink that tell of what this service has to answer (include/uapi/linux/netfilter/nfnetlink.h, rtnetlink.h).
 var (
 	tableGroups = []int{unix.NFNLGRP_NFTABLES}
-	routeGroups = []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV4_NETCONF}
+	routeGroups = []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV4_NETCONF}
 )
 
 // watcher tells that something may have changed. What it was is for those to find out who look: messages get lost when there
