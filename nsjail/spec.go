@@ -46,11 +46,19 @@ type Network struct {
 	Slot      int      `json:"slot"`                // names its link and its /30 on the host
 	Egress    []string `json:"egress,omitempty"`    // "*", or CIDR[:PORT[/tcp|udp]]
 	Publish   []string `json:"publish,omitempty"`   // HOSTPORT:PORT/tcp|udp; of grand repositories alone
-	Resolvers []string `json:"resolvers,omitempty"` // addresses that the pod's own resolver asks; none: it refuses
+	Resolvers []string `json:"resolvers,omitempty"` // addresses that the pod's own resolver may ask: see Asked
 }
 
 // Links reports whether the pod has a link to the host at all: one that may reach nothing has none.
 func (n Network) Links() bool { return len(n.Egress) > 0 || len(n.Publish) > 0 }
+
+// Asked are the resolvers that the pod's own asks: none where it may connect to nothing, as a question is a way out.
+func (n Network) Asked() []string {
+	if len(n.Egress) == 0 {
+		return nil
+	}
+	return n.Resolvers
+}
 
 // Mountpoint is where the data of a pod appears inside. It carries the GUID, so that no two pods have it in common.
 func Mountpoint(guid string) string { return "/srv/" + guid }

@@ -153,8 +153,8 @@ func (l *loader) readPodsBlock(block *hcl.Block) Pods {
 	for _, item := range f.list("resolvers") {
 		address, err := netip.ParseAddr(item.text)
 		switch {
-		case err != nil || address.Zone() != "":
-			f.complain(item.at, "Malformed address", "%s is no IP address.", quoted(item.text))
+		case err != nil || !address.Is4(): // pods have no IPv6
+			f.complain(item.at, "Malformed address", "%s is no IPv4 address.", quoted(item.text))
 		case address.IsLoopback() || address.IsUnspecified() || address.IsMulticast():
 			f.complain(item.at, "Unusable address", "%s is no resolver that a pod can reach: name the one behind it.", quoted(item.text))
 		default:

@@ -56,7 +56,7 @@ func newElements(l link, n nsjail.Network, neighbours []netip.Prefix) (elements,
 		if err != nil || !r.Is4() || r.IsLoopback() || r.IsUnspecified() || r.IsMulticast() {
 			return nil, fmt.Errorf("resolver %q: write the IPv4 address of a name server that is not this host", text)
 		}
-		if len(n.Egress) > 0 {
+		if len(n.Asked()) > 0 {
 			e["resolvers"] = append(e["resolvers"], fmt.Sprintf("%s . %s", pod, r))
 		}
 	}

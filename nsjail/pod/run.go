@@ -51,7 +51,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		machine.stop() // what ends in order keeps its network until then
 		_ = link.Close()
 	}()
-	order := wire.Machine{GUID: spec.GUID, Autostart: spec.Autostart, Resolvers: spec.Network.Resolvers}
+	order := wire.Machine{GUID: spec.GUID, Autostart: spec.Autostart, Resolvers: spec.Network.Asked()}
 	if err := machine.send(wire.TypeMachine, order); err != nil {
 		return err
 	}
