@@ -71,6 +71,9 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	if err := conn.Send(1, wire.TypeExec, request, theirs...); err != nil {
 		return nil, err
 	}
+	if err := taken(conn); err != nil {
+		return nil, errors.Join(ErrNotRunning, err, context.Cause(ctx))
+	}
 	master, err := answer(conn, e.Terminal != nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot run in pod %s: %w", guid, errors.Join(err, context.Cause(ctx)))
@@ -120,6 +123,17 @@ func ends(spec Spec, terminal bool) (ours, theirs []*os.File, err error) {
 		}
 	}
 	return ours, theirs, nil
+}
+
+// taken waits until the pod has got the request. A pod that dies before has run nothing, and another may be asked; one that dies
+// after may have.
+func taken(conn *wire.Conn) error {
+	m, files, err := conn.Receive()
+	wire.CloseAll(files)
+	if err == nil && m.Type != wire.TypeTaken {
+		err = fmt.Errorf("%w: the pod says %.40q first", wire.ErrMalformed, m.Type)
+	}
+	return err
 }
 
 // answer reads the pod's answer. It returns the terminal's master where there is to be one.

@@ -109,11 +109,20 @@ func ReadSpec(runDir, guid string) (Spec, error) {
 	return s, nil
 }
 
-// Clean removes what a pod left in its directory; the pod has ended. It is not an error when there is nothing.
+// Clean removes what a pod that has ended left in its directory. The spec stays: it is the warden's, who may just have written it for
+// the next start. It is not an error when there is nothing.
 func Clean(runDir, guid string) error {
-	dir := Dir(runDir, guid)
+	return removeFrom(Dir(runDir, guid), "control.sock", "docker.sock", "root")
+}
+
+// Remove removes a pod's directory. The pod has ended, and none is started for this GUID any more.
+func Remove(runDir, guid string) error {
+	return errors.Join(Clean(runDir, guid), removeFrom(Dir(runDir, guid), "spec.json.new", "spec.json", ""))
+}
+
+func removeFrom(dir string, names ...string) error {
 	var errs []error
-	for _, name := range []string{"control.sock", "docker.sock", "spec.json.new", "spec.json", "root", ""} {
+	for _, name := range names {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -71,10 +71,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	}
 	work := p.execution(session, who, tree, what)
 	running, err := p.enter(ctx, tree.GUID, work)
-	for range 2 {
-		if !errors.Is(err, nsjail.ErrNotRunning) {
-			break
-		}
+	for wait := time.Duration(0); errors.Is(err, nsjail.ErrNotRunning) && wait < dying && pause(ctx, wait); wait = 2*wait + time.Millisecond {
 		if err := p.start(ctx, tree.GUID); err != nil {
 			return nil, err
 		}
@@ -82,6 +79,9 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	}
 	return running, err
 }
+
+// dying bounds the waits for a pod that has stopped to answer and that systemd still takes for running.
+const dying = time.Second
 
 // enter has a pod that runs execute something.
 func (p *pods) enter(ctx context.Context, guid string, work nsjail.Exec) (*nsjail.Session, error) {
@@ -130,7 +130,7 @@ func (p *pods) End(ctx context.Context, guid string) error {
 	if err := p.units.Kill(ctx, unit); err != nil {
 		return err
 	}
-	return p.unlimit(ctx, unit, guid)
+	return errors.Join(p.unlimit(ctx, unit, guid), nsjail.Remove(p.runDir, guid))
 }
 
 // EndUnknown ends pods of trees that do not exist: an earlier warden's, or an earlier registry's.

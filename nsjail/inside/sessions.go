@@ -96,6 +96,9 @@ func (i *sessionInit) answer(conn *wire.Conn) error {
 		return err
 	}
 	defer wire.CloseAll(files)
+	if err := conn.Send(m.ID, wire.TypeTaken, struct{}{}); err != nil {
+		return err
+	}
 	master, err := i.execute(m, files)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "forkgate-init: sessions: %v\n", err)

@@ -4,8 +4,9 @@ import "time"
 
 // Between the host and a pod's session init, on the pod's control socket.
 const (
-	TypeExec = "exec" // host to pod, and its answer
-	TypeNo   = "no"   // pod to host: the answer where it did not work
+	TypeExec  = "exec"  // host to pod, and its answer
+	TypeTaken = "taken" // pod to host, before the answer: from here on something may run
+	TypeNo    = "no"    // pod to host: the answer where it did not work
 )
 
 // Exec asks for a session. With it come the pod's end of the session's socket and then, where there is no terminal, the

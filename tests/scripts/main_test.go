@@ -33,6 +33,7 @@ func TestStories(t *testing.T) {
 		h.Must(t, "sh", "-ec", `rm -f /etc/forkgate/policy.d/story.hcl /var/lib/forkgate/pool/filler
 			systemctl start forkgate.target; systemctl reload-or-restart forkgate-warden`)
 	}
+	t.Run("struck parts", func(t *testing.T) { struckParts(t, h) })
 	t.Run("killed wardens", func(t *testing.T) { killedWardens(t, h) })
 }
 
@@ -68,7 +69,7 @@ var roles = []string{"person", "agent", "rival", "stranger"}
 // cast gives every story principals of its own: how many forks a principal may have is limited.
 func cast(t *testing.T) (o host.Options) {
 	stories := append(files(t, "stories"), files(t, "alone")...)
-	for _, file := range append(stories, "sshd.txtar", "killed.txtar") {
+	for _, file := range append(stories, "sshd.txtar", "killed.txtar", "struck.txtar") {
 		name := story(file)
 		o.People = append(o.People, name+"-person")
 		o.Agents = append(o.Agents, name+"-agent", name+"-rival")
@@ -103,10 +104,15 @@ func setUp(h *host.Host, e *testscript.Env) error {
 	if err := os.WriteFile(place, []byte(config), 0o600); err != nil {
 		return err
 	}
+	image, err := filepath.Abs("testdata/image.sh")
+	if err != nil {
+		return err
+	}
 	programs, err := makePrograms(h, e.WorkDir, place)
 	e.Setenv("PATH", programs+":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("KEYS", h.Dir)
+	e.Setenv("IMAGE", image)
 	e.Setenv("TERM", "xterm-256color")
 	e.Setenv("LANG", "C.UTF-8")
 	e.Setenv("GIT_CONFIG_NOSYSTEM", "1")

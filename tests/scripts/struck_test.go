@@ -1,0 +1,148 @@
+package scripts_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"forkgate/tests/host"
+	"forkgate/tests/machine"
+)
+
+// victims are killed while callers work: what pgrep -f finds them by, and whose they are, as /proc/PID/cgroup says.
+var victims = []struct{ what, pattern, unit string }{
+	{"dockerd", "^dockerd ", "pod"},
+	{"the machine's init", "^init run-machine", "pod"},
+	{"the session init", "^init run-sessions", "pod"},
+	{"the supervisor", "forkgate-pod run", "pod"},
+	{"forkgate-net", "forkgate net$", "forkgate-net.service"},
+	{"the warden", "forkgate warden$", "forkgate-warden.service"},
+	{"the gate", "forkgate gate$", "forkgate-gate.service"},
+}
+
+// struckParts kills each part of a pod, and the services, under a fork in which a container runs. Afterwards that fork can be entered
+// and its container answers again; another fork's container never noticed. When both forks are removed nothing of them is left.
+func struckParts(t *testing.T, h *host.Host) {
+	before := census(t, h)
+	image := filepath.Join(t.TempDir(), "image.tar")
+	if out, err := exec.Command("bash", "testdata/image.sh", image).CombinedOutput(); err != nil {
+		t.Fatalf("cannot make an image: %v\n%s", err, out)
+	}
+	for _, fork := range []string{"struck", "beside"} {
+		struckSSH(t, h, "demo+"+fork+"@any", "docker import - bb; touch index.html", image)
+	}
+	struckSSH(t, h, "demo+struck@any", "docker run -d --restart always --name site -p 8080:80 -v $PWD:/www bb httpd -f -h /www", "")
+	struckSSH(t, h, "demo+beside@any", `docker run -d --name beats -v $PWD:/data bb sh -c 'while date +%s; do sleep 1; done >/data/beats'`, "")
+	for _, v := range victims {
+		unit := v.unit
+		if unit == "pod" {
+			unit = "forkgate-pod@" + guidOf(t, h, "demo+struck") + ".service"
+		}
+		h.Must(t, "bash", "-ec", `for pid in $(pgrep -f "$0"); do grep -q "/$1\(/\|$\)" /proc/$pid/cgroup && kill -KILL $pid && exit; done; exit 1`, v.pattern, unit)
+		comesBack(t, h, v.what)
+	}
+	steady(t, struckSSH(t, h, "demo+beside@any", "cat beats", ""))
+	for _, fork := range []string{"struck", "beside"} {
+		struckSSH(t, h, "gate@any", "rm demo+"+fork, "")
+	}
+	h.Must(t, "timeout", "120", "btrfs", "subvolume", "sync", "/var/lib/forkgate/pool") // a leaked init would pin one
+	settledCensus(t, h, before)
+}
+
+// comesBack waits until the container answers. A session that came into a dying pod has been told that it was ended.
+func comesBack(t *testing.T, h *host.Host, killed string) {
+	t.Helper()
+	var r machine.Result
+	for range 10 {
+		r = tryStruck(t, h, "demo+struck@any", "until curl -sf 127.0.0.1:8080/index.html; do docker ps -q >/dev/null; sleep 0.2; done", "")
+		if r.Code == 0 {
+			t.Logf("%s was killed, and all is back", killed)
+			return
+		}
+		if r.Code != 255 || !strings.Contains(r.Stderr, "the session was ended from outside") && !strings.Contains(r.Stderr, "closed") {
+			break
+		}
+	}
+	t.Fatalf("%s was killed, and the fork does not come back: exit code %d\n%s%s", killed, r.Code, r.Stdout, r.Stderr)
+}
+
+// steady checks that a container's clock, written each second, never stood still.
+func steady(t *testing.T, beats string) {
+	t.Helper()
+	const patience = 30 // seconds, on a machine with other work
+	last := 0
+	for lines := bufio.NewScanner(strings.NewReader(beats)); lines.Scan(); {
+		var now int
+		if _, err := fmt.Sscan(lines.Text(), &now); err != nil {
+			t.Fatalf("beats: %v", err)
+		}
+		if last != 0 && now-last > patience {
+			t.Errorf("another fork's container stood still for %d s", now-last)
+		}
+		last = now
+	}
+	if last == 0 {
+		t.Error("another fork's container did nothing at all")
+	}
+}
+
+// struckSSH runs a command that has to succeed, with the file as its input where there is one.
+func struckSSH(t *testing.T, h *host.Host, where, command, input string) string {
+	t.Helper()
+	r := tryStruck(t, h, where, command, input)
+	if r.Code != 0 {
+		t.Fatalf("%s %q: exit code %d\n%s%s", where, command, r.Code, r.Stdout, r.Stderr)
+	}
+	return r.Stdout
+}
+
+func tryStruck(t *testing.T, h *host.Host, where, command, input string) machine.Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	script := `"$@"`
+	if input != "" {
+		script += " <" + input
+	}
+	ssh := h.SSH(ctx, "-o", "IdentityFile="+filepath.Join(h.Dir, "struck-agent"), where, command)
+	ssh.Args = append([]string{"bash", "-c", script, "-"}, ssh.Args...)
+	ssh.Path = "/bin/bash"
+	return machine.RunCommand(t, ssh)
+}
+
+func guidOf(t *testing.T, h *host.Host, ref string) string {
+	t.Helper()
+	return h.Must(t, "sh", "-c", `forkgate show "$0" --json | sed -n 's/.*"guid": "\([^"]*\)".*/\1/p'`, ref)
+}
+
+// census lists what a pod leaves on a host that is not careful: mounts, loop devices, links, groups, rules, processes, directories.
+func census(t *testing.T, h *host.Host) []string {
+	t.Helper()
+	return strings.Split(h.Must(t, "bash", "-ec", `
+		cut -d' ' -f5 /proc/self/mountinfo | sort | sed 's/^/mount /'
+		losetup -a | cut -d: -f1 | sed 's/^/loop /'
+		ip -o link | grep -o ': [^:@]*[:@]' | sort | sed 's/^/link /'
+		find /sys/fs/cgroup -path '*forkgate-pod*' | sed 's/^/group /'
+		nft list table inet forkgate | sed 's/^/rule /'
+		ls -A /run/forkgate/pods /var/lib/forkgate/pool/forks | sed 's/^/directory /'
+		ps -eo args= | grep -E 'forkgate-pod|^init run|dockerd|containerd|docker-proxy' | grep -v grep | sort | sed 's/^/process /'
+		systemctl list-units --all --plain --no-legend 'forkgate-pod@*' | sed 's/^/unit /'`), "\n")
+}
+
+// settledCensus waits a moment for what is still ending.
+func settledCensus(t *testing.T, h *host.Host, before []string) {
+	t.Helper()
+	var after []string
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Second / 4) {
+		if after = census(t, h); slices.Equal(before, after) {
+			return
+		}
+	}
+	t.Errorf("before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+}
