@@ -25,6 +25,7 @@ type lab struct {
 	run                 string
 	service             *program
 	heard               *program // the internet's server, which prints what it gets by UDP
+	lanHeard            *program // the LAN's
 	supervisors         []*program
 }
 
@@ -63,7 +64,7 @@ func newLab(t *testing.T) *lab {
 		l.internet.sh(t, "ip address add "+a+"/32 dev lo")
 	}
 	l.heard = l.internet.start(t, "serve", "internet")
-	l.lan.start(t, "serve", "lan")
+	l.lanHeard = l.lan.start(t, "serve", "lan")
 	l.host.start(t, "serve", "host")
 	return l
 }

@@ -72,11 +72,18 @@ func TestPodsLeaveNothing(t *testing.T) {
 		if got := p.try(t, "tcp", "8.8.8.8:80"); got != "ok internet "+hostAddress {
 			t.Fatalf("the pod: %s", got)
 		}
+		if len(grep(l.host.sh(t, "cat /proc/net/nf_conntrack"), "=10.214.0.6 ")) == 0 {
+			t.Error("control: nothing is tracked of the pod's connection")
+		}
 		if err := p.supervisor.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
 		_ = p.supervisor.Wait()
 		eventually(t, "the rules are gone of a supervisor that ended "+what, func() bool { return l.table(t) == before })
+		// What comes for an old connection must not get to the next pod in the slot.
+		eventually(t, "its connections are forgotten", func() bool {
+			return len(grep(l.host.sh(t, "cat /proc/net/nf_conntrack"), "=10.214.0.6 ")) == 0
+		})
 		if got := p.try(t, "tcp", "8.8.8.8:80"); strings.HasPrefix(got, "ok") {
 			t.Errorf("a pod whose supervisor ended %s reaches: %s", what, got)
 		}
