@@ -18,6 +18,7 @@ func brokenUnits() []breakage {
 		{"enabled", Red, "does not answer", "systemctl status", dead},
 		{"running", Red, "down: forkgate-warden.service", "start forkgate.target", state("forkgate-warden.service", "ActiveState", "inactive")},
 		{"running", Red, "down: forkgate-gate.socket", "start forkgate.target", state("forkgate-gate.socket", "ActiveState", "failed")},
+		{"running", Red, "down: forkgate-net.service", "start forkgate.target", state("forkgate-net.service", "ActiveState", "inactive")},
 		{"running", Red, "has failed", "journalctl -u forkgate-gate", state("forkgate-gate.service", "ActiveState", "failed")},
 		{"running", Red, "does not answer", "systemctl status", dead},
 		{"user forkgate", Red, "there is none", "systemd-sysusers", without("getent passwd forkgate")},
@@ -37,9 +38,9 @@ func brokenSettings() []breakage {
 		{"kernel.core_pattern", Yellow, "systemd-coredump", "core_pattern = core", value("kernel.core_pattern", "|/usr/lib/systemd/systemd-coredump %P")},
 		{"kernel.core_pattern", Yellow, "apport", "disable --now apport", value("kernel.core_pattern", "|/usr/share/apport/apport %p")},
 
-		{"nft", Yellow, "no nft", "nftables", without("nft --version")},
+		{"nft", Red, "no nft", "nftables", without("nft --version")},
 		{"net.ipv4.ip_forward", Yellow, "switched it off", "restart forkgate-net", both(
-			value("net.ipv4.ip_forward", "0"), state(networkUnit, "ActiveState", "active"))},
+			value("net.ipv4.ip_forward", "0"), file(lent, "eth0\neth1"), value("net.ipv4.conf.eth0.forwarding", "1"), value("net.ipv4.conf.eth1.forwarding", "0"))},
 		{"net.ipv4.conf.*.rp_filter", Yellow, "all 0, default 0", "rp_filter = 2", value("net.ipv4.conf.default.rp_filter", "0")},
 		{"host's Docker", Yellow, "no chain DOCKER-USER", "restart docker", file("sys/class/net/docker0/mtu", "1500")},
 		{"ufw", Yellow, "port 2222 is shut", "ufw allow 2222/tcp", both(ufw, file("etc/ufw/user.rules", "-A ufw-user-input -p tcp --dport 22222 -j ACCEPT\n"))},
@@ -83,7 +84,9 @@ func others() []other {
 		{"running", "[::]:2222 192.0.2.7:22", state("forkgate-gate.socket", "Listen", "[::]:2222 (Stream)\nListen=192.0.2.7:22 (Stream)")},
 		{"controllers", "version 1 has cpu, memory, pids, io", file("proc/self/mountinfo", hybrid)},
 		{"controllers", "forkgate.slice has", file("sys/fs/cgroup/forkgate.slice/cgroup.controllers", "cpu io memory pids")},
-		{"net.ipv4.ip_forward", "0; ", value("net.ipv4.ip_forward", "0")},
+		{"net.ipv4.ip_forward", "no pod", value("net.ipv4.ip_forward", "0")},
+		{"net.ipv4.ip_forward", "eth0 forwards for pods", both(
+			value("net.ipv4.ip_forward", "0"), file(lent, "eth0"), value("net.ipv4.conf.eth0.forwarding", "1"))},
 		{"host's Docker", "with its chain", both(file("sys/class/net/docker0/mtu", "1500"), prints("nft list chain ip filter DOCKER-USER", ""))},
 		{"ufw", "is open", both(file("etc/ufw/ufw.conf", "ENABLED=yes"), file("etc/ufw/user.rules", "-A ufw-user-input -p tcp --dport 2222 -j ACCEPT\n"))},
 		{"ufw", "is open", both(file("etc/ufw/ufw.conf", "ENABLED=yes"),

@@ -115,9 +115,7 @@ func show(changes states) string {
 	all["forkgate.target"]["UnitFileState"] = "enabled"
 	all["forkgate-gate.service"]["ActiveState"] = "inactive" // nobody has come yet
 	all["forkgate-gate.socket"]["Listen"] = "[::]:2222 (Stream)"
-	for _, name := range []string{"firewalld.service", networkUnit} {
-		all[name] = unit{"LoadState": "not-found", "ActiveState": "inactive"}
-	}
+	all["firewalld.service"] = unit{"LoadState": "not-found", "ActiveState": "inactive"}
 	var b bytes.Buffer
 	for name, u := range all {
 		maps.Copy(u, changes[name])

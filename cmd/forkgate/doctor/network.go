@@ -8,9 +8,9 @@ import (
 
 func networkChecks() []check {
 	return []check{
-		{"nft", "it shows the rules that are in force; forkgate itself speaks to the kernel", tool("nft", "nftables")},
-		{"net.ipv4.ip_forward", "without it no pod reaches anything outside", forwardCheck},
-		{"net.ipv4.conf.*.rp_filter", "packets with a forged source are dropped by forkgate's rules, and by the kernel a second time", reverseCheck},
+		{"nft", "forkgate-net changes the rules of pods' networks with it", tool(Red, "nft", "nftables")},
+		{"net.ipv4.ip_forward", "pods reach what their policy opens only where the host forwards; where it does not, forkgate has its uplinks forward for pods alone", forwardCheck},
+		{"net.ipv4.conf.*.rp_filter", "pods' links have it; on the others it drops what claims to come from where it cannot", reverseCheck},
 		{"host's Docker", "it drops what is forwarded, but for what its chain DOCKER-USER accepts", asRoot(dockerCheck)},
 		{"ufw", "it drops what comes in, the gate's port as well", asRoot(ufwCheck)},
 		{"firewalld", "it drops what comes in, the gate's port as well", asRoot(firewalldCheck)},
@@ -19,17 +19,23 @@ func networkChecks() []check {
 	}
 }
 
-const networkUnit = "forkgate-net.service"
+// lent is where forkgate-net writes down the interfaces that forward for pods.
+const lent = "run/forkgate/net/lent"
 
-func forwardCheck(ctx context.Context, h *Host) finding {
+func forwardCheck(_ context.Context, h *Host) finding {
 	if value, _ := h.sysctl("net.ipv4.ip_forward"); value == "1" {
 		return green("1")
 	}
-	all, err := units(ctx, h, networkUnit)
-	if err == nil && all[networkUnit]["ActiveState"] == "active" {
-		return yellow("systemctl restart "+networkUnit, "0, and %s is up: somebody switched it off", networkUnit)
+	names, _ := h.read(lent)
+	for _, name := range strings.Fields(names) {
+		if on, _ := h.read("proc/sys/net/ipv4/conf/" + name + "/forwarding"); on != "1" {
+			return yellow("systemctl restart forkgate-net", "0, and %s does not forward for pods: somebody switched it off", name)
+		}
 	}
-	return green("0; forkgate turns it on when pods have a network")
+	if names == "" {
+		return green("0, and no pod has a network")
+	}
+	return green("0, and %s forwards for pods", strings.Join(strings.Fields(names), ", "))
 }
 
 // The kernel goes by the larger one of "all" and the interface's own, which starts as "default" (Documentation/networking/ip-sysctl.rst).

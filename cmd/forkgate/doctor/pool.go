@@ -10,7 +10,7 @@ import (
 
 func poolChecks() []check {
 	return []check{
-		{"btrfs-progs", "forkgate pool init makes a btrfs with it", tool("mkfs.btrfs", "btrfs-progs")},
+		{"btrfs-progs", "forkgate pool init makes a btrfs with it", tool(Yellow, "mkfs.btrfs", "btrfs-progs")},
 		{"pool", "repositories and forks lie on it; nosuid, nodev and noexec keep what is planted there from being of use to anybody on the " +
 			"host, and only its top shows all of it", poolCheck},
 		{"pool space", "a pool that is nearly full refuses new forks, then ends old ones; a full one stops production", asRoot(spaceCheck)},
@@ -20,12 +20,12 @@ func poolChecks() []check {
 	}
 }
 
-// tool makes a probe that wants a program.
-func tool(name, packages string) func(context.Context, *Host) finding {
+// tool makes a probe that wants a program; level is how bad it is without.
+func tool(level Level, name, packages string) func(context.Context, *Host) finding {
 	return func(ctx context.Context, h *Host) finding {
 		version, err := h.Run(ctx, name, "--version")
 		if err != nil {
-			return yellow(install(packages), "no %s", name)
+			return finding{level, "no " + name, install(packages)}
 		}
 		first, _, _ := strings.Cut(version, "\n")
 		return green("%s", first)

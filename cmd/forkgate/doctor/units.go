@@ -12,7 +12,7 @@ func unitChecks() []check {
 		{"d-bus", "who is not root reaches systemd by it", busCheck},
 		{"units", "they say how the services and the pods are started, and what they are kept from", unitsCheck},
 		{"enabled", "what is not enabled is not there after a reboot", enabledCheck},
-		{"running", "without them nobody gets in", runningCheck},
+		{"running", "without them nobody gets in, and no pod gets out", runningCheck},
 		{"user forkgate", "the process that speaks SSH is this user's, and no other's", gateUserCheck},
 		{"user rediacc", "sessions have uid 7111 in their pods; on the host nobody else should go by that number", sessionUserCheck},
 	}
@@ -46,11 +46,13 @@ func busCheck(_ context.Context, h *Host) finding {
 // shipped are the units of make install, and one pod for all.
 var shipped = []string{
 	"forkgate.target", "forkgate.slice", "forkgate-warden.service", "forkgate-warden.socket", "forkgate-operator.socket",
-	"forkgate-gate.service", "forkgate-gate.socket", "forkgate-pod@doctor.service",
+	"forkgate-gate.service", "forkgate-gate.socket", "forkgate-net.service", "forkgate-net.socket", "forkgate-pod@doctor.service",
 }
 
-// up are those without which nobody gets in. The gate itself starts with the first connection.
-var up = []string{"forkgate-warden.service", "forkgate-warden.socket", "forkgate-operator.socket", "forkgate-gate.socket"}
+// up are those without which nobody gets in, or out. The gate itself starts with the first connection.
+var up = []string{
+	"forkgate-warden.service", "forkgate-warden.socket", "forkgate-operator.socket", "forkgate-gate.socket", "forkgate-net.service",
+}
 
 // unit has some of the properties that systemctl show prints.
 type unit map[string]string
