@@ -19,7 +19,7 @@ docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall test test-quick lint vuln bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall test test-quick test-vm lint vuln bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -62,12 +62,12 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo 'left: /etc/forkgate and /var/lib/forkgate'
 
-test: needs-build build/rootfs.tar ## run all tests, as root; installs what they need (Debian, Ubuntu)
+test: needs-build build/rootfs.tar ## run all tests but test-vm, as root; installs what they need (Debian, Ubuntu)
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
 	@packaging/needs test
 	REQUIRE=all $(GO) test -race -timeout 10m -exec "$(ROOTEXEC)" $(RACE)
 	REQUIRE=all $(GO) test -p 1 -timeout 15m -exec "$(ROOTEXEC)" \
-	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE))")
+	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE) ./tests/vm)")
 
 # The tools inside the sessions of tests, benchmarks and the demo: built again when what it is made of changes.
 build/rootfs.tar: fork/build.go | needs-build
@@ -76,6 +76,16 @@ build/rootfs.tar: fork/build.go | needs-build
 	@mkdir -p build; rm -f $@.part
 	$(GO) run ./cmd/forkgate rootfs build --output $@.part
 	mv $@.part $@
+
+test-vm: needs-build build/rootfs.tar build/vm/root.ext4 ## boot a Debian 13 in qemu, without KVM, and see limits work with cgroup v2; as root
+	@packaging/needs vm
+	REQUIRE=all $(GO) test -v -count 1 -timeout 60m -exec "$(ROOTEXEC)" ./tests/vm
+
+# The host that test-vm boots: built again when what it is made of changes.
+build/vm/root.ext4: tests/vm/image | needs-build
+	@test "$$(id -u)" = 0 || { echo 'building an image needs root' >&2; exit 1; }
+	@packaging/needs vm
+	GO='$(GO)' tests/vm/image build/vm
 
 test-quick: ## run the tests that need neither root nor packages, in seconds
 	$(GO) test ./...

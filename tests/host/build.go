@@ -9,9 +9,9 @@ import (
 	"forkgate/tests/need"
 )
 
-// build makes the programs, and puts them into dir with what make install wants beside them. The machine gets a copy and not the
+// Build makes the programs, and puts them into dir, which must not exist, with what make install wants beside them. The machine gets a copy and not the
 // checkout, because files below an overlay must not change while it is mounted, and a checkout is where people edit.
-func build(t testing.TB, dir string) string {
+func Build(t testing.TB, dir string) string {
 	t.Helper()
 	checkout := need.Checkout(t)
 	mkdir(t, dir)

@@ -48,7 +48,7 @@ func Start(t testing.TB, o Options) *Host {
 	}
 	dir := onDisk(t)
 	h := &Host{Dir: filepath.Join(dir, "home"), Config: filepath.Join(dir, "home", "ssh_config")}
-	built := build(t, filepath.Join(dir, "built"))
+	built := Build(t, filepath.Join(dir, "built"))
 	h.Built = built
 	mkdir(t, h.Dir)
 	mkdir(t, filepath.Join(dir, "scratch"))

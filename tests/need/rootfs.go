@@ -16,6 +16,18 @@ func Rootfs(t testing.TB) string {
 	return file
 }
 
+// VM needs qemu and the image of a host that it boots, and returns the image's directory.
+func VM(t testing.TB) string {
+	t.Helper()
+	Root(t)
+	Tools(t, "qemu-system-x86_64", "go", "tar")
+	dir := filepath.Join(Checkout(t), "build", "vm")
+	if _, err := os.Stat(filepath.Join(dir, "root.ext4")); err != nil {
+		missing(t, "build/vm: run make test-vm, as root")
+	}
+	return dir
+}
+
 // Checkout is the top directory of the repository that the test belongs to.
 func Checkout(t testing.TB) string {
 	t.Helper()

@@ -1,0 +1,111 @@
+package vm_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"forkgate/tests/vm"
+)
+
+// check is something to be seen on a host with cgroup v2 alone.
+type check struct {
+	name  string
+	check func(*testing.T, *vm.VM)
+}
+
+// checks go from what the others rest on to what they end in. The daemon of the fork is started by the first that uses it.
+func checks() []check {
+	return []check{
+		{"an agent enters a fork", entersAFork},
+		{"doctor is content", doctorIsContent},
+		{"a fork has a Docker daemon", hasDocker},
+		{"docker run -m", limitsMemory},
+		{"docker run --cpus", limitsCPU},
+		{"docker run --pids-limit", limitsPids},
+	}
+}
+
+func entersAFork(t *testing.T, v *vm.VM) {
+	if text := sshMust(t, v, "id; cat orders.txt"); !strings.HasPrefix(text, "uid=7111(rediacc) gid=7111(rediacc)") || !strings.HasSuffix(text, "orders\n") {
+		t.Errorf("an agent in its fork is\n%s", text)
+	}
+	if r := v.Run(t, "", "ssh", "demo@agent", "id"); r.Code != 254 {
+		t.Errorf("an agent in production: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+}
+
+func doctorIsContent(t *testing.T, v *vm.VM) {
+	r := v.Run(t, "", "forkgate", "doctor", "--json")
+	var rows []struct{ Check, Level, Found, Do string }
+	if err := json.Unmarshal(r.Stdout, &rows); err != nil || r.Code != 0 {
+		t.Errorf("exit code %d, %v\n%s", r.Code, err, r.Stderr)
+	}
+	green := map[string]string{
+		"cgroups": "version 2", "controllers": "forkgate.slice has cpu, memory, pids, io", "simple quotas": "on", "kernel": "6.", "pool": "/dev/vd",
+		"enabled": "forkgate.target and the pool's mount", "rootfs": "docker.io ", "idmapped mounts": "made one", "units": "installed",
+	}
+	for _, row := range rows {
+		if row.Level == "red" {
+			t.Errorf("%s is red: %s; %s", row.Check, row.Found, row.Do)
+		}
+		if want, ok := green[row.Check]; ok && (row.Level != "green" || !strings.HasPrefix(row.Found, want)) {
+			t.Errorf("%s is %s: %s, want %s; %s", row.Check, row.Level, row.Found, want, row.Do)
+		}
+		delete(green, row.Check)
+	}
+	if len(green) > 0 {
+		t.Errorf("no rows for %v", green)
+	}
+	t.Logf("doctor says\n%s", v.Run(t, "", "forkgate", "doctor").Stdout)
+}
+
+// image makes an image of a static busybox, without a registry, and hands it to the fork's daemon.
+const image = `
+	mkdir -p /root/image/bin
+	cp /bin/busybox /root/image/bin/
+	for applet in sh cat dd sleep seq timeout grep; do ln -sf busybox /root/image/bin/$applet; done
+	tar -C /root/image -c . | ssh demo+x@agent docker import - bb`
+
+func hasDocker(t *testing.T, v *vm.VM) {
+	v.Must(t, "sh", "-ec", image)
+	t.Logf("%s: docker %s", v.Up(), strings.TrimSpace(sshMust(t, v, "docker version --format '{{.Server.Version}}'")))
+	if text := sshMust(t, v, "docker info --format '{{.CgroupVersion}} {{.Driver}}'"); text != "2 overlay2\n" {
+		t.Errorf("the daemon has cgroups and storage %q", text)
+	}
+	if text, code := run(t, v, "", "echo in a container"); text != "in a container\n" || code != 0 {
+		t.Fatalf("exit code %d: %s", code, text)
+	}
+}
+
+// effect runs a command in a container with a limit, and once more without: the limit, and nothing else, must make the difference.
+func effect(t *testing.T, v *vm.VM, option, command string, limited func(text string, code int) bool) {
+	t.Helper()
+	if text, code := run(t, v, option, command); !limited(text, code) {
+		t.Errorf("with %s: exit code %d\n%s", option, code, text)
+	}
+	if text, code := run(t, v, "", command); limited(text, code) {
+		t.Errorf("without %s it ends the same way, this test proves nothing: exit code %d\n%s", option, code, text)
+	}
+}
+
+// 128+9: the kernel kills who goes over its memory limit.
+func limitsMemory(t *testing.T, v *vm.VM) {
+	effect(t, v, "-m 32m", "cat /sys/fs/cgroup/memory.max; exec dd if=/dev/zero of=/dev/null bs=100M count=1",
+		func(text string, code int) bool { return code == 137 && strings.HasPrefix(text, "33554432\n") })
+}
+
+// A group that would have used more than its share has been throttled. (cgroup-v2.rst, cpu.stat)
+func limitsCPU(t *testing.T, v *vm.VM) {
+	effect(t, v, "--cpus 0.2", `cat /sys/fs/cgroup/cpu.max; timeout 3 sh -c "while :; do :; done"; grep nr_throttled /sys/fs/cgroup/cpu.stat`,
+		func(text string, _ int) bool {
+			return strings.HasPrefix(text, "20000 100000\n") && strings.Contains(text, "nr_throttled ") && !strings.Contains(text, "nr_throttled 0\n")
+		})
+}
+
+func limitsPids(t *testing.T, v *vm.VM) {
+	effect(t, v, "--pids-limit 8", "cat /sys/fs/cgroup/pids.max; for i in $(seq 20); do sleep 1 & done; wait",
+		func(text string, _ int) bool {
+			return strings.HasPrefix(text, "8\n") && strings.Contains(text, "can't fork")
+		})
+}

@@ -1,0 +1,102 @@
+package vm_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"forkgate/tests/host"
+	"forkgate/tests/need"
+	"forkgate/tests/vm"
+)
+
+// TestVM installs forkgate on a Debian 13 as an operator does, and then goes through the table of checks.
+func TestVM(t *testing.T) {
+	image := need.VM(t)
+	rootfs := vm.Existing(t, need.Rootfs(t))
+	// Below build, and not in a directory of the test's: who kills the test leaves nothing that the next one does not take.
+	payload := filepath.Join(image, "payload")
+	if err := os.RemoveAll(payload); err != nil {
+		t.Fatal(err)
+	}
+	host.Build(t, payload)
+	v := vm.Boot(t, payload,
+		vm.Disk{Name: "pool", File: vm.Unnamed(t, 20<<30)}, vm.Disk{Name: "rootfs", File: rootfs, ReadOnly: true})
+	t.Logf("%s: booted Linux %s", v.Up(), v.Must(t, "uname", "-r"))
+	setUp(t, v)
+	for _, c := range checks() {
+		t.Run(c.name, func(t *testing.T) {
+			c.check(t, v)
+			t.Logf("%s: done", v.Up())
+		})
+	}
+}
+
+// setUp is what README says under Install, and a principal of each kind. A step that fails ends it all.
+func setUp(t *testing.T, v *vm.VM) {
+	for _, step := range []struct{ what, command string }{
+		{"make install", "make --silent -C /opt/payload BIN=bin install"},
+		{"forkgate pool init", "forkgate pool init --device /dev/disk/by-id/virtio-pool"},
+		{"principals", principals},
+		{"forkgate.target", "systemctl enable --now forkgate.target"},
+		{"forkgate rootfs import", "forkgate rootfs import - </dev/disk/by-id/virtio-rootfs"},
+		{"forkgate repo create", "mkdir /root/data; echo orders >/root/data/orders.txt; forkgate repo create demo --from /root/data"},
+		{"clients", clients},
+	} {
+		v.Must(t, "sh", "-ec", step.command)
+		t.Logf("%s: %s", v.Up(), step.what)
+	}
+}
+
+const principals = `
+	for name in person agent; do ssh-keygen -q -t ed25519 -N '' -f /root/$name; done
+	cat >/etc/forkgate/policy.d/principals.hcl <<POLICY
+principal "person" {
+  keys    = ["$(cat /root/person.pub)"]
+  vouched = true
+}
+principal "agent" {
+  keys = ["$(cat /root/agent.pub)"]
+}
+POLICY
+	forkgate policy check`
+
+const clients = `
+	mkdir -p -m 700 /root/.ssh
+	cat /var/lib/forkgate/hostkeys/*.pub | sed 's/^/[127.0.0.1]:2222 /' >/root/.ssh/known_hosts
+	cat >/root/.ssh/config <<CONFIG
+Host person agent
+  HostName 127.0.0.1
+  Port 2222
+  IdentitiesOnly yes
+  BatchMode yes
+Host person
+  IdentityFile /root/person
+Host agent
+  IdentityFile /root/agent
+CONFIG`
+
+// ssh runs a command in the fork that all checks share, as its agent.
+func ssh(t *testing.T, v *vm.VM, command string) (text string, code int) {
+	t.Helper()
+	r := v.Run(t, "", "ssh", "demo+x@agent", command)
+	return string(r.Stdout) + string(r.Stderr), r.Code
+}
+
+// sshMust is ssh of what has to succeed.
+func sshMust(t *testing.T, v *vm.VM, command string) string {
+	t.Helper()
+	text, code := ssh(t, v, command)
+	if code != 0 {
+		t.Fatalf("%s: exit code %d\n%s", command, code, text)
+	}
+	return text
+}
+
+// run runs a command in a container of the fork.
+func run(t *testing.T, v *vm.VM, options, command string) (text string, code int) {
+	t.Helper()
+	return ssh(t, v, fmt.Sprintf("docker run --rm %s bb sh -c '%s'", options, strings.ReplaceAll(command, "'", `'\''`)))
+}
