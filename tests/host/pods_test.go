@@ -23,7 +23,8 @@ func TestNetworkOfPods(t *testing.T) {
 	h.Must(t, "sed", "-i", `s|egress = \[\]|egress = ["8.8.8.8:80/tcp"]|`, "/etc/forkgate/policy.d/baseline.hcl")
 	h.Must(t, "sh", "-c", `cat >/etc/forkgate/policy.d/network.hcl <<'END'
 repository "demo" {
-  publish = ["443:8443/tcp"]
+  publish   = ["443:8443/tcp"]
+  autostart = true
 }
 pods {
   resolvers = ["1.1.1.1"]
@@ -65,13 +66,19 @@ forkgate policy check && systemctl reload forkgate-warden`)
 	if r := machine.RunCommand(t, h.SSH(t.Context(), "demo@alice", "getent hosts test.example; "+open)); r.Code == 0 || r.Stdout != "" {
 		t.Errorf("a repository without egress: %d %s", r.Code, r.Stdout)
 	}
-	if r := machine.RunCommand(t, h.SSH(t.Context(), "demo@alice", "docker run -d -p 8443:80 bb sh -c 'echo shop >/index.html; exec httpd -f -h /'")); r.Code != 0 {
+	if r := machine.RunCommand(t, h.SSH(t.Context(), "demo@alice", "docker run -d --restart always -p 8443:80 bb sh -c 'echo shop >/index.html; exec httpd -f -h /'")); r.Code != 0 {
 		t.Fatalf("docker run: %s", r.Stderr)
 	}
-	holds(t, h, "the published port answers", func(string) bool {
+	answers := func(string) bool {
 		r := machine.RunCommand(t, exec.CommandContext(t.Context(), "nsenter", "--net=/proc/"+strconv.Itoa(world.Pid)+"/ns/net", "--", "curl", "-s", "--max-time", "5", "http://"+uplink+":443/"))
 		return r.Stdout == "shop\n"
-	})
+	}
+	holds(t, h, "the published port answers", answers)
+	// As at a boot: nobody has logged in, and the site is there.
+	h.Must(t, "sh", "-ec", `systemctl stop forkgate.target 'forkgate-*.service' 'forkgate-*.socket' var-lib-forkgate-pool.mount
+		rm -rf /run/forkgate; systemd-tmpfiles --create forkgate.conf
+		! pgrep -x dockerd; systemctl start var-lib-forkgate-pool.mount forkgate.target`)
+	holds(t, h, "the published port answers after a reboot", answers)
 
 	h.Must(t, "forkgate", "rm", "demo:x")
 	holds(t, h, "a removed fork's rules are gone", func(rules string) bool { return !strings.Contains(rules, "8.8.8.8 . tcp . 80") })
