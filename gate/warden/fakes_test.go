@@ -246,6 +246,12 @@ func (f *fakePods) starts() int {
 	return f.started
 }
 
+func (f *fakePods) limitsOf(guid string) []systemd.Limits {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.limits[unitOf(guid)])
+}
+
 func (f *fakePods) has(guid string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

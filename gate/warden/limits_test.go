@@ -80,14 +80,14 @@ func TestLimitsOfAForkAreFixedWhenItIsMade(t *testing.T) {
 	if diff := cmp.Diff(network, spec.Network); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	units := h.pods.limits[unitOf(made.GUID)]
+	units := h.pods.limitsOf(made.GUID)
 	if !slices.Equal(units, []systemd.Limits{{Memory: 512 << 20, Tasks: policy.DefaultPids, CPU: 50}}) {
 		t.Errorf("its unit was limited to %+v", units)
 	}
 	if err := h.trees.Remove(t.Context(), made.GUID); err != nil {
 		t.Fatal(err)
 	}
-	if _, left := h.pods.limits[unitOf(made.GUID)]; left {
+	if left := h.pods.limitsOf(made.GUID); left != nil {
 		t.Error("removed, its unit is still limited")
 	}
 }
@@ -108,7 +108,7 @@ func TestAUnitIsLimitedWhenThatChanges(t *testing.T) {
 	}
 	enter()
 	want := []systemd.Limits{{Memory: 8 << 30}, {Tasks: 99, IO: 7}}
-	if diff := cmp.Diff(want, h.pods.limits[unitOf(demo.GUID)]); diff != "" || h.pods.starts() != 3 {
+	if diff := cmp.Diff(want, h.pods.limitsOf(demo.GUID)); diff != "" || h.pods.starts() != 3 {
 		t.Errorf("%d starts, %s", h.pods.starts(), diff)
 	}
 	spec, err := nsjail.ReadSpec(h.Warden.pods.runDir, demo.GUID)
