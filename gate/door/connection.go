@@ -52,7 +52,8 @@ type connection struct {
 	mu       sync.Mutex
 	holders  int // the transport, and each channel: the last one to let go clears up
 	hungUp   bool
-	channels int // how many there have been, to number sessions
+	channels int                 // how many there have been, to number sessions
+	running  map[string]*session // by the warden's names for them
 }
 
 func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *connection {
@@ -60,8 +61,9 @@ func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *
 	c := &connection{
 		Conn: raw, reader: bufio.NewReader(raw), ack: newQuickAck(raw),
 		door: d, id: id, log: d.Log.With("connection", id), source: source,
-		warden: &link{dial: d.Dial}, leave: leave, holders: 1,
+		leave: leave, holders: 1, running: map[string]*session{},
 	}
+	c.warden = &link{dial: d.Dial, notice: c.notice}
 	c.ctx, c.cancel = context.WithCancelCause(d.ctx)
 	d.live.Add(1)
 	d.mu.Lock()

@@ -25,6 +25,7 @@ type Warden interface {
 	Assert(context.Context, client.AssertRequest) error
 	Open(context.Context, client.OpenRequest) (*client.Session, error)
 	Verb(context.Context, client.VerbRequest) ([]byte, error)
+	Notify(func(client.Notice))
 	Struck(ctx context.Context, session string) (client.StruckReply, error)
 	Close() error
 }

@@ -12,7 +12,8 @@ import (
 // link is a connection's way to the warden. It is dialled when it is first needed, and again when the warden has been
 // restarted: no connection has to end for that.
 type link struct {
-	dial func(context.Context) (Warden, error)
+	dial   func(context.Context) (Warden, error)
+	notice func(client.Notice) // what the warden says without being asked
 
 	mu       sync.Mutex // held over a few exchanges that take microseconds each; all of them end with their context
 	warden   Warden
@@ -80,6 +81,7 @@ func (l *link) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.Notify(l.notice)
 	l.warden = w
 	return nil
 }

@@ -160,6 +160,7 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	}
 	s.id = opened.ID
 	s.log = s.log.With("session", opened.ID)
+	defer s.begin()()
 	exit, err := s.pump(ctx, opened)
 	if err == nil && (exit.Code != 0 || exit.Signal != "") {
 		s.tellLimits(ctx, warden)

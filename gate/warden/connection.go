@@ -33,6 +33,7 @@ type connection struct {
 
 	unanswered atomic.Int32
 	sending    sync.Mutex
+	saying     sync.WaitGroup // notices under way
 
 	opening sync.Mutex
 	opened  map[string]begun // the connection's sessions

@@ -3,6 +3,7 @@ package warden
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"forkgate/fork"
 	"forkgate/gate"
@@ -66,13 +67,19 @@ func (p *pods) unlimit(ctx context.Context, unit, guid string) error {
 	return p.units.Revert(ctx, unit)
 }
 
-// ending records that a fork is ended because the pool is tight. Should the record fail, the fork goes nonetheless: production is
-// about to meet a full disk.
+// lastWords is how long those in a fork have that is ended for production's sake.
+const lastWords = 2 * time.Second
+
+// ending records that a fork is ended because the pool is tight, and warns who is in it. Should the record fail, the fork goes
+// nonetheless: production is about to meet a full disk.
 func (w *Warden) ending(t fork.Tree, room fork.Room) {
 	what := fmt.Sprintf("ending the fork %s (%s) of %s: the pool has %s free, half of its reserve of %s is gone; enlarge it",
 		t.Ref(), t.GUID, gate.Printable(t.Owner), size(int64(room.Free)), size(int64(room.Reserve)))
 	w.journal.Warn(what)
 	if err := w.log.Service(what); err != nil {
 		w.journal.Error("the end of a fork is not in the audit log", "ref", t.Ref(), "error", err)
+	}
+	if w.audience.tell(t.GUID, t.Ref()+" is removed now: the pool is nearly full, and production comes first") > 0 {
+		time.Sleep(lastWords)
 	}
 }

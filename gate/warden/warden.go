@@ -28,6 +28,7 @@ type Warden struct {
 	pods  *pods
 	gate  *gate.Gate[*nsjail.Session]
 
+	audience    audience
 	messages    map[string]message
 	words       map[string]func(context.Context, *word) (page, error)
 	requests    *limit[string]
@@ -102,7 +103,11 @@ func (w *Warden) welcome(ctx context.Context, conn *wire.Conn, s Socket) error {
 	}
 	defer release()
 	c := &connection{Warden: w, conn: conn, role: role}
+	leave := w.audience.join(c)
 	err = c.serve(ctx)
+	leave() // from here on nothing more is said
+	conn.Close()
+	c.saying.Wait()
 	if c.logout != nil {
 		c.logout()
 	}

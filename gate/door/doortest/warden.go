@@ -109,6 +109,17 @@ func (w *Warden) Know(key ssh.PublicKey) {
 	w.keys[string(key.Marshal())] = true
 }
 
+// Say says something, without having been asked, to the session that it opens for each door.
+func (w *Warden) Say(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.conns {
+		if err := c.Send(0, client.TypeNotice, client.Notice{Session: "fake-session", Text: text}); err != nil {
+			w.t.Logf("fake warden: %v", err)
+		}
+	}
+}
+
 // Stop hangs up on every door and stops listening. Sessions go on. Start starts the warden again.
 func (w *Warden) Stop() { w.stop() }
 

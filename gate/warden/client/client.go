@@ -26,6 +26,7 @@ type Client struct {
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]waiter // nil once the connection is gone
+	notify  func(Notice)      // nil: nobody wants to know
 }
 
 // waiter is who waits for a reply.
@@ -55,6 +56,13 @@ func (c *Client) Close() error {
 	err := c.conn.Close()
 	<-c.done
 	return err
+}
+
+// Notify has f told of notices from now on, until the connection ends. It must not wait.
+func (c *Client) Notify(f func(Notice)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notify = f
 }
 
 // HostKeys lists the public host keys in SSH wire format.
@@ -216,9 +224,14 @@ func (c *Client) read() {
 		if err != nil {
 			return
 		}
-		if m.Type == TypeProgress {
+		switch m.Type {
+		case TypeProgress:
 			wire.CloseAll(files)
 			c.report(m)
+			continue
+		case TypeNotice:
+			wire.CloseAll(files)
+			c.pass(m)
 			continue
 		}
 		c.deliver(reply{m, files})
@@ -246,6 +259,17 @@ func (c *Client) report(m wire.Message) {
 	var p Progress
 	if w.progress != nil && m.Decode(&p) == nil {
 		w.progress(p.Line)
+	}
+}
+
+// pass passes a notice on to who wants to know.
+func (c *Client) pass(m wire.Message) {
+	c.mu.Lock()
+	notify := c.notify
+	c.mu.Unlock()
+	var n Notice
+	if notify != nil && m.Decode(&n) == nil {
+		notify(n)
 	}
 }
 

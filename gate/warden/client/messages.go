@@ -20,6 +20,7 @@ const (
 	TypeOpen     = "open"
 	TypeVerb     = "verb"
 	TypeStruck   = "struck"
+	TypeNotice   = "notice" // warden to door, to nobody's question
 
 	TypeProgress = "progress" // any number of these come before the answer to what takes long
 	TypeRefused  = "refused"
@@ -86,6 +87,12 @@ type OpenRequest struct {
 // session's socket and the terminal's master.
 type OpenReply struct {
 	Session string `json:"session"`
+}
+
+// Notice is what callers in a session are to know, without having asked.
+type Notice struct {
+	Session string `json:"session"`
+	Text    string `json:"text"` // a sentence, lower case, without a full stop
 }
 
 // StruckRequest asks which limits of its fork a session of this connection has run into since it was opened.

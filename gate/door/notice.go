@@ -1,0 +1,32 @@
+package door
+
+import (
+	"fmt"
+
+	"forkgate/gate"
+	"forkgate/gate/warden/client"
+)
+
+// begin has notices for a session find it, until the returned function is called. Whoever calls it must be waited for in s.work.
+func (s *session) begin() (end func()) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	id := s.id
+	s.c.running[id] = s
+	return func() {
+		s.c.mu.Lock()
+		defer s.c.mu.Unlock()
+		delete(s.c.running, id)
+	}
+}
+
+// notice tells a session's caller what the warden has to say. It does not wait for a client that reads nothing.
+func (c *connection) notice(n client.Notice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, ok := c.running[n.Session]
+	if !ok {
+		return
+	}
+	s.spawn(&s.work, func() { fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(n.Text)) })
+}

@@ -1,0 +1,39 @@
+package warden
+
+import (
+	"testing"
+
+	"forkgate/fork"
+	"forkgate/gate/warden/client"
+)
+
+// Who has a session in a fork that is ended hears of it; who is elsewhere does not, and neither does who has left.
+func TestNoticesReachTheSessionsOfATree(t *testing.T) {
+	h := newHost(t)
+	tree := h.trees.add(fork.Tree{Repo: "demo", Tag: "x", Owner: "alice"})
+	h.start(t)
+	heard := make(chan client.Notice, 8)
+	open := func(user string) (*client.Client, string) {
+		c := h.connect(t, user, h.alice)
+		c.Notify(func(n client.Notice) { heard <- n })
+		s, err := c.Open(t.Context(), client.OpenRequest{Op: "shell"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		return c, s.ID
+	}
+	_, inside := open("demo:x")
+	open("demo")
+	gone, _ := open("demo:x")
+	gone.Close()
+	for h.audience.tell(tree.GUID, "it ends") != 1 { // until the warden has seen the other one leave
+		<-heard
+	}
+	if n := <-heard; n.Session != inside || n.Text != "it ends" {
+		t.Errorf("heard %+v, not of %s", n, inside)
+	}
+	if len(heard) > 0 {
+		t.Errorf("heard as well %+v", <-heard)
+	}
+}
