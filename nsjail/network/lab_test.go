@@ -246,11 +246,10 @@ var kernels = regexp.MustCompile(`(?s)(set (?:connections|rates) \{[^}]*?)\s*ele
 // eventually waits for what happens a moment after something else.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for range 400 {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(25 * time.Millisecond) {
 		if holds() {
 			return
 		}
-		time.Sleep(25 * time.Millisecond)
 	}
 	t.Fatalf("it does not come about that %s", what)
 }

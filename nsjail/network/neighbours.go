@@ -19,7 +19,16 @@ const ours = `comment "forkgate"`
 // befriend has the firewalls that are there let pods through, as long as there are pods.
 func (s *service) befriend() {
 	warning := ""
+	chains, err := nftOutput("", "--terse", "list", "chains") // one look for all, as there is none of them on most hosts
+	if err != nil {
+		s.log.Error("cannot see other firewalls", "err", err)
+		return
+	}
 	for _, n := range neighbours {
+		name := n.chain[strings.LastIndex(n.chain, " ")+1:]
+		if !strings.Contains(string(chains), "chain "+name+" {") {
+			continue
+		}
 		rules, err := nftOutput("", "--handle", "list", "chain "+n.chain)
 		if err != nil {
 			continue // it is not there

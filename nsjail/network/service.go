@@ -24,8 +24,8 @@ type service struct {
 	neighbours []netip.Prefix  // networks that the host is in
 	uplinks    []string
 	lent       []string // interfaces that forward because of us
-	live       string   // listing of the table as we left it
-	generation uint32   // of nftables, when we looked last
+	live       string   // listing of the table as we left it; empty: not looked at yet
+	generation uint32   // of nftables, when the table was last known to be that
 	warned     string   // what was last said about other firewalls
 }
 
@@ -154,64 +154,4 @@ func (s *service) script() string {
 		text.WriteString(t.elements.script("add"))
 	}
 	return text.String()
-}
-
-// change carries out a part of a script, and knows afterwards what the table is. Where somebody else has changed nftables in the
-// same moment it cannot know, and loads all of it.
-func (s *service) change(script string) error {
-	certain, err := s.run(script)
-	if err != nil || certain {
-		return err
-	}
-	return s.load()
-}
-
-// load replaces the table by what it should be.
-func (s *service) load() error {
-	for range 5 {
-		certain, err := s.run(s.script())
-		if err != nil {
-			return err
-		}
-		if certain {
-			return nil
-		}
-	}
-	// The table is loaded; only what it looks like is in doubt.
-	s.log.Warn("something else changes nftables all the time, and might have changed the rules of pods")
-	return nil
-}
-
-// run reports whether nothing else changed nftables from before the script to after the look at the outcome.
-func (s *service) run(script string) (certain bool, err error) {
-	before, err := generation()
-	if err != nil {
-		return false, err
-	}
-	if err := nft(script); err != nil {
-		return false, err
-	}
-	if s.live, err = listing(); err != nil {
-		return false, err
-	}
-	s.generation, err = generation()
-	return s.generation == before+1, err
-}
-
-// restore loads the table again if somebody changed it.
-func (s *service) restore() error {
-	now, err := generation()
-	if err != nil || now == s.generation {
-		return err
-	}
-	live, err := listing()
-	if err != nil {
-		return err
-	}
-	if live == s.live {
-		s.generation = now
-		return nil
-	}
-	s.log.Warn("somebody changed or flushed the table inet forkgate: loading it again")
-	return s.load()
 }

@@ -48,6 +48,32 @@ func TestRestored(t *testing.T) {
 	}
 }
 
+// Somebody edits the table in the very moment in which a pod comes or goes: the edit is not taken for the service's own.
+func TestRestoredWhilePodsComeAndGo(t *testing.T) {
+	l := newLab(t)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything})
+	for range 5 {
+		must(t, l.service.Process.Signal(syscall.SIGSTOP)) // so that it finds the edit and the pod together
+		l.host.sh(t, "nft insert rule inet forkgate from_pod accept")
+		awake := time.AfterFunc(200*time.Millisecond, func() { _ = l.service.Process.Signal(syscall.SIGCONT) })
+		other := l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: everything})
+		awake.Stop()
+		eventually(t, "the edit is undone", func() bool { return !strings.Contains(l.table(t), "chain from_pod {\n\t\taccept") })
+		if got := p.try(t, "tcp", "169.254.169.254:80"); got != "refused" {
+			t.Errorf("the metadata service: %s", got)
+		}
+		other.supervisor.stop(t)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The rules of others that come and go are none of the service's business, nor does it touch them.
 func TestOthersAreLeftAlone(t *testing.T) {
 	l := newLab(t)
