@@ -93,15 +93,19 @@ const calm = 20 * time.Millisecond
 
 // keep puts right what others change.
 func (s *service) keep(ctx context.Context, changed <-chan struct{}) {
+	var again <-chan time.Time // set while the rules are not what they should be
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
+		case <-again:
 		}
+		again = nil
 		s.mu.Lock()
 		if err := s.restore(); err != nil {
 			s.log.Error("cannot restore the rules", "err", err)
+			again = time.After(time.Second)
 		}
 		s.mu.Unlock()
 		select {

@@ -53,17 +53,16 @@ func (s *service) restore() error {
 	switch {
 	case err != nil:
 		return err
+	case live == "": // it is not there, whatever it was
 	case again == s.generation:
 		s.live = live
 		return nil
-	case live == s.live && again == now:
-		s.generation = now
-		return nil
 	case live == s.live:
-		return nil // more is coming, and is told of
+		if again == now { // else more is coming, and is told of
+			s.generation = now
+		}
+		return nil
 	}
-	if s.live != "" {
-		s.log.Warn("somebody changed or flushed the table inet forkgate: loading it again")
-	}
+	s.log.Warn("somebody changed or flushed the table inet forkgate: loading it again")
 	return s.load()
 }
