@@ -34,8 +34,8 @@ func settings() []setting {
 		{"user.max_user_namespaces", 1000, 15000, "this kernel has no user namespaces", "each pod takes two, and containers take more"},
 		{"kernel.keys.maxkeys", 200, 2000, "", "each session and each container of a pod takes a keyring, and all of a pod's users have this many each"},
 		{"fs.inotify.max_user_instances", 1024, 8192, "this kernel has no inotify",
-			"programs that wait for files to change take one each; what pods take counts as root's, so one fork can leave the host's own none"},
-		{"fs.inotify.max_user_watches", 65536, 524288, "this kernel has no inotify", "editors and builds take one for each directory; what pods take counts as root's"},
+			"programs that wait for files to change take one each; each pod has as many, and shares them among all in it"},
+		{"fs.inotify.max_user_watches", 65536, 524288, "this kernel has no inotify", "editors and builds take one for each directory; each pod has as many"},
 		{"kernel.pid_max", 131072, 4194304, "", "pods share the host's numbers with it: when they run out, nothing starts any more"},
 		{"net.netfilter.nf_conntrack_max", 65536, 262144, "", "all pods' connections are in one table with the host's; when it is full, new ones are dropped"},
 	}
