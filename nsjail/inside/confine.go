@@ -101,9 +101,6 @@ func ownProc(p *program, masks []mask) {
 // calls before it.
 func renounce(p *program, scoped bool) error {
 	p.do("leave the session keyring", unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0)
-	// Exactly 1, soft and hard: the one value with which the kernel starts no helper of a piped core_pattern (core(5)).
-	limit := store(p.memory, []unix.Rlimit{{Cur: 1, Max: 1}})
-	p.do("limit core dumps", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, location(limit), 0)
 	last, err := lastCapability()
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func machine() error {
 	if err := loopbackUp(); err != nil {
 		return err
 	}
-	if err := loadFilter(machineFilter()); err != nil {
+	if err := errors.Join(noCores(), loadFilter(machineFilter())); err != nil {
 		return err
 	}
 	answering, err := answerNames(order.Resolvers)

@@ -63,9 +63,30 @@ func deniedArguments() []rule {
 	} {
 		rules = append(rules, rule{unix.SYS_IOCTL, unix.EPERM, []argument{{1, request, equal}}})
 	}
-	return append(rules,
+	return append(append(rules, coreLimit()...),
 		rule{unix.SYS_SOCKET, unix.EPERM, []argument{{0, unix.AF_NETLINK, equal}, {2, unix.NETLINK_XFRM, equal}}},
 		rule{unix.SYS_SETSOCKOPT, unix.EPERM, []argument{{1, unix.IPPROTO_TCP, equal}, {2, unix.TCP_ULP, equal}}})
+}
+
+// coreLimit keeps the limit of core dumps at 1, which noCores has set: lowered to 0, it would let a crash start the host's helper again.
+// Programs that keep secrets, such as ssh-agent and gpg, lower it and give up on an error: they are told that they have.
+func coreLimit() []rule {
+	resource := argument{1, unix.RLIMIT_CORE, equal}
+	return []rule{
+		{unix.SYS_SETRLIMIT, success, []argument{{0, unix.RLIMIT_CORE, equal}}},
+		// prlimit(2) without a new limit only reads: the pointer to it is null in both its halves.
+		{unix.SYS_PRLIMIT64, success, []argument{resource, {2, anything, anyBit}}},
+		{unix.SYS_PRLIMIT64, success, []argument{resource, {2 + highHalf, anything, anyBit}}},
+	}
+}
+
+// noCores sets the limit of core dumps to exactly 1, soft and hard: the one value with which the kernel starts no helper of a piped
+// core_pattern (core(5), fs/coredump.c). That helper would be the host's root, and what it reads the pod's making.
+func noCores() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
+		return fmt.Errorf("cannot limit core dumps: %w", err)
+	}
+	return nil
 }
 
 // rule denies a call with an error where all of its arguments match.
@@ -86,6 +107,12 @@ type argument struct {
 const (
 	equal  = bpf.JumpEqual
 	anyBit = bpf.JumpBitsSet
+
+	anything = ^uint32(0)
+	success  = unix.Errno(0) // the call is not made, and looks as if it had been
+
+	// highHalf, added to an index, is the other half of the argument, for a pointer.
+	highHalf = 1 << 4
 )
 
 // Offsets in struct seccomp_data (seccomp(2)).
@@ -130,7 +157,11 @@ func (r rule) assemble() []bpf.Instruction {
 		block = append([]bpf.Instruction{bpf.LoadAbsolute{Off: off, Size: 4}, miss}, block...)
 	}
 	for _, a := range r.arguments {
-		test(offArguments+8*a.index, a.match, a.value) // little-endian: the low half first
+		off := offArguments + 8*(a.index&^highHalf) // little-endian: the low half first
+		if a.index&highHalf != 0 {
+			off += 4
+		}
+		test(off, a.match, a.value)
 	}
 	test(offCall, equal, r.call)
 	return block

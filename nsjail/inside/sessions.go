@@ -39,7 +39,7 @@ func sessions() error {
 	if init.root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
 		return fmt.Errorf("cannot open the root: %w", err)
 	}
-	if err := loadFilter(machineFilter()); err != nil {
+	if err := errors.Join(noCores(), loadFilter(machineFilter())); err != nil {
 		return err
 	}
 	scope, err := newScope()

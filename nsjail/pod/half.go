@@ -2,11 +2,9 @@ package pod
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -115,50 +113,6 @@ func (b *builder) construct(h *half, tree *tree, cgroup *os.File, network *half,
 	}
 	// The init now unshares its own mount namespace, as the pod's root: that locks every mount of the copy.
 	return h.send(wire.TypeCross, wire.Cross{Hostname: b.spec.Hostname})
-}
-
-// spawn makes the init: pid 1 of new namespaces, root of the pod's ids, in its cgroup, with nothing but the files.
-func (b *builder) spawn(k kind, cgroup *os.File, files []*os.File) (p *os.Process, err error) {
-	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(b.spec.SubUID), Size: idmap.Count}}
-	null, err := os.OpenFile(os.DevNull, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close()
-	all := append([]*os.File{null, b.output, b.output}, files...)
-	if err := actAs(b.spec.SubUID); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, actAs(0)) }()
-	p, err = os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", b.tool.Fd()), []string{"init", k.name}, &os.ProcAttr{
-		Dir: "/", Env: []string{}, Files: all,
-		Sys: &syscall.SysProcAttr{
-			Cloneflags: k.flags, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true,
-			Credential:  &syscall.Credential{}, // 0, of the new user namespace
-			UseCgroupFD: true, CgroupFD: int(cgroup.Fd()),
-			Setsid: true,
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot start the %s init: %w", k.name, err)
-	}
-	return p, nil
-}
-
-// actAs gives this thread, which must be locked and die, another effective user, and leaves it all of its capabilities. Whoever makes
-// a user namespace owns it, and what is taken in there (inotify instances, namespaces, keys; user_namespaces(7), "ucounts") counts as
-// the owner's too: were that root, a pod could use up what the host itself needs.
-func actAs(uid uint32) error {
-	const noSetuidFixup = 1 << 2 // SECBIT_NO_SETUID_FIXUP, capabilities(7)
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noSetuidFixup, 0, 0, 0); err != nil {
-		return fmt.Errorf("cannot keep capabilities: %w", err)
-	}
-	const unchanged = ^uintptr(0)
-	// The library's call is for all threads.
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, unchanged, uintptr(uid), unchanged); errno != 0 {
-		return fmt.Errorf("cannot act as %d: %w", uid, errno)
-	}
-	return nil
 }
 
 // mountProc has a child in the half's pid namespace mount its proc below root.
