@@ -49,7 +49,7 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  { test -e $(etcdir)/$$file || install -m 644 $$file $(etcdir)/$$file; } || exit 1; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
-	  /lib/systemd/systemd-sysctl $(libdir)/sysctl.d/60-forkgate.conf && \
+	  { systemd-detect-virt --quiet --container || /lib/systemd/systemd-sysctl $(libdir)/sysctl.d/60-forkgate.conf; } && \
 	  systemctl daemon-reload && echo 'next: forkgate pool init, then systemctl enable --now forkgate.target'; fi
 
 # All stops at once, so that systemd keeps the order: with its last pod forkgate-net takes its rules away. What one that was killed
