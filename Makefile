@@ -19,7 +19,7 @@ docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall test test-quick test-vm lint vuln bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall test test-quick test-vm redteam lint vuln bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -91,6 +91,11 @@ build/vm/root.ext4: tests/vm/image | needs-build
 
 test-quick: ## run the tests that need neither root nor packages, in seconds
 	$(GO) test ./...
+
+# In the package's own directory go test shows what a test prints that passes: the matrix.
+redteam: needs-build build/rootfs.tar ## attack an installed forkgate, as root, and print what came of each attempt
+	@packaging/needs test
+	cd tests/redteam && REQUIRE=all $(GO) test -count=1 -timeout 15m -exec "$(ROOTEXEC)"
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted" >&2; exit 1; }

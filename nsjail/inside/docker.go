@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +27,8 @@ type daemon struct {
 	rested  time.Time     // and until when
 	wanted  chan error    // somebody connected, and waits
 	ready   bool          // what it needs has been prepared
+
+	refused sync.WaitGroup // those who are being told that it does not start
 }
 
 const (
@@ -161,8 +163,6 @@ func (d *daemon) reap() (docker bool) {
 
 // refuse answers those who wait, as the daemon would: its client shows the message.
 func (d *daemon) refuse() {
-	const message = `{"message":"the Docker daemon here does not start; the operator sees why with: forkgate logs REF docker"}`
-	const answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
 	listening := int(d.socket.Fd())
 	if err := unix.SetNonblock(listening, true); err != nil { // it is the daemon's to change, too
 		return
@@ -172,13 +172,28 @@ func (d *daemon) refuse() {
 		if err != nil {
 			return
 		}
-		_, _ = unix.Write(fd, []byte(answer+"Content-Length: "+strconv.Itoa(len(message))+"\r\n\r\n"+message))
-		unix.Close(fd)
+		client := os.NewFile(uintptr(fd), "client")
+		d.refused.Go(func() { answerNo(client) })
 	}
+}
+
+// answerNo reads a request, for a client that cannot send it whole looks at no answer, and answers it.
+func answerNo(client *os.File) {
+	const message = `{"message":"the Docker daemon here does not start; the operator sees why with: forkgate logs REF docker"}`
+	const head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+	defer client.Close()
+	if err := client.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return
+	}
+	if _, err := client.Read(make([]byte, 4096)); err != nil {
+		return
+	}
+	_, _ = fmt.Fprintf(client, "%sContent-Length: %d\r\n\r\n%s", head, len(message), message)
 }
 
 // end has the daemon stop its containers, each with its grace, and waits for both.
 func (d *daemon) end(children <-chan os.Signal) {
+	defer d.refused.Wait()
 	if d.pid == 0 {
 		return
 	}

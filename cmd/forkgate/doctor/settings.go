@@ -34,8 +34,8 @@ func settings() []setting {
 		{"user.max_user_namespaces", 1000, 15000, "this kernel has no user namespaces", "each pod takes two, and containers take more"},
 		{"kernel.keys.maxkeys", 200, 2000, "", "each session and each container of a pod takes a keyring, and all of a pod's users have this many each"},
 		{"fs.inotify.max_user_instances", 1024, 8192, "this kernel has no inotify",
-			"programs that wait for files to change take one each; each pod has as many, and shares them among all in it"},
-		{"fs.inotify.max_user_watches", 65536, 524288, "this kernel has no inotify", "editors and builds take one for each directory; each pod has as many"},
+			"programs that wait for files to change take one each, and all in a fork share this many"},
+		{"fs.inotify.max_user_watches", 65536, 524288, "this kernel has no inotify", "editors and builds take one for each directory, and all in a fork share this many"},
 		{"kernel.pty.max", 65536, 1048576, "", "pods share the host's terminals: when they run out, no fork gets one any more"},
 		{"kernel.pid_max", 131072, 4194304, "", "pods share the host's numbers with it: when they run out, nothing starts any more"},
 		{"net.netfilter.nf_conntrack_max", 65536, 262144, "", "all pods' connections are in one table with the host's; when it is full, new ones are dropped"},
@@ -48,7 +48,7 @@ func settingChecks() []check {
 		all = append(all, check{s.name, s.why, s.probe})
 	}
 	return append(all,
-		check{"kernel.core_pattern", "what crashes in a pod is handed to a program of the host's root; sessions are kept from that, containers are not",
+		check{"kernel.core_pattern", "what crashes is handed to a program of the host's root; only a limit, which their filter of system calls holds, keeps pods from that",
 			coreCheck})
 }
 

@@ -1,0 +1,159 @@
+#include "probe.h"
+
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+// hold says what it has and by which error it got no more, and keeps it until its input ends.
+static long hold(long got) {
+	int error = errno;
+	char c;
+	printf("held: %ld by %s\n", got, error_name(error));
+	while (read(0, &c, 1) > 0)
+		;
+	errno = error;
+	return -1;
+}
+
+static void all_files(void) {
+	struct rlimit l;
+	getrlimit(RLIMIT_NOFILE, &l);
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+static long inotify(char **args) {
+	(void)args;
+	long n = 0;
+	all_files();
+	while (inotify_init1(0) >= 0)
+		n++;
+	return hold(n);
+}
+
+static long fanotify(char **args) {
+	(void)args;
+	long n = 0;
+	all_files();
+	while (fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID, O_RDONLY) >= 0)
+		n++;
+	return hold(n);
+}
+
+static long terminals(char **args) {
+	long n = 0;
+	all_files();
+	while (open(args[0], O_RDWR | O_NOCTTY) >= 0)
+		n++;
+	return hold(n);
+}
+
+// files has processes open files until no one can open any more, or there are no more processes.
+static long files(char **args) {
+	all_files();
+	for (int i = 0; i < atoi(args[0]); i++) {
+		int said[2];
+		must(pipe(said), "pipe");
+		pid_t pid = fork();
+		if (pid < 0)
+			return hold(i);
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			while (open("/dev/null", O_RDONLY) >= 0)
+				;
+			if (write(said[1], "x", 1) < 0)
+				_exit(1);
+			pause();
+		}
+		char c;
+		close(said[1]);
+		if (read(said[0], &c, 1) != 1) { // the kernel has killed it
+			errno = ENOMEM;
+			return hold(i);
+		}
+		close(said[0]);
+	}
+	errno = EMFILE;
+	return hold(atoi(args[0]));
+}
+
+static long processes(char **args) {
+	(void)args;
+	long n = 0;
+	for (pid_t pid; (pid = fork()) >= 0; n++)
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+	return hold(n);
+}
+
+// small_files makes files until it is refused.
+static long small_files(char **args) {
+	must(chdir(args[0]), args[0]);
+	for (long n = 0;; n++) {
+		char name[1500];
+		snprintf(name, sizeof name, "%0190ld", n);
+		int fd = open(name, O_CREAT | O_WRONLY, 0600);
+		if (fd < 0 || write(fd, name, sizeof name) < 0) // small enough to lie with the inode
+			return hold(n);
+		close(fd);
+	}
+}
+
+static long big_file(char **args) {
+	static char block[1 << 20];
+	int fd = must(open(args[0], O_CREAT | O_WRONLY, 0600), args[0]);
+	memset(block, 'x', sizeof block);
+	for (long n = 0;; n++)
+		if (write(fd, block, sizeof block) < 0 || (n % 16 == 0 && fsync(fd) < 0))
+			return hold(n);
+}
+
+// memory has children take memory, until the kernel kills one. The others keep theirs.
+static long memory(char **args) {
+	for (long n = 0;; n++) {
+		int said[2], status;
+		must(pipe(said), "pipe");
+		pid_t pid = must(fork(), "fork");
+		if (pid == 0) {
+			size_t size = (size_t)atoi(args[0]) << 20;
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			if (p == MAP_FAILED)
+				_exit(1);
+			memset(p, 'x', size);
+			if (write(said[1], "x", 1) < 0)
+				_exit(1);
+			pause();
+		}
+		char c;
+		close(said[1]);
+		if (read(said[0], &c, 1) == 1)
+			continue;
+		must(waitpid(pid, &status, 0), "wait");
+		errno = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? ENOMEM : EINVAL;
+		return hold(n);
+	}
+}
+
+// few takes a little of everything, as a program does that is left in peace.
+static long few(char **args) {
+	(void)args;
+	for (int i = 0; i < 4; i++)
+		if (inotify_init1(0) < 0 || open("/dev/ptmx", O_RDWR | O_NOCTTY) < 0 || socket(AF_INET, SOCK_DGRAM, 0) < 0)
+			return -1;
+	return inotify_add_watch(inotify_init1(0), "/", IN_CREATE);
+}
+
+const struct attempt hoarding_attempts[] = {
+	{"few", 0, few}, {"inotify", 0, inotify}, {"fanotify", 0, fanotify}, {"terminals", 1, terminals}, {"files", 1, files}, {"processes", 0, processes},
+	{"small-files", 1, small_files}, {"big-file", 1, big_file}, {"memory", 1, memory}, {0},
+};
