@@ -24,8 +24,9 @@ done
 echo undisturbed`
 
 // hoard makes an attempt that takes all it can get. While it keeps that, the neighbour and the host go about their work.
-func (s *stage) hoard(t *testing.T, fork string, st step) error {
+func (s *stage) hoard(t *testing.T, fork string, r row) error {
 	t.Helper()
+	st := r.attempt
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c := s.command(ctx, t, fork, st)
@@ -48,6 +49,9 @@ func (s *stage) hoard(t *testing.T, fork string, st step) error {
 		err = errors.Join(
 			s.take(t, fork, step{neighbour, work, "undisturbed"}),
 			s.take(t, fork, step{host, "probe few && systemctl is-active forkgate-warden", "few: done\nactive"}))
+		if r.during != nil {
+			err = errors.Join(err, s.take(t, fork, *r.during))
+		}
 	}
 	stdin.Close()
 	// Where it has left its own Docker nothing to end it with, the removal of its fork will.

@@ -77,7 +77,7 @@ var hostileRows = []row{
 			{container, "cd /host/home; for h in *; do mv $h was; ln -s /etc $h; done; ls -l | grep -c -- '-> /etc'", "1"},
 			{host, "systemctl stop forkgate-pod@$GUID; echo stopped", "stopped"},
 		},
-		attempt: step{session, "echo in; ls $HOME", refused + "forkgate: the gate failed, session [a-z0-9]+\nhint: .*"},
+		attempt: step{session, "echo in; ls $HOME", onStderr + "forkgate: the gate failed, session [a-z0-9]+\nhint: .*"},
 		control: &step{host, "ls $POOL/forks/$GUID/home/*.agent/passwd", "/.*passwd"},
 	},
 	{

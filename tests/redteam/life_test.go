@@ -10,7 +10,7 @@ var lifeRows = []row{
 	{
 		name: "a process that outlives its container", by: "its pod's pid namespace and cgroup", own: true,
 		before: []step{
-			{session, "docker run -d --privileged --pid=host --cgroupns=host --restart always rt sh -c 'mkdir /sys/fs/cgroup/hidden; echo $$ >/sys/fs/cgroup/hidden/cgroup.procs; (setsid sleep 71717 &); exec sleep 71717' >/dev/null; for i in $(seq 100); do docker top $(docker ps -q) | grep -q 'sleep 71717' && break; sleep 0.1; done; echo started", "started"},
+			{session, "docker run -d --privileged --pid=host --cgroupns=host --restart always -v $PWD:/data rt sh -c 'mkdir /sys/fs/cgroup/hidden; echo $$ >/sys/fs/cgroup/hidden/cgroup.procs; (setsid sleep 71717 &); touch /data/started; exec sleep 71717' >/dev/null; for i in $(seq 100); do [ ! -e started ] || break; sleep 0.1; done; ls started", "started"},
 			{host, "pgrep -fc '^sleep 71717'", "[12]"},
 		},
 		attempt: step{host, `link=fg$((($(forkgate show --json $REF | sed -n 's/.*"network_id": \([0-9]*\).*/\1/p') - 2816) / 64)); ip -o link show $link | wc -l; forkgate rm $REF >/dev/null && echo removed

@@ -53,6 +53,8 @@ type row struct {
 	// hoards is set for attempts that take something until there is no more, say "held", and keep it until their input ends. The
 	// neighbour and the host work on meanwhile.
 	hoards bool
+	// during is a step of the time when it has all that it got.
+	during *step
 	// open says why an attempt that succeeds cannot be kept from it yet. When it fails as it should, the row does.
 	open string
 	// own is set for rows that want a fork of their own; it is removed in the end.
@@ -110,18 +112,18 @@ func (r row) run(t *testing.T, s *stage) outcome {
 
 func (s *stage) attempt(t *testing.T, fork string, r row) error {
 	if r.hoards {
-		return s.hoard(t, fork, r.attempt)
+		return s.hoard(t, fork, r)
 	}
 	return s.take(t, fork, r.attempt)
 }
 
-// refused begins what a step prints that the gate refuses: nothing, but on standard error what comes after this.
-const refused = "refused: "
+// onStderr begins what a step prints that gets nothing done: nothing, but on standard error what comes after this.
+const onStderr = "on standard error: "
 
 // matches reports whether a step printed what it should.
 func (st step) matches(r machine.Result) bool {
 	printed, want := r.Stdout, st.prints
-	if says, ok := strings.CutPrefix(want, refused); ok && r.Stdout == "" && r.Code >= 254 {
+	if says, ok := strings.CutPrefix(want, onStderr); ok && r.Stdout == "" && r.Code != 0 {
 		printed, want = r.Stderr, says
 	}
 	return regexp.MustCompile(`^(?:` + want + `)$`).MatchString(strings.TrimSpace(printed))

@@ -2,10 +2,8 @@ package redteam
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"forkgate/tests/machine"
 	"forkgate/tests/need"
@@ -29,11 +27,7 @@ func TestRedteam(t *testing.T) {
 	outcomes := make([]outcome, len(matrix()))
 	run := func(t *testing.T, rows []row, into []outcome) {
 		for i, r := range rows {
-			t.Run(string(r.attempt.at)+"/"+r.name, func(t *testing.T) {
-				b := time.Now()
-				into[i] = r.run(t, s)
-				fmt.Fprintln(os.Stderr, "DUR", time.Since(b), t.Name())
-			})
+			t.Run(string(r.attempt.at)+"/"+r.name, func(t *testing.T) { into[i] = r.run(t, s) })
 		}
 	}
 	done := 0

@@ -12,10 +12,11 @@ import (
 // The network around the host. What lies behind its uplink answers "world" on port 80, also at addresses that no fork may reach.
 const (
 	uplinkAddress = "93.184.216.2"
-	worldAddress  = "93.184.216.1"
+	routerAddress = "93.184.216.1" // a neighbour of the host, and so private
+	worldAddress  = "93.184.217.9"
 	makeWorld     = `ip netns add world; ip link add up0 type veth peer name far0 netns world
-ip address add ` + uplinkAddress + `/24 dev up0; ip link set up0 up; ip route add default via ` + worldAddress + `
-ip netns exec world sh -ec 'ip link set lo up; ip address add ` + worldAddress + `/24 dev far0; ip link set far0 up; ip route add 10.214.0.0/18 via ` + uplinkAddress + `
+ip address add ` + uplinkAddress + `/24 dev up0; ip link set up0 up; ip route add default via ` + routerAddress + `
+ip netns exec world sh -ec 'w=` + worldAddress + `; ip link set lo up; ip address add $w/32 dev lo; ip address add ` + routerAddress + `/24 dev far0; ip link set far0 up; ip route replace 93.184.216.0/24 dev far0 src $w; ip route add 10.214.0.0/18 via ` + uplinkAddress + `
 for a in 169.254.169.254 168.63.129.16 100.100.100.200 192.168.77.1 10.9.9.9 172.20.1.1; do ip address add $a/32 dev lo; done'`
 )
 

@@ -28,6 +28,13 @@ static void all_files(void) {
 	setrlimit(RLIMIT_NOFILE, &l);
 }
 
+// last_as_long_as has the calling child die with its parent.
+static void last_as_long_as(pid_t parent) {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+}
+
 static long inotify(char **args) {
 	(void)args;
 	long n = 0;
@@ -46,16 +53,18 @@ static long fanotify(char **args) {
 	return hold(n);
 }
 
+// terminals takes no more than it is told to: the host may have some use for its memory.
 static long terminals(char **args) {
 	long n = 0;
 	all_files();
-	while (open(args[0], O_RDWR | O_NOCTTY) >= 0)
+	while (n < atoi(args[1]) && open(args[0], O_RDWR | O_NOCTTY) >= 0)
 		n++;
 	return hold(n);
 }
 
 // files has processes open files until no one can open any more, or there are no more processes.
 static long files(char **args) {
+	pid_t parent = getpid();
 	all_files();
 	for (int i = 0; i < atoi(args[0]); i++) {
 		int said[2];
@@ -64,7 +73,7 @@ static long files(char **args) {
 		if (pid < 0)
 			return hold(i);
 		if (pid == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			last_as_long_as(parent);
 			while (open("/dev/null", O_RDONLY) >= 0)
 				;
 			if (write(said[1], "x", 1) < 0)
@@ -86,9 +95,10 @@ static long files(char **args) {
 static long processes(char **args) {
 	(void)args;
 	long n = 0;
+	pid_t parent = getpid();
 	for (pid_t pid; (pid = fork()) >= 0; n++)
 		if (pid == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			last_as_long_as(parent);
 			for (;;)
 				pause();
 		}
@@ -119,13 +129,13 @@ static long big_file(char **args) {
 
 // memory has children take memory, until the kernel kills one. The others keep theirs.
 static long memory(char **args) {
+	pid_t parent = getpid();
 	for (long n = 0;; n++) {
 		int said[2], status;
 		must(pipe(said), "pipe");
-		pid_t pid = must(fork(), "fork");
-		if (pid == 0) {
+		if (must(fork(), "fork") == 0) {
 			size_t size = (size_t)atoi(args[0]) << 20;
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			last_as_long_as(parent);
 			char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 			if (p == MAP_FAILED)
 				_exit(1);
@@ -136,9 +146,9 @@ static long memory(char **args) {
 		}
 		char c;
 		close(said[1]);
-		if (read(said[0], &c, 1) == 1)
+		int died = read(said[0], &c, 1) != 1; // the new one, or any other: the kernel chooses
+		if (waitpid(-1, &status, died ? 0 : WNOHANG) <= 0)
 			continue;
-		must(waitpid(pid, &status, 0), "wait");
 		errno = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? ENOMEM : EINVAL;
 		return hold(n);
 	}
@@ -154,6 +164,6 @@ static long few(char **args) {
 }
 
 const struct attempt hoarding_attempts[] = {
-	{"few", 0, few}, {"inotify", 0, inotify}, {"fanotify", 0, fanotify}, {"terminals", 1, terminals}, {"files", 1, files}, {"processes", 0, processes},
+	{"few", 0, few}, {"inotify", 0, inotify}, {"fanotify", 0, fanotify}, {"terminals", 2, terminals}, {"files", 1, files}, {"processes", 0, processes},
 	{"small-files", 1, small_files}, {"big-file", 1, big_file}, {"memory", 1, memory}, {0},
 };

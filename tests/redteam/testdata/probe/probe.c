@@ -11,6 +11,7 @@ long must(long result, const char *what) {
 const char *error_name(int error) {
 	static char number[32];
 	switch (error) {
+	case 0: return "choice";
 	case EPERM: return "EPERM";
 	case EFAULT: return "EFAULT";
 	case EPROTOTYPE: return "EPROTOTYPE";
