@@ -40,7 +40,6 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |; s|=/usr/lib/forkgate/|=$(PREFIX)/lib/forkgate/|' $(libdir)/systemd/system/$$unit || exit 1; done
 	install -D -m 644 packaging/sysusers.conf $(libdir)/sysusers.d/forkgate.conf
 	install -D -m 644 packaging/tmpfiles.conf $(libdir)/tmpfiles.d/forkgate.conf
-	install -D -m 644 packaging/sysctl.conf $(libdir)/sysctl.d/60-forkgate.conf
 	install -D -m 644 README.md $(docdir)/README.md
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d
 	# The policy is the operator's: what is there stays, and the shipped one lies beside it to compare.
@@ -49,7 +48,6 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  { test -e $(etcdir)/$$file || install -m 644 $$file $(etcdir)/$$file; } || exit 1; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
-	  { systemd-detect-virt --quiet --container || /lib/systemd/systemd-sysctl $(libdir)/sysctl.d/60-forkgate.conf; } && \
 	  systemctl daemon-reload && echo 'next: forkgate pool init, then systemctl enable --now forkgate.target'; fi
 
 # All stops at once, so that systemd keeps the order: with its last pod forkgate-net takes its rules away. What one that was killed
@@ -58,7 +56,7 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemctl disable forkgate.target; systemctl stop forkgate.target 'forkgate-*'; \
 	  nft delete table inet forkgate 2>/dev/null || true; fi
-	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf $(libdir)/sysctl.d/60-forkgate.conf
+	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf
 	rm -rf $(libdir)/forkgate $(docdir)
 	for unit in $(units); do rm -f $(libdir)/systemd/system/$$unit; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

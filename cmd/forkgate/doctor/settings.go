@@ -36,7 +36,6 @@ func settings() []setting {
 		{"fs.inotify.max_user_instances", 1024, 8192, "this kernel has no inotify",
 			"programs that wait for files to change take one each, and all in a fork share this many"},
 		{"fs.inotify.max_user_watches", 65536, 524288, "this kernel has no inotify", "editors and builds take one for each directory, and all in a fork share this many"},
-		{"kernel.pty.max", 65536, 1048576, "", "pods share the host's terminals: when they run out, no fork gets one any more"},
 		{"kernel.pid_max", 131072, 4194304, "", "pods share the host's numbers with it: when they run out, nothing starts any more"},
 		{"net.netfilter.nf_conntrack_max", 65536, 262144, "", "all pods' connections are in one table with the host's; when it is full, new ones are dropped"},
 	}
