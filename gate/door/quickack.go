@@ -22,8 +22,8 @@ type quickAck struct {
 
 func newQuickAck(conn net.Conn) *quickAck {
 	q := &quickAck{}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		q.socket, _ = tcp.SyscallConn()
+	if socket, ok := conn.(syscall.Conn); ok {
+		q.socket, _ = socket.SyscallConn()
 	}
 	q.again()
 	return q
