@@ -35,11 +35,12 @@ var arrows = map[string][]string{
 
 	"fork":          {"nsjail/idmap"},
 	"nsjail":        {"nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},
-	"nsjail/inside": {"nsjail", "nsjail/cgroup", "nsjail/inside/names", "nsjail/mount", "nsjail/wire"},
+	"nsjail/idmap":  {"nsjail/bare"},
+	"nsjail/inside": {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/inside/names", "nsjail/mount", "nsjail/wire"},
 	"nsjail/mount":  {"nsjail/idmap"},
 	// What a pod may reach is written in the policy's words, which gate has the one parser of.
 	"nsjail/network": {"gate", "nsjail", "nsjail/wire"},
-	"nsjail/pod":     {"nsjail", "nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/network", "nsjail/wire"},
+	"nsjail/pod":     {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/network", "nsjail/wire"},
 
 	// Below tests, whatever a test needs.
 	"tests/...": {"..."},

@@ -13,10 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail/bare"
 )
 
 const (
@@ -29,26 +29,39 @@ const (
 
 // Namespace returns a user namespace that, given to an idmapped mount, shows ids from Foreign on as ids from base on.
 func Namespace(base uint32) (*os.File, error) {
-	// The kernel takes the mapping from a user namespace, and a namespace needs a process to be made: a copy of this one,
-	// stopped by ptrace before its first instruction and killed as soon as the namespace is open.
-	runtime.LockOSThread() // the tracer is a thread
-	defer runtime.UnlockOSThread()
-	ids := []syscall.SysProcIDMap{{ContainerID: Foreign, HostID: int(base), Size: Count}}
-	child, err := os.StartProcess("/proc/self/exe", []string{"idmap"}, &os.ProcAttr{
-		Sys: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, Ptrace: true},
+	memory, err := bare.NewArena(os.Getpagesize())
+	if err != nil {
+		return nil, err
+	}
+	defer memory.Close()
+	// The kernel takes the mapping from a user namespace, and a namespace needs a process to be made: one that does nothing, and is
+	// killed as soon as the namespace is open.
+	child, err := bare.Start(bare.CloneArgs{Flags: unix.CLONE_NEWUSER}, memory, func(p *bare.Program, _ uintptr) {
+		p.Do("wait", unix.SYS_PPOLL, 0, 0, 0, 0)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a user namespace: %w", err)
 	}
-	defer func() {
-		_ = child.Kill()
-		_, _ = child.Wait()
-	}()
+	defer child.End()
+	if err := Write(child.Pid, Foreign, base); err != nil {
+		return nil, err
+	}
 	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", child.Pid))
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a user namespace: %w", err)
 	}
 	return ns, nil
+}
+
+// Write has the user namespace of a process show ids of the outside, from base on, as ids from first on; users and groups alike.
+func Write(pid int, first, base uint32) error {
+	for _, name := range []string{"uid_map", "gid_map"} {
+		file := fmt.Sprintf("/proc/%d/%s", pid, name)
+		if err := os.WriteFile(file, fmt.Appendf(nil, "%d %d %d\n", first, base, Count), 0); err != nil {
+			return fmt.Errorf("cannot map the ids of a user namespace: %w", err)
+		}
+	}
+	return nil
 }
 
 // ErrUnsupported says that the kernel or the filesystem has no idmapped mounts.

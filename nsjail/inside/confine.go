@@ -11,13 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"forkgate/nsjail"
+	"forkgate/nsjail/bare"
 	"forkgate/nsjail/wire"
 )
 
 // confinement is what is the same for every session of a pod, made once: before the zygote, which has it from then on.
 type confinement struct {
-	outer *program // what a session's pid 1 does last before it starts the command
-	inner *program // what the command's process does once it has its files
+	outer steps // what a session's pid 1 does last before it starts the command
+	inner steps // what the command's process does once it has its files
+}
+
+// steps are a program that lies where the zygote sees it.
+type steps struct {
+	Calls []bare.Call
+	What  []string
 }
 
 // mask covers a file or directory that a session has no business with, of what the kernel shows to every user; or only keeps
@@ -29,9 +36,9 @@ type mask struct {
 }
 
 func newConfinement(scoped bool) (*confinement, error) {
-	memory, err := newArena(1 << 18)
+	memory, err := bare.NewArena(1 << 18)
 	if err != nil {
-		return nil, fmt.Errorf("cannot map memory for the sessions' confinement: %w", err)
+		return nil, fmt.Errorf("cannot prepare the sessions' confinement: %w", err)
 	}
 	masks, err := existing([]mask{
 		{path: "/proc/acpi"}, {path: "/proc/asound"}, {path: "/proc/kcore"}, {path: "/proc/keys"}, {path: "/proc/latency_stats"},
@@ -42,19 +49,15 @@ func newConfinement(scoped bool) (*confinement, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &confinement{outer: &program{memory: memory}, inner: &program{memory: memory}}
-	ownProc(c.outer, masks)
-	if err := renounce(c.outer, scoped); err != nil {
+	outer, inner := &bare.Program{Memory: memory}, &bare.Program{Memory: memory}
+	ownProc(outer, masks)
+	if err := renounce(outer, scoped); err != nil {
 		return nil, err
 	}
-	becomeUser(c.inner)
-	verify(c.inner)
-	c.inner.do("set the umask", unix.SYS_UMASK, 0o022)
-	c.outer.calls, c.inner.calls = c.outer.ready(), c.inner.ready()
-	if memory.full {
-		return nil, errFull
-	}
-	return c, nil
+	becomeUser(inner)
+	verify(inner)
+	inner.Do("set the umask", unix.SYS_UMASK, 0o022)
+	return &confinement{steps{outer.Ready(), outer.What}, steps{inner.Ready(), inner.What}}, memory.Err()
 }
 
 func existing(all []mask) (here []mask, err error) {
@@ -79,46 +82,46 @@ const (
 )
 
 // ownProc mounts message queues and a proc of the session's own: it was born into new ipc and pid namespaces.
-func ownProc(p *program, masks []mask) {
-	p.mount("make /dev/mqueue", "mqueue", "/dev/mqueue", "mqueue", quiet, "")
+func ownProc(p *bare.Program, masks []mask) {
+	p.Mount("make /dev/mqueue", "mqueue", "/dev/mqueue", "mqueue", quiet, "")
 	// subset=pid would hide more of it, and break ps and free.
-	p.mount("make /proc", "proc", "/proc", "proc", quiet, "hidepid=invisible")
+	p.Mount("make /proc", "proc", "/proc", "proc", quiet, "hidepid=invisible")
 	// Masks come last: with a masked proc in sight the kernel lets nobody mount a fresh one.
 	for _, m := range masks {
 		switch {
 		case m.frozen:
-			p.mount("bind "+m.path, m.path, m.path, "", unix.MS_BIND, "")
-			p.mount("freeze "+m.path, "", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|readOnly, "")
+			p.Mount("bind "+m.path, m.path, m.path, "", unix.MS_BIND, "")
+			p.Mount("freeze "+m.path, "", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|readOnly, "")
 		case m.dir:
-			p.mount("cover "+m.path, emptyDir, m.path, "", unix.MS_BIND, "")
+			p.Mount("cover "+m.path, emptyDir, m.path, "", unix.MS_BIND, "")
 		default:
-			p.mount("cover "+m.path, "/dev/null", m.path, "", unix.MS_BIND, "")
+			p.Mount("cover "+m.path, "/dev/null", m.path, "", unix.MS_BIND, "")
 		}
 	}
 }
 
 // renounce gives up what neither the session's pid 1 nor the command needs. The filter comes last: it would refuse some of the
 // calls before it.
-func renounce(p *program, scoped bool) error {
-	p.do("leave the session keyring", unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0)
+func renounce(p *bare.Program, scoped bool) error {
+	p.Do("leave the session keyring", unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0)
 	last, err := lastCapability()
 	if err != nil {
 		return err
 	}
 	for capability := range last + 1 {
-		p.do("drop a capability", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
+		p.Do("drop a capability", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
 	}
-	p.do("set no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	p.Do("set no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	if scoped {
-		p.do("set Landlock's scope", unix.SYS_LANDLOCK_RESTRICT_SELF, zygoteScope, 0)
+		p.Do("set Landlock's scope", unix.SYS_LANDLOCK_RESTRICT_SELF, zygoteScope, 0)
 	}
 	code, err := sessionFilter().compile()
 	if err != nil {
 		return err
 	}
-	code = store(p.memory, code)
-	filter := store(p.memory, []unix.SockFprog{{Len: uint16(len(code)), Filter: &code[0]}})
-	p.do("load the seccomp filter", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, location(filter))
+	code = bare.Store(p.Memory, code)
+	filter := bare.Store(p.Memory, []unix.SockFprog{{Len: uint16(len(code)), Filter: &code[0]}})
+	p.Do("load the seccomp filter", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, bare.Location(filter))
 	return nil
 }
 
@@ -136,28 +139,28 @@ func lastCapability() (uintptr, error) {
 }
 
 // becomeUser makes the process the sessions' user, for good: with the last id goes the last capability.
-func becomeUser(p *program) {
-	groups := store(p.memory, []uint32{nsjail.GID, nsjail.DockerGID})
-	p.do("set the groups", unix.SYS_SETGROUPS, uintptr(len(groups)), location(groups))
-	p.do("set the group", unix.SYS_SETRESGID, nsjail.GID, nsjail.GID, nsjail.GID)
-	p.do("set the user", unix.SYS_SETRESUID, nsjail.UID, nsjail.UID, nsjail.UID)
+func becomeUser(p *bare.Program) {
+	groups := bare.Store(p.Memory, []uint32{nsjail.GID, nsjail.DockerGID})
+	p.Do("set the groups", unix.SYS_SETGROUPS, uintptr(len(groups)), bare.Location(groups))
+	p.Do("set the group", unix.SYS_SETRESGID, nsjail.GID, nsjail.GID, nsjail.GID)
+	p.Do("set the user", unix.SYS_SETRESUID, nsjail.UID, nsjail.UID, nsjail.UID)
 }
 
 // verify tries what a session must not be able to do. A session that could still do it does not start: a kernel option that
 // is off, or a step that was lost, is found by the first login and not by an attacker.
-func verify(p *program) {
-	unchanged := minusOne
-	p.mustFail(unix.EPERM, "make a user namespace", unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
-	p.mustFail(unix.EPERM, "make a mount namespace", unix.SYS_UNSHARE, unix.CLONE_NEWNS)
-	p.mustFail(unix.EPERM, "mount a filesystem", unix.SYS_MOUNT, p.text("x"), p.text("/tmp"), p.text("tmpfs"), 0, 0)
-	p.mustFail(unix.EPERM, "open a file by its handle", unix.SYS_OPEN_BY_HANDLE_AT, atFDCWD, 0, 0)
-	p.mustFail(unix.EPERM, "open a vsock", unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0)
-	p.mustFail(unix.EPERM, "open a kernel crypto socket", unix.SYS_SOCKET, unix.AF_ALG, unix.SOCK_SEQPACKET, 0)
-	p.mustFail(unix.EPERM, "become root again", unix.SYS_SETRESUID, unchanged, 0, unchanged)
-	p.mustFail(unix.EPERM, "become root's group again", unix.SYS_SETRESGID, unchanged, 0, unchanged)
-	p.mustFail(wantFailure, "raise its priority", unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, minusOne)
-	p.mustFail(wantFailure, "write to the root directory", unix.SYS_MKDIRAT, atFDCWD, p.text("/verify"), 0o700)
-	p.mustFail(wantFailure, "see its own pid 1", unix.SYS_FACCESSAT, atFDCWD, p.text("/proc/1/status"), unix.F_OK)
+func verify(p *bare.Program) {
+	unchanged := bare.MinusOne
+	p.MustFail(unix.EPERM, "make a user namespace", unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
+	p.MustFail(unix.EPERM, "make a mount namespace", unix.SYS_UNSHARE, unix.CLONE_NEWNS)
+	p.MustFail(unix.EPERM, "mount a filesystem", unix.SYS_MOUNT, p.Text("x"), p.Text("/tmp"), p.Text("tmpfs"), 0, 0)
+	p.MustFail(unix.EPERM, "open a file by its handle", unix.SYS_OPEN_BY_HANDLE_AT, bare.AtFDCWD, 0, 0)
+	p.MustFail(unix.EPERM, "open a vsock", unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0)
+	p.MustFail(unix.EPERM, "open a kernel crypto socket", unix.SYS_SOCKET, unix.AF_ALG, unix.SOCK_SEQPACKET, 0)
+	p.MustFail(unix.EPERM, "become root again", unix.SYS_SETRESUID, unchanged, 0, unchanged)
+	p.MustFail(unix.EPERM, "become root's group again", unix.SYS_SETRESGID, unchanged, 0, unchanged)
+	p.MustFail(bare.WantFailure, "raise its priority", unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, bare.MinusOne)
+	p.MustFail(bare.WantFailure, "write to the root directory", unix.SYS_MKDIRAT, bare.AtFDCWD, p.Text("/verify"), 0o700)
+	p.MustFail(bare.WantFailure, "see its own pid 1", unix.SYS_FACCESSAT, bare.AtFDCWD, p.Text("/proc/1/status"), unix.F_OK)
 }
 
 // shellFor is what sshd does: the user's shell, as a login shell where no command is given.

@@ -3,12 +3,10 @@ package inside
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
-	"forkgate/nsjail/mount"
 	"forkgate/nsjail/wire"
 )
 
@@ -24,12 +22,9 @@ const (
 // Main runs the stage that the first argument names and returns the exit code.
 func Main(args []string) int {
 	stages := map[string]func() error{
-		"machine":      func() error { return cross("run-machine", fdDockerLog) },
-		"sessions":     func() error { return cross("run-sessions", fdControl) },
-		"mount-proc":   mountProc,
-		"run-machine":  machine,
-		"run-sessions": sessions,
-		"run-docker":   runDocker,
+		"machine":    machine,
+		"sessions":   sessions,
+		"run-docker": runDocker,
 	}
 	if len(args) != 2 || stages[args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "forkgate-init: it is started by forkgate-pod, and does nothing by itself")
@@ -40,52 +35,6 @@ func Main(args []string) int {
 		return 1
 	}
 	return 0
-}
-
-// cross waits in the host's tree until the pod's is complete, then locks it around itself and becomes the half's init, which has
-// the descriptors up to the last.
-func cross(next string, last uint) error {
-	runtime.LockOSThread() // namespaces are a thread's; exec makes this thread the process
-	orders, err := ordersConn()
-	if err != nil {
-		return err
-	}
-	// The supervisor has put this process into its cgroup: the namespace made now has that as its root.
-	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-		return fmt.Errorf("cannot make a cgroup namespace: %w", err)
-	}
-	if err := orders.Send(0, wire.TypeUnshared, struct{}{}); err != nil {
-		return err
-	}
-	var order wire.Cross
-	if err := receive(orders, wire.TypeCross, &order); err != nil {
-		return err
-	}
-	// A mount namespace that belongs to a less privileged user namespace: every mount copied into it is locked to the
-	// others, its flags and its place with it (mount_namespaces(7)).
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("cannot make a mount namespace: %w", err)
-	}
-	if err := unix.Chdir("/"); err != nil {
-		return fmt.Errorf("cannot enter the root: %w", err)
-	}
-	if err := unix.Sethostname([]byte(order.Hostname)); err != nil {
-		return fmt.Errorf("cannot set the hostname: %w", err)
-	}
-	// Exec drops what the runtime has opened, and every thread that is still in the host's namespaces.
-	if err := closeFrom(last + 1); err != nil {
-		return err
-	}
-	return unix.Exec("/proc/self/exe", []string{"init", next}, nil)
-}
-
-// mountProc mounts a proc of the pid namespace it was born into on the directory it was given.
-func mountProc() error {
-	proc, err := mount.New("proc", mount.NoSUID|mount.NoDev|mount.NoExec)
-	if err != nil {
-		return err
-	}
-	return mount.Attach(proc, os.NewFile(fdOrders, "proc"))
 }
 
 // ordersConn opens the socket to the supervisor, without using the descriptor up: exec hands it on.

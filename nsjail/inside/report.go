@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/nsjail/bare"
 	"forkgate/nsjail/wire"
 )
 
@@ -45,7 +46,7 @@ func (s *written) started(report *os.File) (pid int, err error) {
 			return pid, nil
 		case f == nil:
 			return 0, errors.New("the session ended before its command started")
-		case f.List == listStarted:
+		case f.List == bare.Started:
 			pid = from
 		default:
 			return 0, s.explain(*f)
@@ -55,21 +56,21 @@ func (s *written) started(report *os.File) (pid int, err error) {
 
 // explain puts a report into words. It comes from our own code, but from a process that is half given away: its numbers are
 // checked.
-func (s *written) explain(f failure) error {
-	calls := [lists][]call{s.before[0], s.before[1], s.inner[0], s.inner[1], s.inner[2], s.after[0]}
+func (s *written) explain(f bare.Failure) error {
+	calls := [lists][]bare.Call{s.before[0], s.before[1], s.inner[0], s.inner[1], s.inner[2], s.after[0]}
 	if f.List >= lists || int(f.Index) >= len(s.what[f.List]) {
 		return fmt.Errorf("a session's report makes no sense: %+v", f)
 	}
 	what := s.what[f.List][f.Index]
-	if calls[f.List][f.Index].want != 0 {
+	if calls[f.List][f.Index].MustFail() {
 		return fmt.Errorf("%w: trying to %s gave %q", ErrNotConfined, what, unix.Errno(f.Errno).Error())
 	}
 	return fmt.Errorf("cannot %s: %w", what, unix.Errno(f.Errno))
 }
 
 // receiveReport returns nil at the end.
-func receiveReport(report *os.File) (*failure, int, error) {
-	var f failure
+func receiveReport(report *os.File) (*bare.Failure, int, error) {
+	var f bare.Failure
 	data := (*[unsafe.Sizeof(f)]byte)(unsafe.Pointer(&f))[:]
 	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	var n, oobn int

@@ -8,13 +8,15 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail/bare"
 )
 
 // zygoteProcess is session init's side of the zygote.
 type zygoteProcess struct {
 	mu     sync.Mutex // one script at a time
 	socket *os.File
-	arenas chan *arena // those that no session is being made from
+	arenas chan *bare.Arena // those that no session is being made from
 }
 
 // arenaSize holds a command and an environment as long as a message can be, twice over.
@@ -29,41 +31,41 @@ func newZygote(scope *os.File) (*zygoteProcess, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a socket pair: %w", err)
 	}
-	z := &zygoteProcess{socket: os.NewFile(uintptr(fds[0]), "zygote"), arenas: make(chan *arena, maxStarting)}
+	z := &zygoteProcess{socket: os.NewFile(uintptr(fds[0]), "zygote"), arenas: make(chan *bare.Arena, maxStarting)}
 	theirs := os.NewFile(uintptr(fds[1]), "zygote")
 	defer theirs.Close()
-	all, err := newArena(maxStarting * arenaSize) // one mapping: each is copied with every fork
+	all, err := bare.NewArena(maxStarting * arenaSize) // one mapping: each is copied with every fork
 	if err != nil {
-		return nil, fmt.Errorf("cannot map memory for the zygote: %w", err)
+		return nil, fmt.Errorf("cannot fork the zygote: %w", err)
 	}
-	for ; len(all.free) > 0; all.free = all.free[arenaSize:] {
-		z.arenas <- &arena{free: all.free[:arenaSize:arenaSize]}
+	for _, part := range all.Split(arenaSize) {
+		z.arenas <- part
 	}
-	own, err := newArena(1 << 16)
+	own, err := bare.NewArena(1 << 16)
 	if err != nil {
-		return nil, fmt.Errorf("cannot map memory for the zygote: %w", err)
+		return nil, fmt.Errorf("cannot fork the zygote: %w", err)
 	}
-	first := &program{memory: own}
-	first.do("take the orders' socket", unix.SYS_DUP3, theirs.Fd(), zygoteOrders, 0)
+	first := &bare.Program{Memory: own}
+	first.Do("take the orders' socket", unix.SYS_DUP3, theirs.Fd(), zygoteOrders, 0)
 	if scope == nil {
 		scope = os.Stdin // to fill the place
 	}
-	first.do("take the scope", unix.SYS_DUP3, scope.Fd(), zygoteScope, unix.O_CLOEXEC)
-	first.do("close the rest", unix.SYS_CLOSE_RANGE, zygoteFiles, minusOne, 0)
-	o := &store(own, []orders{{}})[0]
+	first.Do("take the scope", unix.SYS_DUP3, scope.Fd(), zygoteScope, unix.O_CLOEXEC)
+	first.Do("close the rest", unix.SYS_CLOSE_RANGE, zygoteFiles, bare.MinusOne, 0)
+	o := &bare.Store(own, []orders{{}})[0]
 	o.vector = unix.Iovec{Base: (*byte)(unsafe.Pointer(&o.script)), Len: uint64(unsafe.Sizeof(o.script))}
 	o.header = unix.Msghdr{Iov: &o.vector, Iovlen: 1, Control: &o.control[0]}
-	if _, errno := forkZygote(first.ready(), o); errno != 0 {
+	if _, errno := forkZygote(first.Ready(), o); errno != 0 {
 		return nil, fmt.Errorf("cannot fork the zygote: %w", errno)
 	}
 	return z, nil
 }
 
 // memory lends an arena, empty, until the second function is called.
-func (z *zygoteProcess) memory() (*arena, func()) {
-	lent := <-z.arenas
-	a := *lent
-	return &a, func() { z.arenas <- lent }
+func (z *zygoteProcess) memory() (*bare.Arena, func()) {
+	a := <-z.arenas
+	a.Reset()
+	return a, func() { z.arenas <- a }
 }
 
 // carryOut has the zygote make a session from a script and returns the pid of its pid 1, a child of this process. The script

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/nsjail/bare"
 	"forkgate/nsjail/idmap"
 	"forkgate/nsjail/wire"
 )
@@ -88,11 +89,12 @@ func (b *builder) construct(h *half, tree *tree, cgroup *os.File, network *half,
 			return err
 		}
 	}
-	if h.init, err = b.spawn(h.kind, cgroup, files); err != nil {
-		return err
+	birth, err := b.spawn(h.kind, cgroup, files)
+	defer birth.close()
+	if birth.process != nil {
+		h.init = birth.process.Process
 	}
-	// The init makes its cgroup namespace itself: made together with the process it would be rooted in our own group.
-	if err := h.expect(wire.TypeUnshared); err != nil {
+	if err != nil {
 		return err
 	}
 	// sysfs, mqueue, cgroup and proc show the namespaces of who mounts them.
@@ -102,9 +104,9 @@ func (b *builder) construct(h *half, tree *tree, cgroup *os.File, network *half,
 	if err := tree.mountKernel(h.kind); err != nil {
 		return err
 	}
-	// A pid namespace is entered by children only, so proc is mounted by one. It has to be there before the tree is locked: what
-	// the pod mounts later, the pod's root can take off, and see the host's proc below it.
-	if err := b.mountProc(tree.root); err != nil {
+	// It has to be there before the tree is locked: what the pod mounts later, the pod's root can take off, and see the host's proc
+	// below it.
+	if err := mountProc(tree.root); err != nil {
 		return err
 	}
 	// pivot_root moves the root of every process of this mount namespace that stands in the old one, the waiting init too.
@@ -112,25 +114,35 @@ func (b *builder) construct(h *half, tree *tree, cgroup *os.File, network *half,
 		return err
 	}
 	// The init now unshares its own mount namespace, as the pod's root: that locks every mount of the copy.
-	return h.send(wire.TypeCross, wire.Cross{Hostname: b.spec.Hostname})
+	return birth.finish()
 }
 
-// mountProc has a child in the half's pid namespace mount its proc below root.
-func (b *builder) mountProc(root *os.File) error {
+// mountProc has a child mount a proc below root: the calling thread has entered the half's pid namespace, which is where only its
+// children are.
+func mountProc(root *os.File) error {
 	on, err := idmap.OpenBeneath(root, "proc", unix.O_PATH)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	p, err := os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", b.tool.Fd()), []string{"init", "mount-proc"}, &os.ProcAttr{
-		Env: []string{}, Files: []*os.File{b.output, b.output, b.output, on},
+	memory, err := bare.NewArena(os.Getpagesize())
+	if err != nil {
+		return err
+	}
+	defer memory.Close()
+	child, err := bare.Start(bare.CloneArgs{}, memory, func(p *bare.Program, _ uintptr) {
+		p.Do("enter its place", unix.SYS_FCHDIR, on.Fd())
+		p.Mount("mount it", "proc", ".", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	})
 	if err != nil {
 		return fmt.Errorf("cannot mount proc: %w", err)
 	}
-	state, err := p.Wait()
-	if err != nil || !state.Success() {
-		return fmt.Errorf("cannot mount proc: the helper ended with %v, %w", state, err)
+	defer child.End()
+	if err := child.Finish(); err != nil {
+		return fmt.Errorf("cannot mount proc: %w", err)
+	}
+	if end, err := child.Wait(); err != nil || !end.Success() {
+		return fmt.Errorf("cannot mount proc: its child ended with %v, %w", end, err)
 	}
 	return nil
 }

@@ -4,39 +4,121 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/nsjail/bare"
 	"forkgate/nsjail/idmap"
 )
 
-// spawn makes the init: pid 1 of new namespaces, root of the pod's ids, in its cgroup, with nothing but the files.
-func (b *builder) spawn(k kind, cgroup *os.File, files []*os.File) (*os.Process, error) {
-	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(b.spec.SubUID), Size: idmap.Count}}
+// birth is an init while it is made: it waits, as a copy of the supervisor that only carries out a list of calls, until it is told
+// to go on.
+type birth struct {
+	process *bare.Process
+	tell    *os.File
+	memory  *bare.Arena
+	undo    []func() error
+}
+
+func (n *birth) close() {
+	for i := len(n.undo) - 1; i >= 0; i-- {
+		_ = n.undo[i]()
+	}
+}
+
+// spawn makes pid 1 of new namespaces: root of the pod's ids, in its cgroup, with nothing but the files. It returns when that has a
+// cgroup namespace of its own, and waits. The caller closes the birth, also after an error.
+func (b *builder) spawn(k kind, cgroup *os.File, files []*os.File) (n *birth, err error) {
+	n = &birth{}
+	if n.memory, err = bare.NewArena(1 << 16); err != nil {
+		return n, err
+	}
+	n.undo = append(n.undo, n.memory.Close)
 	null, err := os.OpenFile(os.DevNull, os.O_RDONLY, 0)
 	if err != nil {
-		return nil, err
+		return n, err
 	}
-	defer null.Close()
-	all := append([]*os.File{null, b.output, b.output}, files...)
-	var p *os.Process
+	n.undo = append(n.undo, null.Close)
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return n, fmt.Errorf("cannot make a socket pair: %w", err)
+	}
+	n.tell = os.NewFile(uintptr(ends[0]), "the word to go on")
+	word := os.NewFile(uintptr(ends[1]), "the word to go on")
+	n.undo = append(n.undo, n.tell.Close, word.Close)
+	start := start{kind: k, hostname: b.spec.Hostname, tell: n.tell.Fd()}
+	for _, f := range append([]*os.File{word, b.tool, null, b.output, b.output}, files...) {
+		high, err := bare.High(f)
+		if err != nil {
+			return n, err
+		}
+		n.undo = append(n.undo, high.Close)
+		start.files = append(start.files, high.Fd())
+	}
 	err = asOwner(int(b.spec.SubUID), func() error {
-		p, err = os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", b.tool.Fd()), []string{"init", k.name}, &os.ProcAttr{
-			Dir: "/", Env: []string{}, Files: all,
-			Sys: &syscall.SysProcAttr{
-				Cloneflags: k.flags, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true,
-				Credential:  &syscall.Credential{}, // 0, of the new user namespace
-				UseCgroupFD: true, CgroupFD: int(cgroup.Fd()),
-				Setsid: true,
-			},
-		})
+		n.process, err = bare.Start(bare.CloneArgs{Flags: uint64(k.flags) | unix.CLONE_INTO_CGROUP, Cgroup: uint64(cgroup.Fd())}, n.memory, start.write)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot start the %s init: %w", k.name, err)
+		return n, fmt.Errorf("cannot start the %s init: %w", k.name, err)
 	}
-	return p, nil
+	if err := idmap.Write(n.process.Pid, 0, b.spec.SubUID); err != nil {
+		return n, err
+	}
+	return n, n.goOn()
+}
+
+// goOn tells the process to go on, and waits until it has got as far as it can.
+func (n *birth) goOn() error {
+	if _, err := n.tell.Write([]byte{0}); err != nil {
+		return err
+	}
+	return n.process.Next()
+}
+
+// finish has the process become the program that it is for.
+func (n *birth) finish() error {
+	if _, err := n.tell.Write([]byte{0}); err != nil {
+		return err
+	}
+	return n.process.Finish()
+}
+
+// start is what an init does before it is a program.
+type start struct {
+	kind     kind
+	hostname string
+	tell     uintptr   // the supervisor's end, of which there is a copy too many
+	files    []uintptr // the word to go on, the program, and then what the program has, from 0 on
+}
+
+func (s start) write(p *bare.Program, report uintptr) {
+	word, tool, files := s.files[0], s.files[1], s.files[2:]
+	// Where the supervisor dies, the wait for its word has to end.
+	p.Do("let go of the supervisor's end", unix.SYS_CLOSE, s.tell)
+	// Without its ids it is nobody.
+	p.Read("get its ids", word)
+	p.Do("leave all groups", unix.SYS_SETGROUPS, 0, 0)
+	p.Do("become root's group of the pod", unix.SYS_SETRESGID, 0, 0, 0)
+	p.Do("become the pod's root", unix.SYS_SETRESUID, 0, 0, 0)
+	p.Do("lead a process session", unix.SYS_SETSID)
+	for to, f := range files {
+		p.Do("take its files", unix.SYS_DUP3, f, uintptr(to), 0)
+	}
+	// The supervisor has born it into its cgroup: the namespace made now has that as its root.
+	p.Do("make a cgroup namespace", unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP)
+	p.Report("say so", report)
+	// The supervisor completes the tree now, and makes it the root of this process too.
+	p.Read("get its root", word)
+	// A mount namespace that belongs to a less privileged user namespace: every mount copied into it is locked to the others, its
+	// flags and its place with it (mount_namespaces(7)).
+	p.Do("make a mount namespace", unix.SYS_UNSHARE, unix.CLONE_NEWNS)
+	p.Do("enter the root", unix.SYS_CHDIR, p.Text("/"))
+	p.Do("set the hostname", unix.SYS_SETHOSTNAME, p.Text(s.hostname), uintptr(len(s.hostname)))
+	p.Do("close what is not the pod's", unix.SYS_CLOSE_RANGE, uintptr(len(files)), bare.MinusOne, unix.CLOSE_RANGE_CLOEXEC)
+	p.Do("set its name", unix.SYS_PRCTL, unix.PR_SET_NAME, p.Text("forkgate-init"))
+	// With this it has no memory in common with the supervisor any more.
+	p.Do("execute the init", unix.SYS_EXECVEAT, tool, p.Text(""), p.Texts([]string{"init", s.kind.name}), p.Texts(nil), unix.AT_EMPTY_PATH)
 }
 
 // keepOverSetuid is SECBIT_NO_SETUID_FIXUP (linux/securebits.h).

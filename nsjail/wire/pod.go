@@ -39,11 +39,9 @@ type No struct {
 
 // Between a pod's supervisor and its inits, on a socket whose end ends the half.
 const (
-	TypeUnshared = "unshared" // init to supervisor: the cgroup namespace is made
-	TypeCross    = "cross"    // supervisor to init: the tree is complete, lock it
-	TypeMachine  = "machine"  // supervisor to the machine's init, once it is inside
-	TypeReady    = "ready"    // init to supervisor: the half does its work
-	TypeStop     = "stop"     // supervisor to the machine's init: let the containers go, and end
+	TypeMachine = "machine" // supervisor to the machine's init, once it is inside
+	TypeReady   = "ready"   // init to supervisor: the half does its work
+	TypeStop    = "stop"    // supervisor to the machine's init: let the containers go, and end
 )
 
 // Machine tells the machine's init what it is for.
@@ -51,9 +49,4 @@ type Machine struct {
 	GUID      string   `json:"guid"`
 	Autostart bool     `json:"autostart"` // start the Docker daemon now
 	Resolvers []string `json:"resolvers"` // addresses of name servers that the pod's own asks; none: it refuses
-}
-
-// Cross is the order to go on in the tree that was built.
-type Cross struct {
-	Hostname string `json:"hostname"`
 }
