@@ -29,6 +29,21 @@ func Fork(args CloneArgs, child func(unsafe.Pointer), arg unsafe.Pointer) (pid i
 	return fork(&args, child, arg)
 }
 
+// clone is the older call as long as that can say what is asked for: a filter that looks at flags (RestrictNamespaces= of
+// systemd.exec(5)) refuses clone3, whose flags lie in memory.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func (a *CloneArgs) clone() (pid uintptr, errno unix.Errno) {
+	if (CloneArgs{Flags: a.Flags & (1<<32 - 1), ExitSignal: a.ExitSignal}) == *a {
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, uintptr(a.Flags|a.ExitSignal), 0, 0, 0, 0, 0)
+	} else {
+		pid, _, errno = syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(a)), unsafe.Sizeof(*a), 0)
+	}
+	return pid, errno
+}
+
 // fork must not grow its stack or allocate between the hooks.
 //
 //go:noinline
@@ -36,7 +51,7 @@ func Fork(args CloneArgs, child func(unsafe.Pointer), arg unsafe.Pointer) (pid i
 //go:nocheckptr
 func fork(args *CloneArgs, child func(unsafe.Pointer), arg unsafe.Pointer) (pid int, errno unix.Errno) {
 	beforeFork()
-	r, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
+	r, errno := args.clone()
 	if errno != 0 || r != 0 {
 		afterFork()
 		return int(r), errno
