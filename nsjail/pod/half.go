@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,50 +29,63 @@ var (
 		unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
 )
 
-// half is a running half: its pid 1 and the socket to it.
+// half is one of the two: its pid 1 and the socket to it.
 type half struct {
-	kind kind
+	kind    kind
+	cgroup  *os.File
+	network *half      // whose network it lives in; nil: its own
+	files   []*os.File // handed to the init, behind its socket and its cgroup
+
+	born chan struct{} // closed when there is an init, or will never be one
 	init *os.Process
 	conn *wire.Conn
-	dead chan struct{}
+	dead chan struct{} // closed when the init has ended
+}
+
+func newHalf(k kind, cgroup *os.File, network *half, files ...*os.File) *half {
+	return &half{kind: k, cgroup: cgroup, network: network, files: files, born: make(chan struct{}), dead: make(chan struct{})}
 }
 
 // handshake is how long an init may take for one step.
 const handshake = 20 * time.Second
 
-// start builds a half and returns when its init has everything it needs. The files are handed to the init, behind its socket
-// and its cgroup.
-func (b *builder) start(k kind, cgroup *os.File, network *half, files ...*os.File) (*half, error) {
-	tree, err := b.openTree(k)
+// start builds a half and waits until it does its work.
+func (b *builder) start(h *half) error {
+	if err := b.construct(h); err != nil {
+		return err
+	}
+	return h.expect(wire.TypeReady)
+}
+
+// construct builds a half and returns when its init is a program that has everything it needs.
+func (b *builder) construct(h *half) error {
+	born := sync.OnceFunc(func() { close(h.born) })
+	defer born()
+	tree, err := b.openTree(h.kind)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer tree.close()
 	conn, theirs, err := wire.Pair()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer theirs.Close()
-	h := &half{kind: k, conn: conn, dead: make(chan struct{})}
+	h.conn = conn
 	done := make(chan error)
 	go func() {
 		// This thread ends up in other namespaces and with another root: it must die with the goroutine.
 		runtime.LockOSThread()
-		done <- b.construct(h, tree, cgroup, network, append([]*os.File{theirs, cgroup}, files...))
+		done <- b.assemble(h, tree, theirs, born)
 	}()
-	err = <-done
-	if h.init != nil {
-		go h.reap()
+	if err := <-done; err != nil {
+		return fmt.Errorf("cannot start the %s half: %w", h.kind.name, err)
 	}
-	if err != nil {
-		h.kill()
-		return nil, err
-	}
-	return h, nil
+	return nil
 }
 
-// construct is the sequence that makes a half; each step stands where it does for a reason.
-func (b *builder) construct(h *half, tree *tree, cgroup *os.File, network *half, files []*os.File) (err error) {
+// assemble is the sequence that makes a half; each step stands where it does for a reason.
+func (b *builder) assemble(h *half, tree *tree, theirs *os.File, born func()) error {
 	// The trees are cloned already: open_tree(2) refuses descriptors of another mount namespace, which is what every
 	// descriptor of the host's becomes now.
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
@@ -84,16 +98,19 @@ func (b *builder) construct(h *half, tree *tree, cgroup *os.File, network *half,
 		return err
 	}
 	// The network has to be entered before the init is made: it is born in the network of the thread.
-	if network != nil {
-		if err := network.enter(unix.CLONE_NEWNET); err != nil {
+	if h.network != nil {
+		<-h.network.born
+		if err := h.network.enter(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
 	}
-	birth, err := b.spawn(h.kind, cgroup, files)
+	birth, err := b.spawn(h.kind, h.cgroup, append([]*os.File{theirs, h.cgroup}, h.files...))
 	defer birth.close()
 	if birth.process != nil {
 		h.init = birth.process.Process
+		go h.reap()
 	}
+	born()
 	if err != nil {
 		return err
 	}
@@ -163,6 +180,9 @@ func pivot(root *os.File) error {
 
 // enter joins the calling thread to namespaces of the half's init.
 func (h *half) enter(namespaces ...int) error {
+	if h.init == nil {
+		return fmt.Errorf("there is no %s init to share a namespace with", h.kind.name)
+	}
 	fd, err := unix.PidfdOpen(h.init.Pid, 0)
 	if err != nil {
 		return fmt.Errorf("cannot enter the %s: %w", h.kind.name, err)
@@ -214,6 +234,9 @@ const grace = time.Minute
 // stop has the half end by itself, and kills it when that takes too long.
 func (h *half) stop() {
 	defer h.kill()
+	if h.init == nil {
+		return
+	}
 	if err := h.send(wire.TypeStop, struct{}{}); err != nil {
 		return
 	}
@@ -225,7 +248,9 @@ func (h *half) stop() {
 
 // kill ends the half at once: the kernel takes all of a pid namespace down with its pid 1.
 func (h *half) kill() {
-	h.conn.Close()
+	if h.conn != nil {
+		h.conn.Close()
+	}
 	if h.init != nil {
 		_ = h.init.Kill()
 		<-h.dead

@@ -3,7 +3,8 @@ package pod
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -38,32 +39,28 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer build.close()
-	machine, err := build.start(machineHalf, build.groups.machine, nil, build.docker, build.said)
-	if err != nil {
-		return fmt.Errorf("cannot start the machine: %w", err)
-	}
-	defer machine.stop()
-	link, err := machine.join(ctx, c, spec)
-	if err != nil {
-		return err
-	}
+	var link io.Closer
+	machine := newHalf(machineHalf, build.groups.machine, nil, build.docker, build.said)
+	sessions := newHalf(sessionHalf, build.groups.sessions, machine, build.control)
 	defer func() {
-		machine.stop() // what ends in order keeps its network until then
-		_ = link.Close()
+		sessions.kill()
+		machine.stop()
+		if link != nil { // what ends in order keeps its network until then
+			_ = link.Close()
+		}
 	}()
-	order := wire.Machine{GUID: spec.GUID, Autostart: spec.Autostart, Resolvers: spec.Network.Asked()}
-	if err := machine.send(wire.TypeMachine, order); err != nil {
+	// Side by side: what takes time is to load their programs.
+	err = together(
+		func() (err error) {
+			link, err = build.startMachine(ctx, c, machine)
+			return err
+		},
+		func() error { return build.start(sessions) },
+	)
+	if err != nil {
 		return err
 	}
-	sessions, err := build.start(sessionHalf, build.groups.sessions, machine, build.control)
-	if err != nil {
-		return fmt.Errorf("cannot start the session init: %w", err)
-	}
-	defer sessions.kill()
 	for _, h := range []*half{machine, sessions} {
-		if err := h.expect(wire.TypeReady); err != nil {
-			return err
-		}
 		go h.watch(cancel)
 	}
 	if err := c.Ready(); err != nil {
@@ -74,4 +71,30 @@ func Run(ctx context.Context, c Config) (err error) {
 		return cause
 	}
 	return nil
+}
+
+// startMachine gives the machine its link to the host, where the pod has one, before it is told what it is for.
+func (b *builder) startMachine(ctx context.Context, c Config, machine *half) (link io.Closer, err error) {
+	if err := b.construct(machine); err != nil {
+		return nil, err
+	}
+	if link, err = machine.join(ctx, c, b.spec); err != nil {
+		return nil, err
+	}
+	order := wire.Machine{GUID: b.spec.GUID, Autostart: b.spec.Autostart, Resolvers: b.spec.Network.Asked()}
+	if err := machine.send(wire.TypeMachine, order); err != nil {
+		return link, err
+	}
+	return link, machine.expect(wire.TypeReady)
+}
+
+// together waits until all are done.
+func together(all ...func() error) error {
+	var group sync.WaitGroup
+	errs := make([]error, len(all))
+	for i, do := range all {
+		group.Go(func() { errs[i] = do() })
+	}
+	group.Wait()
+	return errors.Join(errs...)
 }
