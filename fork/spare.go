@@ -10,7 +10,7 @@ import (
 const (
 	spareCount = 8
 	// refillPause keeps the commits of refilling out of the way of the fork that took a spare.
-	refillPause = 100 * time.Millisecond
+	refillPause = 500 * time.Millisecond
 	// retryPause is for a pool that is full or has no rootfs yet.
 	retryPause = 10 * time.Second
 )

@@ -35,7 +35,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 
 // A flood of new connections is cut off, and the pod's neighbour does not notice.
 func TestNewConnectionsAreRated(t *testing.T) {
-	l := newLab(t)
+	l := newLoneLab(t)
 	l.serve(t)
 	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything})
 	modest := l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: everything})

@@ -45,7 +45,15 @@ var beyond = []string{
 	"10.9.9.9", "10.9.9.10", "172.20.1.1", "192.168.99.1", "100.64.1.1", "198.18.0.1", // somebody's own
 }
 
+// newLab makes one for a test that runs beside others: what they do most is to wait for packets that do not come.
 func newLab(t *testing.T) *lab {
+	t.Helper()
+	t.Parallel()
+	return newLoneLab(t)
+}
+
+// newLoneLab makes one for a test that counts packets in a second, or changes the environment.
+func newLoneLab(t *testing.T) *lab {
 	t.Helper()
 	need.Root(t)
 	need.Tools(t, "nft", "ip", "nsenter", "iptables")

@@ -72,7 +72,7 @@ func TestRestoredWhilePodsComeAndGo(t *testing.T) {
 
 // What cannot be restored at once, as nft does not run, is restored when it does.
 func TestRestoredWhenItCanBe(t *testing.T) {
-	l := newLab(t)
+	l := newLoneLab(t)
 	nft, err := exec.LookPath("nft")
 	must(t, err)
 	dir := t.TempDir()

@@ -24,6 +24,7 @@ import (
 
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
+	"forkgate/tests/need"
 )
 
 // TestMain lets the test binary be the programs that run in the lab's namespaces.
@@ -32,6 +33,10 @@ func TestMain(m *testing.M) {
 		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold, "hold-one": toolHoldOne, "flood": toolFlood,
 	}[os.Getenv("TEST_NETWORK_TOOL")]
 	if tool == nil {
+		if err := need.PATH(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 		os.Exit(m.Run())
 	}
 	if err := tool(os.Args[1:]); err != nil {

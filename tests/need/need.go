@@ -5,6 +5,7 @@ package need
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -16,16 +17,24 @@ func Root(t testing.TB) {
 	}
 }
 
-// Tools needs programs on the PATH, under /usr/sbin too.
+// sbin is what is not on everybody's PATH.
+const sbin = ":/usr/sbin:/sbin"
+
+// Tools needs programs on the PATH, under /usr/sbin too. Where tests run side by side, [PATH] has to have been called before.
 func Tools(t testing.TB, names ...string) {
 	t.Helper()
-	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	if path := os.Getenv("PATH"); !strings.HasSuffix(path, sbin) {
+		t.Setenv("PATH", path+sbin)
+	}
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
 			missing(t, name+": run make test, which installs it")
 		}
 	}
 }
+
+// PATH has all tests of a package find what is under /usr/sbin. It is for TestMain.
+func PATH() error { return os.Setenv("PATH", os.Getenv("PATH")+sbin) }
 
 // Systemd needs what it takes to boot a systemd host: root, systemd, D-Bus and namespaces. Package machine boots it.
 func Systemd(t testing.TB) {
