@@ -116,7 +116,6 @@ func (s start) write(p *bare.Program, report uintptr) {
 	p.Do("enter the root", unix.SYS_CHDIR, p.Text("/"))
 	p.Do("set the hostname", unix.SYS_SETHOSTNAME, p.Text(s.hostname), uintptr(len(s.hostname)))
 	p.Do("close what is not the pod's", unix.SYS_CLOSE_RANGE, uintptr(len(files)), bare.MinusOne, unix.CLOSE_RANGE_CLOEXEC)
-	p.Do("set its name", unix.SYS_PRCTL, unix.PR_SET_NAME, p.Text("forkgate-init"))
 	// With this it has no memory in common with the supervisor any more.
 	p.Do("execute the init", unix.SYS_EXECVEAT, tool, p.Text(""), p.Texts([]string{"init", s.kind.name}), p.Texts(nil), unix.AT_EMPTY_PATH)
 }

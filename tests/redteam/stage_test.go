@@ -118,7 +118,7 @@ func (s *stage) command(ctx context.Context, t *testing.T, fork string, st step)
 		return s.Command(ctx, "unshare", "--mount", "--propagation", "slave", "bash", "-c", s.vars+"\n"+s.onHost(fork)+prelude+st.script)
 	case unfiltered:
 		return s.Command(ctx, "bash", "-c", s.onHost(fork)+`
-			exec nsenter -t $(pgrep -P $(systemctl show -P MainPID forkgate-pod@$GUID) -f run-machine) -a -S 0 -G 0 bash -c "GUID=$GUID
+			exec nsenter -t $(pgrep -P $(systemctl show -P MainPID forkgate-pod@$GUID) -f '^init machine') -a -S 0 -G 0 bash -c "GUID=$GUID
 				$0"`, s.vars+"\n"+prelude+st.script)
 	}
 	t.Fatalf("there is no place %q", st.at)

@@ -18,8 +18,8 @@ import (
 // victims are killed while callers work: what pgrep -f finds them by, and whose they are, as /proc/PID/cgroup says.
 var victims = []struct{ what, pattern, unit string }{
 	{"dockerd", "^dockerd ", "pod"},
-	{"the machine's init", "^init run-machine", "pod"},
-	{"the session init", "^init run-sessions", "pod"},
+	{"the machine's init", "^init machine", "pod"},
+	{"the session init", "^init sessions", "pod"},
 	{"the supervisor", "forkgate-pod run", "pod"},
 	{"forkgate-net", "forkgate net$", "forkgate-net.service"},
 	{"the warden", "forkgate warden$", "forkgate-warden.service"},
