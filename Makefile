@@ -62,12 +62,12 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo 'left: /etc/forkgate and /var/lib/forkgate'
 
-test: needs-build build/rootfs.tar ## run all tests but test-vm and redteam, as root; installs what they need (Debian, Ubuntu)
+test: needs-build build/rootfs.tar ## run all tests but test-vm, as root; installs what they need (Debian, Ubuntu)
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
 	@packaging/needs test
 	REQUIRE=all $(GO) test -race -timeout 10m -exec "$(ROOTEXEC)" $(RACE)
 	REQUIRE=all $(GO) test -p 1 -timeout 15m -exec "$(ROOTEXEC)" \
-	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE) ./tests/vm ./tests/redteam)")
+	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE) ./tests/vm)")
 
 # The tools inside the sessions of tests, benchmarks and the demo: built again when what it is made of changes.
 build/rootfs.tar: fork/build.go | needs-build
