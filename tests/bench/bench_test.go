@@ -53,6 +53,7 @@ func BenchmarkAgainstRivals(b *testing.B) {
 	run("logins") // the first starts the pod and warms both up
 	all := []comparison{
 		{what: "ssh host true, pod running", rival: "sshd", limit: "at most 0.20", rounds: run("logins")},
+		{what: "ssh -V and bash, no server", rival: "sshd", limit: "for comparison", rounds: run("floor")},
 		{what: "ssh host true, fork made for it", rival: "sshd", limit: "at most 0.70", rounds: newForks(b, h, p)},
 		{what: fmt.Sprintf("%d logins at once", crowdSize), rival: "sshd", limit: "at least 4.0", rounds: run("crowd"), rate: crowdSize},
 	}

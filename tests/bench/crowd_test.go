@@ -18,7 +18,7 @@ import (
 // plan is what a driver is to measure. The driver is this test binary again, in the host's network namespace: so that no
 // helper program stands between the clock and the client.
 type plan struct {
-	Kind   string // logins, forks or crowd
+	Kind   string // logins, floor, forks or crowd
 	Config string // ssh_config with the hosts gate and sshd
 	Rounds int
 	Ours   []member
@@ -35,6 +35,7 @@ func drive(text string) error {
 	}
 	measure := map[string]func(p plan, n int) (round, error){
 		"logins": func(p plan, _ int) (round, error) { return p.pair("demo@gate") },
+		"floor":  func(p plan, _ int) (round, error) { return p.floor() },
 		"forks":  func(p plan, n int) (round, error) { return p.pair(fmt.Sprintf("demo+new%d@gate", n)) },
 		"crowd":  plan.crowds,
 	}[p.Kind]
@@ -67,6 +68,21 @@ func (p plan) login(to string) (time.Duration, error) {
 		return 0, fmt.Errorf("ssh %s: %v\n%s", to, err, out)
 	}
 	return took, nil
+}
+
+// floor times what a login costs without a server: the client's own start and the shell's.
+func (p plan) floor() (r round, err error) {
+	if r.Rival, err = p.login("sshd"); err != nil {
+		return r, err
+	}
+	start := time.Now()
+	for _, argv := range [][]string{{"ssh", "-V"}, {"bash", "-c", "true && echo ok"}} {
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			return r, fmt.Errorf("%q: %v\n%s", argv, err, out)
+		}
+	}
+	r.Ours = time.Since(start)
+	return r, nil
 }
 
 // crowds times one crowd of logins at once to us and one to the rival.
