@@ -15,7 +15,10 @@ import (
 
 // cgroups are the leaves of the pod's unit in the cgroup v2 hierarchy. Those of the halves belong to the pod's root as far as
 // delegation goes (cgroups(7)): it may make groups below and move its processes there, and change no limit of its own.
-type cgroups struct{ machine, sessions *os.File }
+type cgroups struct {
+	machine, sessions         *os.File
+	machinePath, sessionsPath string
+}
 
 // makeCgroups makes the leaves of the halves below the unit's own group. Their inits are born into them: moving a process that
 // lives costs some 10 ms, in which the kernel waits for every CPU.
@@ -27,16 +30,15 @@ func makeCgroups(owner int) (cgroups, error) {
 	if unit, err = stepAside(unit); err != nil {
 		return cgroups{}, err
 	}
-	machine, err := delegated(filepath.Join(unit, nsjail.MachineGroup), owner)
-	if err != nil {
+	g := cgroups{machinePath: filepath.Join(unit, nsjail.MachineGroup), sessionsPath: filepath.Join(unit, nsjail.SessionsGroup)}
+	if g.machine, err = delegated(g.machinePath, owner); err != nil {
 		return cgroups{}, err
 	}
-	sessions, err := delegated(filepath.Join(unit, nsjail.SessionsGroup), owner)
-	if err != nil {
-		machine.Close()
+	if g.sessions, err = delegated(g.sessionsPath, owner); err != nil {
+		g.machine.Close()
 		return cgroups{}, err
 	}
-	return cgroups{machine, sessions}, nil
+	return g, nil
 }
 
 // supervisorGroup is the supervisor's own, as the unit's DelegateSubgroup= says.

@@ -63,11 +63,15 @@ func Run(ctx context.Context, c Config) (err error) {
 	for _, h := range []*half{machine, sessions} {
 		go h.watch(cancel)
 	}
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer cancel(nil)
+	watch.Go(func() { build.watchTerminals(ctx, cancel) })
 	if err := c.Ready(); err != nil {
 		return err
 	}
 	<-ctx.Done()
-	if cause := context.Cause(ctx); errors.Is(cause, ErrDied) {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrDied) || errors.Is(cause, ErrHoards) {
 		return cause
 	}
 	return nil

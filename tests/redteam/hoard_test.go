@@ -49,9 +49,6 @@ func (s *stage) hoard(t *testing.T, fork string, r row) error {
 		err = errors.Join(
 			s.take(t, fork, step{neighbour, work, "undisturbed"}),
 			s.take(t, fork, step{host, "probe few && systemctl is-active forkgate-warden", "few: done\nactive"}))
-		if r.during != nil {
-			err = errors.Join(err, s.take(t, fork, *r.during))
-		}
 	}
 	stdin.Close()
 	// Where it has left its own Docker nothing to end it with, the removal of its fork will.

@@ -1,13 +1,17 @@
 package redteam
 
-const manyTerminals = "any root of a user namespace mounts a devpts of its own; the kernel counts terminals for the host alone, and 24 KB of each for nobody"
-
-// uncounted looks, before and during an attempt, how much memory the kernel has mapped for itself. More than the fork may have at all
-// (384 MiB) was taken from others.
-var (
-	uncountedBefore = step{host, "awk '/VmallocUsed/ { print $2 }' /proc/meminfo >/root/mapped; echo noted", "noted"}
-	uncounted       = step{host, "echo $(($(awk '/VmallocUsed/ { print $2 }' /proc/meminfo) - $(cat /root/mapped) < 393216))", "1"}
+// Taking terminals ends the pod, within a fifth of a second; then the neighbour has some again.
+const (
+	endedFromOutside = onStderr + "forkgate: the session was ended from outside, session [a-z0-9]+"
+	// ownTerminals is a devpts of one's own, for as many terminals as the host has.
+	ownTerminals = "mkdir -p /tmp/p; mount -t devpts -o newinstance,ptmxmode=666 x /tmp/p; "
 )
+
+var terminalsAreBack = []step{
+	{neighbour, work, "undisturbed"},
+	{host, "probe few; journalctl --sync; journalctl -q -o cat -u forkgate-pod@$GUID -g 'terminals run out' | tail -1",
+		"few: done\nforkgate-pod: the host's terminals run out, and the pod holds many: [0-9]+, and [0-9]+ descriptors in sockets"},
+}
 
 // forkBomb is the classic one, with somebody beside it who says when nothing more can be started.
 const forkBomb = `exec python3 -c '
@@ -43,14 +47,21 @@ var hoardRows = []row{
 		attempt: step{container, "probe fanotify", "held: [1-9][0-9]* by EMFILE\nfanotify: EMFILE"},
 	},
 	{
-		name: "terminals", by: "none: kernel.pty.max is the whole host's", open: manyTerminals, hoards: true, tight: true,
-		before: []step{uncountedBefore}, during: &uncounted,
-		attempt: step{session, "probe terminals /dev/ptmx 18000", "held: [1-9][0-9]* by [A-Za-z0-9 ]+\nterminals: [A-Za-z0-9 ]+"},
+		name: "terminals", by: "who holds many when they run out is ended", tight: true, after: terminalsAreBack,
+		attempt: step{session, "sleep 60 | probe terminals /dev/ptmx 18000 >/dev/null", endedFromOutside},
+		control: &step{host, `hog() { unshare -Urm bash -c "` + ownTerminals + `$1"; }; rm -f /root/over /root/held
+			hog '{ until [ -e /root/over ]; do sleep 0.1; done; } | probe terminals /tmp/p/ptmx 18000 >/root/held' &
+			until grep -q held /root/held; do sleep 0.1; done; cat /root/held; try open hog ': <>/tmp/p/ptmx'; touch /root/over; wait`,
+			"held: [0-9]+ by ENOSPC\nopen: No space left on device"},
 	},
 	{
-		name: "terminals", by: "none: kernel.pty.max is the whole host's", open: manyTerminals, hoards: true, tight: true,
-		before: []step{uncountedBefore}, during: &uncounted,
-		attempt: step{container, "mkdir /tmp/p; mount -t devpts -o newinstance,ptmxmode=666 x /tmp/p; probe terminals /tmp/p/ptmx 18000", "held: [1-9][0-9]* by [A-Za-z0-9 ]+\nterminals: [A-Za-z0-9 ]+"},
+		name: "terminals", by: "who holds many when they run out is ended", tight: true, after: terminalsAreBack,
+		attempt: step{container, ownTerminals + "sleep 60 | probe terminals /tmp/p/ptmx 18000 >/dev/null", endedFromOutside},
+	},
+	{
+		name: "terminals, hidden in sockets in sockets", by: "who hides what when they run out is ended", tight: true, after: terminalsAreBack,
+		attempt: step{session, "sleep 60 | probe hidden-terminals /dev/ptmx 18000 >/dev/null", endedFromOutside},
+		control: &step{host, "sleep 1 | probe hidden-terminals /dev/ptmx 1000; ls /proc/self/fd | wc -l", "held: 1000 by [A-Za-z0-9 ]+\n[0-9]+"},
 	},
 	{
 		name: "open files", by: "a limit of processes, memory", hoards: true, tight: true,

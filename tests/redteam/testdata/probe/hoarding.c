@@ -62,6 +62,42 @@ static long terminals(char **args) {
 	return hold(n);
 }
 
+// hide sends descriptors into a socket that nobody reads, and closes them.
+static void hide(int into, int *fds, int n) {
+	char c = 0, control[CMSG_SPACE(sizeof(int) * 128)] = {0};
+	struct iovec byte = {&c, 1};
+	struct msghdr m = {.msg_iov = &byte, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(sizeof(int) * n)};
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&m);
+	rights->cmsg_level = SOL_SOCKET;
+	rights->cmsg_type = SCM_RIGHTS;
+	rights->cmsg_len = CMSG_LEN(sizeof(int) * n);
+	memcpy(CMSG_DATA(rights), fds, sizeof(int) * n);
+	must(sendmsg(into, &m, 0), "hide");
+	while (n > 0)
+		must(close(fds[--n]), "close");
+}
+
+// hidden_terminals keeps them where no process has them open: in sockets that are in a socket.
+static long hidden_terminals(char **args) {
+	long n = 0, most = atoi(args[1]);
+	int outer[2];
+	all_files();
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, outer), "socketpair");
+	for (int open_ = 1; open_;) {
+		int inner[2], some[100], got = 0;
+		must(socketpair(AF_UNIX, SOCK_STREAM, 0, inner), "socketpair");
+		while (got < 100 && n < most && (some[got] = open(args[0], O_RDWR | O_NOCTTY)) >= 0)
+			got++, n++;
+		int error = errno;
+		open_ = got == 100 && n < most;
+		if (got > 0)
+			hide(inner[0], some, got);
+		hide(outer[0], inner, 2);
+		errno = error;
+	}
+	return hold(n);
+}
+
 // files has processes open files until no one can open any more, or there are no more processes.
 static long files(char **args) {
 	pid_t parent = getpid();
@@ -164,6 +200,6 @@ static long few(char **args) {
 }
 
 const struct attempt hoarding_attempts[] = {
-	{"few", 0, few}, {"inotify", 0, inotify}, {"fanotify", 0, fanotify}, {"terminals", 2, terminals}, {"files", 1, files}, {"processes", 0, processes},
+	{"few", 0, few}, {"inotify", 0, inotify}, {"fanotify", 0, fanotify}, {"terminals", 2, terminals}, {"hidden-terminals", 2, hidden_terminals}, {"files", 1, files}, {"processes", 0, processes},
 	{"small-files", 1, small_files}, {"big-file", 1, big_file}, {"memory", 1, memory}, {0},
 };
