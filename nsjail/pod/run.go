@@ -44,6 +44,9 @@ func Run(ctx context.Context, c Config) (err error) {
 	sessions := newHalf(sessionHalf, build.groups.sessions, machine, build.control)
 	defer func() {
 		sessions.kill()
+		if errors.Is(context.Cause(ctx), ErrHoards) {
+			machine.kill() // others wait for what it holds
+		}
 		machine.stop()
 		if link != nil { // what ends in order keeps its network until then
 			_ = link.Close()
