@@ -24,11 +24,12 @@ var arrows = map[string][]string{
 
 	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
 
-	"gate/audit":         {"gate"},
-	"gate/door":          {"gate", "gate/warden/client", "nsjail/wire"},
-	"gate/door/doortest": {"gate", "gate/warden/client", "nsjail/wire"},
-	"gate/policy":        {"gate", "gate/provenance"},
-	"gate/provenance":    {"gate"},
+	"gate/audit":            {"gate"},
+	"gate/door":             {"gate", "gate/warden/client", "nsjail/wire"},
+	"gate/door/doortest":    {"gate", "gate/warden/client", "nsjail/wire"},
+	"gate/policy":           {"gate", "gate/provenance"},
+	"gate/provenance":       {"gate"},
+	"gate/provenance/chain": {"gate", "gate/provenance"},
 	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/audit", "fork", "nsjail/...",
 		"systemd"},
 	"gate/warden/client": {"gate", "nsjail/wire"},

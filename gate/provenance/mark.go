@@ -51,6 +51,12 @@ func (m Mark) String() string {
 	return m.Name
 }
 
+// On reports whether a NAME=VALUE entry of an environment bears the mark.
+func (m Mark) On(entry string) bool {
+	name, value, ok := strings.Cut(entry, "=")
+	return ok && m.on(name, value)
+}
+
 // on reports whether a variable that the client sent bears the mark. A mark without a name is on nothing.
 func (m Mark) on(name, value string) bool {
 	if m.Name == "" || m.Name != name {

@@ -1,0 +1,84 @@
+package chain
+
+import (
+	"slices"
+
+	"forkgate/gate/provenance"
+)
+
+// hosts are programs that let others type for a person or run what a person did not ask for, by the name of their executable. A host of
+// terminals is known by what it does as well: below it is another terminal than above.
+func hosts() []string {
+	return []string{
+		"tmux", "screen", "SCREEN", "script", "dtach", "abduco", "zellij", "ttyd", "gotty", "expect", "mosh-server", "sshd", "sshd-session",
+		"code", "code-insiders", "codium", "cursor", "windsurf", "trae", "kiro", "zed", "zed-editor", "idea", "goland", "pycharm",
+		"webstorm", "clion", "rider", "phpstorm", "rubymine", "rustrover", "fleet", "emacs", "nvim", "vim", "jupyter", "jupyter-lab",
+	}
+}
+
+// checkProcess looks at one of the caller's own processes.
+func (c *court) checkProcess(i int) {
+	p := c.chain[i]
+	if p.Exe == "" {
+		c.doubt("%s has no executable: its first thread has ended", name(p))
+	}
+	if p.Tracer != 0 {
+		c.doubt("%s is traced by process %d", name(p), p.Tracer)
+	}
+	if variable, ok := loads(p.Environ); ok && i == 0 {
+		c.doubt("%s has %s set, and may run other code than its own", name(p), variable)
+	}
+	if Marked(p, c.chain[c.own-1]) {
+		c.doubt("%s bears the mark that what agents start inherits", name(p))
+	}
+	c.checkNamespaces(i)
+	c.checkParent(i)
+	if c.admitted(p) {
+		return
+	}
+	if slices.Contains(hosts(), p.Program()) || slices.Contains(hosts(), p.Comm) {
+		c.doubt("%s hosts what others may type; this workstation does not admit it", name(p))
+	} else if i > 0 && p.Terminal != c.chain[i-1].Terminal {
+		c.doubt("%s has another terminal than what it started; this workstation does not admit it as a host of terminals", name(p))
+	}
+}
+
+// checkNamespaces names what is foreign. Parents outside are seen from here all the same; but a pid namespace has an init of its own
+// that adopts orphans, so that only who has seen them start knows their parents.
+func (c *court) checkNamespaces(i int) {
+	p := c.chain[i]
+	if p.Namespaces.PID != c.rules.Own.PID && !slices.Contains(c.protections, provenance.Events) {
+		c.doubt("%s is in a pid namespace of its own, where orphans lose their parents", name(p))
+	}
+	if p.Namespaces != c.rules.Own && i == c.own-1 {
+		c.doubt("%s is in namespaces that are not the workstation's, and nothing of the caller's is outside", name(p))
+	}
+}
+
+// checkParent compares the parent with the one that forked the process.
+func (c *court) checkParent(i int) {
+	p := c.chain[i]
+	if r := c.remembered[i]; r != nil && r.Parent != 0 && r.Parent != p.Parent && !c.admitted(p) {
+		c.doubt("%s was started by process %d, which is gone", name(p), r.Parent)
+	}
+}
+
+// checkTerminals looks at the terminals of the caller's processes.
+func (c *court) checkTerminals() {
+	if c.chain[0].Terminal == 0 {
+		c.doubt("%s has no terminal", name(c.chain[0]))
+	}
+	for _, p := range c.chain[:c.own] {
+		if p.Terminal == 0 {
+			continue
+		}
+		if agent, ran := c.memory.Terminal(p.Terminal, p.Session); ran {
+			c.doubt("%s ran on this terminal: open another one", agent)
+		}
+	}
+}
+
+// Marked reports whether a process inherits the attestor's mark, and the topmost process of its user does not. The mark is a hard limit
+// that is lower than it was: fork and exec hand it down, and only root can raise it again, setrlimit(2). So it shows on what an
+// agent has made a child of somebody else, by clone(2) with CLONE_PARENT, of which the kernel tells nobody who really did it.
+func Marked(p, topmost Process) bool { return p.Queue < topmost.Queue }
