@@ -20,16 +20,19 @@ const module = "forkgate/"
 var arrows = map[string][]string{
 	"cmd/forkgate":      {"gate/...", "fork", "nsjail/...", "systemd", "policy.d", "cmd/forkgate/doctor"},
 	"cmd/forkgate-init": {"nsjail/..."},
-	"cmd/forkgate-pod":  {"nsjail/..."},
+	// The data on agents is policy's, in its language, and has one reader.
+	"cmd/forkgate-attest": {"gate", "gate/policy", "gate/provenance", "gate/provenance/attestor", "systemd"},
+	"cmd/forkgate-pod":    {"nsjail/..."},
 
 	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
 
-	"gate/audit":            {"gate"},
-	"gate/door":             {"gate", "gate/warden/client", "nsjail/wire"},
-	"gate/door/doortest":    {"gate", "gate/warden/client", "nsjail/wire"},
-	"gate/policy":           {"gate", "gate/provenance"},
-	"gate/provenance":       {"gate"},
-	"gate/provenance/chain": {"gate", "gate/provenance"},
+	"gate/audit":               {"gate"},
+	"gate/door":                {"gate", "gate/warden/client", "nsjail/wire"},
+	"gate/door/doortest":       {"gate", "gate/warden/client", "nsjail/wire"},
+	"gate/policy":              {"gate", "gate/provenance"},
+	"gate/provenance":          {"gate"},
+	"gate/provenance/attestor": {"gate", "gate/provenance", "gate/provenance/chain"},
+	"gate/provenance/chain":    {"gate", "gate/provenance"},
 	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/audit", "fork", "nsjail/...",
 		"systemd"},
 	"gate/warden/client": {"gate", "nsjail/wire"},

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"forkgate/gate"
+	"forkgate/gate/policy"
+	"forkgate/gate/provenance"
+	"forkgate/gate/provenance/attestor"
+)
+
+// Where things are on a workstation. The units and README say the same.
+const (
+	configFile = "/etc/forkgate/attest.hcl"
+	keyFile    = "/etc/forkgate/attest_key"
+	socketFile = "/run/forkgate/attest.sock"
+	sysctlDir  = "/proc/sys"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func commands() *cobra.Command {
+	root := &cobra.Command{
+		Use: "forkgate-attest", Short: "say to gates whether a person or an agent connects", Version: version,
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(whoamiCommand(), initCommand(), sshConfigCommand(), checkCommand(), runCommand(), relayCommand(), markCommand())
+	return root
+}
+
+func needRoot(what string) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%s needs root; use sudo", what)
+	}
+	return nil
+}
+
+func configFlag(c *cobra.Command) *string {
+	return c.Flags().String("config", configFile, "the configuration")
+}
+
+// load reads the configuration, and the agents that it names. As root it reads only what nobody else can write.
+func load(path string) (attestor.Config, []provenance.Agent, error) {
+	files, err := policy.Disk{Path: path}.Files()
+	if err != nil {
+		return attestor.Config{}, nil, err
+	}
+	if len(files) != 1 {
+		return attestor.Config{}, nil, fmt.Errorf("cannot read %s: it is a directory, and the configuration is one file", path)
+	}
+	config, err := attestor.ParseConfig(files[0].Name, files[0].Text)
+	if err != nil {
+		return attestor.Config{}, nil, err
+	}
+	data, err := policy.Load(policy.Disk{Path: config.Agents})
+	if err != nil {
+		return attestor.Config{}, nil, fmt.Errorf("cannot load the agents: %w", err)
+	}
+	if len(data.Agents()) == 0 {
+		return attestor.Config{}, nil, fmt.Errorf("cannot use %s: it knows no agent, so that everybody would be a person", config.Agents)
+	}
+	return config, data.Agents(), nil
+}
+
+func whoamiCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "whoami", Args: cobra.NoArgs, Short: "show whose this process is, and why",
+		Long: "Show what the attestor would tell a gate of an ssh that is started here: the processes up to the login, the verdict,\n" +
+			"and the reasons for it. The daemon must run; any user may ask.",
+	}
+	socket := c.Flags().String("socket", socketFile, "the attestor's socket")
+	asJSON := c.Flags().Bool("json", false, "print JSON")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		report, err := attestor.Whoami(cmd.Context(), *socket)
+		if err != nil {
+			return err
+		}
+		if !*asJSON {
+			_, err = fmt.Fprint(cmd.OutOrStdout(), report)
+			return err
+		}
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		return e.Encode(report)
+	}
+	return c
+}
+
+func initCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "init", Args: cobra.NoArgs, Short: "make this workstation's key, and print what a gate's policy says of it (root)",
+		Long: "Make the key that signs for this workstation, where there is none, and print the block for the policy of a gate. The block\n" +
+			"is the operator's of the gate to judge: whoever is root here can speak for all principals in it.",
+	}
+	key := c.Flags().String("key", keyFile, "the key")
+	name := c.Flags().String("name", "", "what to call this workstation; its host name by default")
+	principals := c.Flags().StringToString("principal", nil, "who a uid here is at the gate: 1000=alice")
+	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if err := needRoot("making a key"); err != nil {
+			return err
+		}
+		for uid, principal := range *principals {
+			if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
+				return fmt.Errorf("%q is no uid; use --principal 1000=alice", uid)
+			}
+			if err := gate.CheckName(principal); err != nil {
+				return fmt.Errorf("%q is no principal: %w", principal, err)
+			}
+		}
+		if *name == "" {
+			if *name, err = os.Hostname(); err != nil {
+				return err
+			}
+		}
+		signer, err := attestor.InitKey(*key)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprint(cmd.OutOrStdout(), attestor.Block(*name, signer.PublicKey(), *principals))
+		return err
+	}
+	return c
+}
+
+func sshConfigCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "ssh-config", Args: cobra.NoArgs, Short: "print what leads ssh to the attestor, for /etc/ssh/ssh_config.d/forkgate.conf",
+	}
+	config, socket := configFlag(c), c.Flags().String("socket", socketFile, "the attestor's socket")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		loaded, _, err := load(*config)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprint(cmd.OutOrStdout(), loaded.SSHConfig(*socket))
+		return err
+	}
+	return c
+}
+
+func checkCommand() *cobra.Command {
+	c := &cobra.Command{Use: "check", Args: cobra.NoArgs, Short: "load the configuration and say what is wrong with it"}
+	config := configFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		loaded, agents, err := load(*config)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d gates, %d agents\n", len(loaded.Gates), len(agents))
+		return err
+	}
+	return c
+}
+
+func relayCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: attestor.RelayCommand, Args: cobra.NoArgs, Hidden: true, Short: "relay to a caller's own agent; the daemon starts it",
+		RunE: func(cmd *cobra.Command, _ []string) error { return attestor.Relay(cmd.InOrStdin()) },
+	}
+}
+
+func markCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: attestor.MarkCommand + " PID", Args: cobra.ExactArgs(1), Hidden: true, Short: "mark a process; the daemon starts it",
+		RunE: func(_ *cobra.Command, args []string) error {
+			pid, err := strconv.Atoi(args[0])
+			if err != nil || pid <= 0 {
+				return errors.New("mark takes a process id")
+			}
+			return attestor.Mark(pid)
+		},
+	}
+}
