@@ -60,14 +60,14 @@ func load(path string) (attestor.Config, []provenance.Agent, error) {
 	if err != nil {
 		return attestor.Config{}, nil, err
 	}
-	data, err := policy.Load(policy.Disk{Path: config.Agents})
+	agents, err := policy.LoadAgents(policy.Disk{Path: config.Agents})
 	if err != nil {
 		return attestor.Config{}, nil, fmt.Errorf("cannot load the agents: %w", err)
 	}
-	if len(data.Agents()) == 0 {
+	if len(agents) == 0 {
 		return attestor.Config{}, nil, fmt.Errorf("cannot use %s: it knows no agent, so that everybody would be a person", config.Agents)
 	}
-	return config, data.Agents(), nil
+	return config, agents, nil
 }
 
 func whoamiCommand() *cobra.Command {

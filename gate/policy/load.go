@@ -32,6 +32,19 @@ func Load(sources ...Source) (*Policy, error) {
 	return l.policy, nil
 }
 
+// LoadAgents reads the agents alone, for who has no policy to judge by: an attestor. Its error is a *LoadError.
+func LoadAgents(sources ...Source) ([]provenance.Agent, error) {
+	l := &loader{files: map[string]*hcl.File{}, policy: &Policy{}}
+	l.parse(l.read(sources))
+	if l.sound() {
+		l.readAgents()
+	}
+	if !l.sound() {
+		return nil, newLoadError(l.diags, l.files)
+	}
+	return l.policy.Agents(), nil
+}
+
 // loader collects complaints while it makes a policy out of files.
 type loader struct {
 	diags  hcl.Diagnostics

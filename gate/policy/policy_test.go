@@ -301,3 +301,15 @@ func TestQuestions(t *testing.T) {
 		}
 	}
 }
+
+func TestLoadAgents(t *testing.T) {
+	agents, err := policy.LoadAgents(policy.Text{Name: "a.hcl", Text: []byte("agent \"b\" {\n  env = [\"B\"]\n}\nagent \"a\" {\n  comm = [\"a\"]\n}\n")})
+	if err != nil || len(agents) != 2 || agents[0].Name != "a" || agents[1].Env[0].Name != "B" {
+		t.Errorf("got %+v, %v", agents, err)
+	}
+	for _, bad := range []string{"agent {}", "agent \"a\" {}", "agent \"a\" {\n  env = [\"=\"]\n}", "nonsense"} {
+		if agents, err := policy.LoadAgents(policy.Text{Name: "a.hcl", Text: []byte(bad)}); err == nil || agents != nil {
+			t.Errorf("%s: %+v, %v", bad, agents, err)
+		}
+	}
+}

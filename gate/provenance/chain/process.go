@@ -36,11 +36,16 @@ type Namespaces struct{ PID, User, Mount string }
 // maxFile is how much of a file of /proc is read, in bytes. The kernel lets arguments and environment be 6 MiB together.
 const maxFile = 8 << 20
 
-// Read reads one process. It may be another one by the end, so what it says counts only if Same holds afterwards.
+// Read reads one process. It may be another one by the end, so what it says counts only if Same holds afterwards. Of a process of root's
+// that has more rights than the reader some things stay empty; such a one is nobody's login.
 func Read(proc fs.FS, pid int) (Process, error) {
 	p := Process{PID: pid}
 	for _, part := range []func(fs.FS, *Process) error{readStat, readStatus, readLimits, readTexts, readLinks} {
-		if err := part(proc, &p); err != nil {
+		err := part(proc, &p)
+		if errors.Is(err, fs.ErrPermission) && p.Groups != nil && p.UIDs == [4]uint32{} {
+			continue
+		}
+		if err != nil {
 			return Process{}, fmt.Errorf("cannot read process %d: %w", pid, err)
 		}
 	}
@@ -103,6 +108,9 @@ func readStatus(proc fs.FS, p *Process) error {
 	}
 	if len(found["Uid"]) != 4 || len(found["Gid"]) != 4 || len(found["TracerPid"]) != 1 {
 		return errors.New("its status lacks Uid, Gid or TracerPid")
+	}
+	if found["Groups"] == nil {
+		found["Groups"] = []uint32{}
 	}
 	p.UIDs, p.GID, p.Groups, p.Tracer = [4]uint32(found["Uid"]), found["Gid"][1], found["Groups"], int(found["TracerPid"][0])
 	return nil
