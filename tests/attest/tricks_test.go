@@ -1,6 +1,10 @@
 package attest
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"forkgate/gate/provenance"
@@ -9,12 +13,181 @@ import (
 func TestAPersonIsOne(t *testing.T) {
 	w := newWorkstation(t)
 	w.daemon(t)
-	p := w.login(t)
-	a := p.asks("$ssh")
-	if !a.Attested.Person() || a.Attested.Principal != "alice" || a.Attested.Attestor != "laptop" {
+	a := w.login(t).asks("$ssh")
+	if !a.Attested.Person() || a.Attested.Principal != "alice" || a.Attested.Attestor != "laptop" || a.Attested.Statement.UID != uid {
 		t.Errorf("got %+v", a)
 	}
-	if a := p.asks("./claude $ssh"); a.Attested.Statement.Verdict != provenance.ByAgent || a.Attested.Statement.Agent != "Claude Code" {
+}
+
+const away = ">$HOME/said 2>&1"
+
+// tricks are what an agent tries, each on a terminal of its own. Where control is given, it is the same without an agent, and comes out as
+// a person's: what does not is the agent's doing. A command whose answer comes later writes it to a file.
+var tricks = []struct {
+	name    string
+	command string
+	later   bool
+	want    provenance.Verdict
+	says    string
+	control string
+}{
+	{"none", "./claude $ssh", false, provenance.ByAgent, "comm claude", "bash -c '$0 $*; true' $ssh"},
+	{"its variable", "CLAUDECODE=1 $ssh", false, provenance.ByAgent, "CLAUDECODE=1", "CLAUDECODE=0 $ssh"},
+	{"env -i", "./claude env -i $ssh", false, provenance.ByAgent, "comm claude", "env -i $ssh"},
+	{"exec -a", "(exec -a bash ./claude $ssh)", false, provenance.ByAgent, "comm claude", "(exec -a claude $ssh)"},
+	{"double fork and setsid", "./claude bash -c 'setsid $0 $* " + away + " & disown' $ssh", true, provenance.ByAgent, "Claude Code once", ""},
+	{"double fork, setsid, own terminal and env -i",
+		"./claude bash -c 'setsid env -i script -qec \"$0 $*\" /dev/null " + away + " </dev/null & disown' $ssh", true, provenance.ByAgent, "Claude Code once", ""},
+	{"own pid namespace", "./claude unshare -c -pf --mount-proc $ssh", false, provenance.ByAgent, "comm claude", "unshare -c -pf --mount-proc $ssh"},
+	{"double fork in a pid namespace", "unshare -c -pf --mount-proc bash -c './claude bash -c \"$0 $* " + away + " &\" $0 $*; sleep 3' $ssh", true,
+		provenance.ByAgent, "Claude Code once", ""},
+	{"fake /proc in a user namespace", "./claude unshare -r -m bash -c 'mkdir -p ~/p/1; echo bash >~/p/1/comm; mount --bind ~/p /proc && $0 $*' $ssh", false,
+		provenance.ByAgent, "comm claude", "unshare -r -m bash -c 'mkdir -p ~/p; mount --bind ~/p /proc && $0 $*' $ssh"},
+	{"renamed binary", "./turncoat $ssh", false, provenance.ByAgent, "Claude Code once", "./innocent -c '$0 $*; true' $ssh"},
+	{"binary under another name from the start", "cp claude ~/x; ./claude ~/x $ssh", false, provenance.ByAgent, "comm claude", "cp claude ~/x; ~/x $ssh"},
+	{"a tmux started earlier", "./claude tmux -L t new -d sleep 20; tmux -L t new -d \"$ssh " + away + "\"", true, provenance.ByAgent, "Claude Code once", ""},
+	{"CLONE_PARENT", "./clone/claude $ssh " + away, true, provenance.Unverified, "the mark that what agents start inherits",
+		"./sibling.py $ssh " + away},
+	{"TIOCSTI", "./claude ./tiocsti.py \"$ssh " + away + "\"", true, provenance.Unverified, "Claude Code ran on this terminal",
+		"./tiocsti.py \"$ssh " + away + "\""},
+	{"ptrace of the person's shell", "./claude ./ptrace.py $$; $ssh", false, provenance.ByAgent, "Claude Code once", "./ptrace.py $$; $ssh"},
+	{"LD_PRELOAD", "LD_PRELOAD=/nowhere.so $ssh 2>/dev/null", false, provenance.Unverified, "LD_PRELOAD", ""},
+	{"script", "script -qec \"$ssh\" /dev/null", false, provenance.Unverified, "hosts what others may type", ""},
+	{"orphan", "bash -c '(setsid $0 $* " + away + " &)' $ssh; sleep 0.2", true, provenance.Unverified, "", ""},
+}
+
+func TestTricks(t *testing.T) {
+	w := newWorkstation(t)
+	w.tools(t)
+	w.daemon(t)
+	for _, trick := range tricks {
+		t.Run(trick.name, func(t *testing.T) {
+			if trick.control != "" {
+				if a := w.ask(t, trick.control, trick.later); !a.Attested.Person() {
+					t.Errorf("the control is not a person's: %+v", a.Attested.Statement)
+				}
+			}
+			s := w.ask(t, trick.command, trick.later).Attested.Statement
+			if s.Verdict != trick.want || !strings.Contains(strings.Join(s.Reasons, "\n"), trick.says) {
+				t.Errorf("got %s, %q of %+v; want %s, %q", s.Verdict, s.Reasons, s.Chain, trick.want, trick.says)
+			}
+		})
+	}
+}
+
+// ask has somebody who has just logged in type a command.
+func (w *workstation) ask(t *testing.T, command string, later bool) answer {
+	t.Helper()
+	p := w.login(t)
+	if !later {
+		return p.asks(command)
+	}
+	p.types(command)
+	return p.later("said")
+}
+
+// tools makes the programs that tricks want beside those in testdata.
+func (w *workstation) tools(t *testing.T) {
+	t.Helper()
+	bash, err := os.ReadFile("/bin/bash")
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(w.dir, "innocent"), bash, 0o755))
+	// An agent that becomes something else, keeping its pid. And one that starts what it starts as a sibling.
+	must(t, os.Mkdir(filepath.Join(w.dir, "sub"), 0o755))
+	must(t, os.WriteFile(filepath.Join(w.dir, "sub", "claude"), []byte("#!/bin/bash\nsleep 0.3; exec ./innocent -c '\"$0\" \"$@\"; true' \"$@\"\n"), 0o755))
+	must(t, os.WriteFile(filepath.Join(w.dir, "turncoat"), []byte("#!/bin/bash\nexec ./sub/claude \"$@\"\n"), 0o755))
+	sibling, err := os.ReadFile("testdata/sibling.py")
+	must(t, err)
+	must(t, os.Mkdir(filepath.Join(w.dir, "clone"), 0o755))
+	must(t, os.WriteFile(filepath.Join(w.dir, "clone", "claude"), sibling, 0o755))
+}
+
+// Without what stops them, these tricks make a person of an agent. The attestor that is deceived here cannot hear of processes, and its
+// operator does without.
+func TestTricksWorkWithoutEvents(t *testing.T) {
+	w := newWorkstation(t)
+	w.tools(t)
+	w.configure(t, `events = "optional"`)
+	w.daemon(t, "setpriv", "--bounding-set", "-net_admin")
+	for _, name := range []string{"renamed binary", "TIOCSTI", "ptrace of the person's shell"} {
+		t.Run(name, func(t *testing.T) {
+			for _, trick := range tricks {
+				if trick.name != name {
+					continue
+				}
+				a := w.ask(t, trick.command, trick.later)
+				if a.Attested.Statement.Verdict != provenance.ByPerson {
+					t.Errorf("the trick does not work here: %+v", a.Attested.Statement)
+				}
+				if fmt.Sprint(a.Attested.Missing) != "[events]" || a.Attested.Person() {
+					t.Errorf("a gate that asks for events takes it for a person: %+v", a.Attested)
+				}
+			}
+		})
+	}
+}
+
+// This is the machine's own kernel, and what is not protected there is nobody's.
+func TestTheKernelsOwnWord(t *testing.T) {
+	w := newWorkstation(t)
+	w.write(t, "sys/dev/tty/legacy_tiocsti", "1\n")
+	must(t, os.Remove(filepath.Join(w.dir, "sys/kernel/yama/ptrace_scope")))
+	stop := w.daemon(t)
+	a := w.login(t).asks("$ssh")
+	said := strings.Join(a.Attested.Statement.Reasons, "\n")
+	if a.Attested.Statement.Verdict != provenance.Unverified || !strings.Contains(said, "legacy_tiocsti") || !strings.Contains(said, "ptrace_scope") {
+		t.Errorf("got %+v", a.Attested.Statement)
+	}
+	// What was open once stays so until the attestor starts again.
+	w.write(t, "sys/dev/tty/legacy_tiocsti", "0\n")
+	w.write(t, "sys/kernel/yama/ptrace_scope", "1\n")
+	if a := w.login(t).asks("$ssh"); a.Attested.Person() {
+		t.Errorf("forgotten: %+v", a)
+	}
+	stop()
+	w.daemon(t)
+	if a := w.login(t).asks("$ssh"); !a.Attested.Person() {
 		t.Errorf("got %+v", a)
+	}
+}
+
+func TestTheOverride(t *testing.T) {
+	w := newWorkstation(t)
+	w.daemon(t)
+	set := "export REDIACC_ALLOW_GRAND_REPO=demo; "
+	for _, c := range []struct {
+		name, command string
+		refused       provenance.Refusal
+		none          bool
+	}{
+		{"not set", "./claude $ssh", "", true},
+		{"set by the agent", "./claude env REDIACC_ALLOW_GRAND_REPO=demo $ssh", provenance.SetByAgent, false},
+		{"set above while the agent runs", "./claude bash -c 'export REDIACC_ALLOW_GRAND_REPO=demo; ./claude $0 $*' $ssh", provenance.SetByAgent, false},
+		{"set above, the agent restarted", "./claude true; " + set + "./claude $ssh", "", false},
+		{"every repository", "export REDIACC_ALLOW_GRAND_REPO='*'; ./claude $ssh", provenance.Malformed, false},
+		{"a child rewrote its parent's environ",
+			"export PADDING=$(printf %0100d 0); ./claude bash -c './rewrite.py $PPID REDIACC_ALLOW_GRAND_REPO=demo && $0 $*; true' $ssh", provenance.Unprotected, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := w.login(t).asks(c.command).Attested
+			o := a.Statement.Override
+			switch {
+			case c.none && o != nil, !c.none && (o == nil || o.Refused != c.refused):
+				t.Errorf("got %+v of %+v", o, a.Statement)
+			case a.Overrides("demo") != (!c.none && c.refused == "") || a.Overrides("shop"):
+				t.Errorf("demo %t, shop %t: %+v", a.Overrides("demo"), a.Overrides("shop"), o)
+			}
+		})
+	}
+}
+
+// Where nobody has seen the agent start, and the kernel's word that ptrace is shut is false, the rewritten environment counts.
+func TestRewritingWorksUnseen(t *testing.T) {
+	w := newWorkstation(t)
+	w.configure(t, `events = "optional"`)
+	w.daemon(t, "setpriv", "--bounding-set", "-net_admin")
+	a := w.login(t).asks("export PADDING=$(printf %0100d 0); ./claude bash -c './rewrite.py $PPID REDIACC_ALLOW_GRAND_REPO=demo && $0 $*; true' $ssh")
+	if o := a.Attested.Statement.Override; !o.Grants("demo") {
+		t.Errorf("the attack does not work here: %+v", o)
 	}
 }
