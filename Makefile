@@ -19,14 +19,14 @@ docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall test test-quick test-vm redteam lint vuln bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall install-attest uninstall-attest test test-quick test-vm redteam lint vuln bench demo demo-up demo-down clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
-build: needs-build ## build bin/forkgate, forkgate-init and forkgate-pod
+build: needs-build ## build bin/forkgate, forkgate-init, forkgate-pod and forkgate-attest
 	$(GO) build -trimpath -o $(BIN)/forkgate ./cmd/forkgate
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod ./cmd/forkgate-attest
 
 needs-build:
 	@packaging/needs build
@@ -61,6 +61,26 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	for unit in $(units); do rm -f $(libdir)/systemd/system/$$unit; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo 'left: /etc/forkgate and /var/lib/forkgate'
+
+install-attest: ## on a workstation: install the attestor that make build has built; DESTDIR and PREFIX as usual
+	@test -x $(BIN)/forkgate-attest || { echo 'make install-attest: run make build first' >&2; exit 1; }
+	install -D -m 755 $(BIN)/forkgate-attest $(bindir)/forkgate-attest
+	for unit in forkgate-attest.service forkgate-attest.socket; do \
+	  install -D -m 644 packaging/attest/$$unit $(libdir)/systemd/system/$$unit && \
+	  sed -i 's|=/usr/bin/forkgate-attest |=$(PREFIX)/bin/forkgate-attest |' $(libdir)/systemd/system/$$unit || exit 1; done
+	install -D -m 644 packaging/attest/sysctl.conf $(libdir)/sysctl.d/60-forkgate-attest.conf
+	install -D -m 644 packaging/attest/attest.hcl.example $(docdir)/attest.hcl.example
+	install -d -m 755 $(etcdir) $(etcdir)/policy.d
+	test -e $(etcdir)/policy.d/agents.hcl || install -m 644 policy.d/agents.hcl $(etcdir)/policy.d/agents.hcl
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	  systemctl daemon-reload && echo 'next: forkgate-attest init, then write /etc/forkgate/attest.hcl; see $(docdir)/attest.hcl.example'; fi
+
+uninstall-attest: ## remove what make install-attest has installed; the key and the configuration stay
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	  systemctl disable --now forkgate-attest.socket forkgate-attest.service || true; fi
+	rm -f $(bindir)/forkgate-attest $(libdir)/systemd/system/forkgate-attest.service $(libdir)/systemd/system/forkgate-attest.socket
+	rm -f $(libdir)/sysctl.d/60-forkgate-attest.conf $(docdir)/attest.hcl.example
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 
 test: needs-build build/rootfs.tar ## run all tests but test-vm, as root; installs what they need (Debian, Ubuntu)
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }

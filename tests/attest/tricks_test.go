@@ -48,6 +48,7 @@ var tricks = []struct {
 	{"a tmux started earlier", "./claude tmux -L t new -d sleep 20; tmux -L t new -d \"$ssh " + away + "\"", true, provenance.ByAgent, "Claude Code once", ""},
 	{"CLONE_PARENT", "./clone/claude $ssh " + away, true, provenance.Unverified, "the mark that what agents start inherits",
 		"./sibling.py $ssh " + away},
+	{"its first thread ends", "./headless/claude $ssh " + away, true, provenance.ByAgent, "Claude Code once", ""},
 	{"TIOCSTI", "./claude ./tiocsti.py \"$ssh " + away + "\"", true, provenance.Unverified, "Claude Code ran on this terminal",
 		"./tiocsti.py \"$ssh " + away + "\""},
 	{"ptrace of the person's shell", "./claude ./ptrace.py $$; $ssh", false, provenance.ByAgent, "Claude Code once", "./ptrace.py $$; $ssh"},
@@ -92,14 +93,16 @@ func (w *workstation) tools(t *testing.T) {
 	bash, err := os.ReadFile("/bin/bash")
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(w.dir, "innocent"), bash, 0o755))
-	// An agent that becomes something else, keeping its pid. And one that starts what it starts as a sibling.
+	// An agent that becomes something else, and keeps its pid.
 	must(t, os.Mkdir(filepath.Join(w.dir, "sub"), 0o755))
 	must(t, os.WriteFile(filepath.Join(w.dir, "sub", "claude"), []byte("#!/bin/bash\nsleep 0.3; exec ./innocent -c '\"$0\" \"$@\"; true' \"$@\"\n"), 0o755))
 	must(t, os.WriteFile(filepath.Join(w.dir, "turncoat"), []byte("#!/bin/bash\nexec ./sub/claude \"$@\"\n"), 0o755))
-	sibling, err := os.ReadFile("testdata/sibling.py")
-	must(t, err)
-	must(t, os.Mkdir(filepath.Join(w.dir, "clone"), 0o755))
-	must(t, os.WriteFile(filepath.Join(w.dir, "clone", "claude"), sibling, 0o755))
+	for dir, program := range map[string]string{"clone": "sibling.py", "headless": "headless.py"} {
+		text, err := os.ReadFile(filepath.Join("testdata", program))
+		must(t, err)
+		must(t, os.Mkdir(filepath.Join(w.dir, dir), 0o755))
+		must(t, os.WriteFile(filepath.Join(w.dir, dir, "claude"), text, 0o755))
+	}
 }
 
 // Without what stops them, these tricks make a person of an agent. The attestor that is deceived here cannot hear of processes, and its
