@@ -38,7 +38,7 @@ const (
 	maxCallers = 512              // connections at once, in all
 	maxPerUser = 128              // and of one uid
 	patience   = 10 * time.Second // for a caller's next message, and for it to take ours
-	logMinutes = 2 * time.Minute  // for a login with a certificate; that is good for less
+	loginTime  = 2 * time.Minute  // for a login with a certificate; that is good for less
 )
 
 // server answers callers.
@@ -176,7 +176,11 @@ func (s *server) serve(ctx context.Context, c *net.UnixConn) error {
 }
 
 func (s *server) whoami(c net.Conn, p peer) error {
-	text, err := json.Marshal(s.judge(p))
+	report := s.judge(p)
+	if report.Override != nil && report.Override.Refused != "" {
+		report.Override = nil // whoever asks may be the agent that has set it, and is told nothing of what would count
+	}
+	text, err := json.Marshal(report)
 	if err != nil {
 		return err
 	}
@@ -197,7 +201,7 @@ func (s *server) serveGate(c net.Conn, p peer, g Gate, b binding) error {
 	if err := write(c, []byte{messageSuccess}); err != nil {
 		return err
 	}
-	c.SetDeadline(time.Now().Add(logMinutes))
+	c.SetDeadline(time.Now().Add(loginTime))
 	for {
 		message, err := readMessage(c)
 		if err != nil {
@@ -208,7 +212,7 @@ func (s *server) serveGate(c net.Conn, p peer, g Gate, b binding) error {
 			io.Reader
 			io.Writer
 		}{bytes.NewReader(framed(message)), c}
-		if err := agent.ServeAgent(a, one); err != nil && !errors.Is(err, io.EOF) {
+		if err := agent.ServeAgent(a, one); !errors.Is(err, io.EOF) {
 			return err
 		}
 	}
