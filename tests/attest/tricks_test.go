@@ -194,3 +194,20 @@ func TestRewritingWorksUnseen(t *testing.T) {
 		t.Errorf("the attack does not work here: %+v", o)
 	}
 }
+
+// A host that the operator vouches for may stand in a person's chain, unless an agent has started it.
+func TestAnAdmittedHost(t *testing.T) {
+	w := newWorkstation(t)
+	w.configure(t, `hosts = ["/usr/bin/tmux"]`)
+	w.daemon(t)
+	session := "tmux -L %[1]s new -d \"$ssh >$HOME/%[1]s 2>&1\""
+	p := w.login(t)
+	p.types(fmt.Sprintf(session, "hers"))
+	if a := p.later("hers"); !a.Attested.Person() {
+		t.Errorf("alice's own: %+v", a.Attested.Statement)
+	}
+	p.types("./claude " + fmt.Sprintf(session, "its"))
+	if a := p.later("its"); a.Attested.Statement.Verdict != provenance.ByAgent {
+		t.Errorf("an agent's: %+v", a.Attested.Statement)
+	}
+}
