@@ -79,6 +79,7 @@ type Summary struct {
 	Files      int `json:"files"`
 	Principals int `json:"principals"`
 	Keys       int `json:"keys"`
+	Attestors  int `json:"attestors"`
 	Agents     int `json:"agents"`
 	Permits    int `json:"permits"`
 	Limits     int `json:"limits"` // permits that have some
@@ -92,6 +93,6 @@ func (p *Policy) Summary() Summary { return p.summary }
 
 // String is one line.
 func (s Summary) String() string {
-	return fmt.Sprintf("%d files: %d principals with %d keys, %d agents, %d permits (%d with limits), %d forbids, %d repositories, %d tests passed",
-		s.Files, s.Principals, s.Keys, s.Agents, s.Permits, s.Limits, s.Forbids, s.Repos, s.Tests)
+	return fmt.Sprintf("%d files: %d principals with %d keys, %d attestors, %d agents, %d permits (%d with limits), %d forbids, %d repositories, %d tests passed",
+		s.Files, s.Principals, s.Keys, s.Attestors, s.Agents, s.Permits, s.Limits, s.Forbids, s.Repos, s.Tests)
 }

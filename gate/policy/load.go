@@ -18,6 +18,7 @@ func Load(sources ...Source) (*Policy, error) {
 	l.parse(l.read(sources))
 	if l.sound() {
 		l.readPrincipals()
+		l.readAttestors()
 		l.readAgents()
 		l.readRules()
 		l.readRepositories()
@@ -51,6 +52,8 @@ type loader struct {
 	files  map[string]*hcl.File
 	blocks []*hcl.Block
 	policy *Policy
+
+	keyless []*hcl.Block // principals without a key
 }
 
 func (l *loader) sound() bool { return !l.diags.HasErrors() }
@@ -89,11 +92,6 @@ func (l *loader) parse(files []File) {
 		}
 		l.parseFile(file)
 	}
-	for _, block := range l.blocks {
-		if slices.Contains(laterBlocks, block.Type) {
-			l.complain(block.DefRange, "Not supported yet", "This version of forkgate has no block %q.", block.Type)
-		}
-	}
 	l.policy.summary.Files = len(files)
 }
 
@@ -130,8 +128,6 @@ var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "repository", LabelNames: []string{"name"}},
 	{Type: "pods"},
 }}
-
-var laterBlocks = []string{"attestor"}
 
 // of lists the blocks of a type, complaining of labels that are taken.
 func (l *loader) of(types ...string) []*hcl.Block {

@@ -45,7 +45,7 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 	}
 	keys := fields.list("keys")
 	if len(keys) == 0 && !fields.broken {
-		fields.complain(block.DefRange, "No key", "Principal %q has no key, so nobody can speak as %q.", name, name)
+		l.keyless = append(l.keyless, block) // an attestor may speak for it
 	}
 	for _, line := range keys {
 		key, err := parseKey(line.text)

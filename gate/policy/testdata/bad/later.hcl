@@ -1,3 +1,0 @@
-attestor "alice-laptop" {
-  key = "x"
-}
