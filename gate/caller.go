@@ -38,9 +38,10 @@ func (k *Kind) UnmarshalText(b []byte) error {
 type Class uint8
 
 const (
-	ClassNone Class = iota // nothing: an agent
-	ClassHint              // marks that the client sent: these only ever lower
-	ClassKey               // a key that signed the session
+	ClassNone     Class = iota // nothing: an agent
+	ClassHint                  // marks that the client sent: these only ever lower
+	ClassKey                   // a key that signed the session
+	ClassAttested              // a certificate of the workstation's attestor for this very connection
 )
 
 func (c Class) String() string {
@@ -51,6 +52,8 @@ func (c Class) String() string {
 		return "hint"
 	case ClassKey:
 		return "key"
+	case ClassAttested:
+		return "attested"
 	}
 	return fmt.Sprintf("class %d", uint8(c))
 }
@@ -64,4 +67,10 @@ type Caller struct {
 	Agent     string   `json:"agent,omitempty"` // which agent the marks name
 	Key       string   `json:"key,omitempty"`   // SHA256 fingerprint of the key that signed
 	Evidence  []string `json:"evidence"`        // one sentence per piece of evidence, for whoami and the audit log
+
+	Attestor string   `json:"attestor,omitempty"` // whose word there is
+	Attested string   `json:"attested,omitempty"` // and what it says: person, agent, unverified
+	Chain    []string `json:"chain,omitempty"`    // of whom: the client's process, its parent and so on
+	Shared   bool     `json:"shared,omitempty"`   // a person's connection, but for others who may use it as well
+	Override Override `json:"-"`                  // whoami keeps quiet about it: agents ask, too
 }

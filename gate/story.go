@@ -9,12 +9,16 @@ import (
 
 // Evidence is what the door saw and the warden verified about who speaks on one channel.
 type Evidence struct {
-	Principal     string // whose key signed the session; never empty
+	Principal     string // whose key signed the session, or in whose name an attestor speaks; never empty
 	Key           string // that key's SHA256 fingerprint
 	ClientVersion string
 	Source        netip.Addr
 	Door          string
 	Env           []string // NAME=VALUE as the client sent them on this channel: marks of agents, worth a hint
+	Alone         bool     // the client has said that no further session comes on this connection
+
+	Attestor  string // SHA256 fingerprint of the attestor's key that signed Key's certificate; empty for an ordinary key
+	Statement []byte // which that certificate carries, as the warden verified it
 }
 
 // Ask is what arrives on one channel: somebody wants to do something somewhere.

@@ -18,9 +18,16 @@ permit "everybody-shows-repositories" {
   when = op == "show" && target.grand
 }
 
+# The one way in for an agent is a person's leave: given before the agent was started, where it could not set it, and attested. It is for
+# the repositories that it names, and for commands and files alone.
+permit "agents-enter-by-override" {
+  when = caller.kind == "agent" && target.grand && override.granted && contains(["shell", "exec", "sftp"], op)
+}
+
 forbid "agents-keep-out-of-production" {
   when = (
     caller.kind == "agent" && target.grand && door != "operator" &&
+    !(override.granted && contains(["shell", "exec", "sftp"], op)) &&
     contains([
       "shell", "exec", "sftp", "forward-local", "forward-remote", "forward-unix", "agent-forward",
       "remove", "restore", "secret",
@@ -28,6 +35,52 @@ forbid "agents-keep-out-of-production" {
   )
   reason = "${target.ref} is a grand (production) repository; agents work in forks"
   hint   = "ssh ${target.repo}+NAME@host"
+}
+
+# These forbid nothing that the one above does not. Of all forbids that match the first by name gives the reason, so these say what is in
+# the way more exactly. None of them says how an override is set: agents read this.
+forbid "agents-by-own-override" {
+  when = (
+    caller.kind == "agent" && target.grand && door != "operator" &&
+    contains(["set-by-agent", "unprotected", "malformed", "unseen"], override.refused) && contains(["shell", "exec", "sftp"], op)
+  )
+  reason = "no person's leave to enter ${target.ref} is proved, and an agent cannot give itself one"
+  hint   = "agents work in forks: ssh ${target.repo}+NAME@host"
+}
+
+forbid "agents-by-override-elsewhere" {
+  when = (
+    caller.kind == "agent" && target.grand && door != "operator" && override.refused == "elsewhere" &&
+    contains(["shell", "exec", "sftp"], op)
+  )
+  reason = "this agent has a person's leave for other repositories, and none for ${target.ref}"
+  hint   = "agents work in forks: ssh ${target.repo}+NAME@host"
+}
+
+forbid "agents-by-override-unattested" {
+  when = (
+    caller.kind == "agent" && target.grand && door != "operator" && override.refused == "unattested" &&
+    contains(["shell", "exec", "sftp"], op)
+  )
+  reason = "nobody attests what this client says of leave to enter ${target.ref}: its platform has no attestor, or ssh does not ask it"
+  hint   = "agents work in forks: ssh ${target.repo}+NAME@host"
+}
+
+forbid "agents-by-shared-connection" {
+  when = (
+    caller.kind == "agent" && caller.shared && target.grand && door != "operator" && contains(["shell", "exec", "sftp"], op)
+  )
+  reason = "${target.ref} is a grand (production) repository, and others could use this connection as well as the person who opened it"
+  hint   = "ControlMaster no in ssh_config, or ssh -S none; ssh gate@host whoami says more"
+}
+
+forbid "agents-by-unverified-chain" {
+  when = (
+    caller.kind == "agent" && caller.attested == "unverified" && override.refused == "" && target.grand && door != "operator" &&
+    contains(["shell", "exec", "sftp"], op)
+  )
+  reason = "${target.ref} is a grand (production) repository, and nothing shows that a person is at the other end"
+  hint   = "ssh gate@host whoami says why; agents work in forks: ssh ${target.repo}+NAME@host"
 }
 
 # What a fork may use is fixed when it is made: of all permits that match, the strictest of each. These are the bounds for all
@@ -215,5 +268,107 @@ test "the operator removes a repository" {
   expect {
     verdict = "permit"
     rule    = "operator"
+  }
+}
+
+test "an agent enters what its override names" {
+  request {
+    caller   = "alice"
+    kind     = "agent"
+    attested = "agent"
+    override = ["demo", "shop"]
+    op       = "exec"
+    target   = "demo"
+  }
+  expect {
+    verdict = "permit"
+    rule    = "agents-enter-by-override"
+  }
+}
+
+test "an override opens nothing else" {
+  request {
+    caller   = "alice"
+    kind     = "agent"
+    attested = "agent"
+    override = ["shop"]
+    op       = "exec"
+    target   = "demo"
+  }
+  expect {
+    verdict = "forbid"
+    rule    = "agents-by-override-elsewhere"
+  }
+}
+
+test "an override forwards nothing" {
+  request {
+    caller   = "alice"
+    kind     = "agent"
+    attested = "agent"
+    override = ["demo"]
+    op       = "forward-local"
+    target   = "demo"
+  }
+  expect {
+    verdict = "forbid"
+    rule    = "agents-keep-out-of-production"
+  }
+}
+
+test "an agent gives itself no leave" {
+  request {
+    caller           = "alice"
+    kind             = "agent"
+    attested         = "agent"
+    override_refused = "set-by-agent"
+    op               = "shell"
+    target           = "demo"
+  }
+  expect {
+    verdict = "forbid"
+    rule    = "agents-by-own-override"
+  }
+}
+
+test "an override needs an attestor" {
+  request {
+    caller           = "alice"
+    kind             = "agent"
+    override_refused = "unattested"
+    op               = "shell"
+    target           = "demo"
+  }
+  expect {
+    verdict = "forbid"
+    rule    = "agents-by-override-unattested"
+  }
+}
+
+test "an unverified chain is an agent's" {
+  request {
+    caller   = "alice"
+    kind     = "agent"
+    attested = "unverified"
+    op       = "shell"
+    target   = "demo"
+  }
+  expect {
+    verdict = "forbid"
+    rule    = "agents-by-unverified-chain"
+  }
+}
+
+test "a shared connection is an agent's" {
+  request {
+    caller = "alice"
+    kind   = "agent"
+    shared = true
+    op     = "shell"
+    target = "demo"
+  }
+  expect {
+    verdict = "forbid"
+    rule    = "agents-by-shared-connection"
   }
 }

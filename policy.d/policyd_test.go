@@ -192,7 +192,7 @@ func TestEachMarkMakesAnAgent(t *testing.T) {
 	caller := func(variable string) gate.Caller {
 		alice, _ := p.PrincipalByName("alice")
 		e := gate.Evidence{Principal: "alice", Key: "SHA256:k", Env: []string{"LANG=C", variable}}
-		return provenance.Classify(p.Agents(), alice, e)
+		return provenance.Classify(p.Agents(), nil, alice, e)
 	}
 	value := func(m provenance.Mark) string {
 		switch m.Match {

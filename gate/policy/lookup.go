@@ -29,10 +29,6 @@ func (l *loader) attribute(s schema, e *hclsyntax.ScopeTraversalExpr) *attribute
 	if attr, ok := s[name]; ok {
 		return attr
 	}
-	if parts[0] == "override" {
-		l.complain(e.Range(), "Not supported yet", "This version of forkgate has no overrides.")
-		return nil
-	}
 	l.complain(e.Range(), "Unknown attribute", "A request has no %s.%s", quoted(name), s.suggest(name))
 	return nil
 }

@@ -56,10 +56,10 @@ func (p *Policy) Agents() []provenance.Agent { return slices.Clone(p.agents) }
 // Caller says who speaks, which makes a Policy a gate.Witness. A key that is no longer the principal's own speaks for nobody:
 // a connection outlives the policy that let it in.
 func (p *Policy) Caller(e gate.Evidence) gate.Caller {
-	if e.Key != "" && p.byFingerprint[e.Key] != e.Principal {
+	if e.Attestor == "" && e.Key != "" && p.byFingerprint[e.Key] != e.Principal {
 		e.Principal = ""
 	}
-	return provenance.Classify(p.agents, p.principals[e.Principal], e)
+	return provenance.Classify(p.agents, p.attestors, p.principals[e.Principal], e)
 }
 
 // Decide answers a request.

@@ -71,7 +71,7 @@ func (p *Policy) speaker(s string) (gate.Caller, error) {
 		names := slices.Sorted(maps.Keys(p.principals))
 		return gate.Caller{}, refuse("There is no principal "+quoted(name)+"."+didYouMean(name, names), callers)
 	}
-	caller := provenance.Classify(p.agents, principal, gate.Evidence{Principal: name, Key: "of " + name})
+	caller := provenance.Classify(p.agents, p.attestors, principal, gate.Evidence{Principal: name, Key: "of " + name})
 	caller.Key, caller.Evidence = "", nil
 	if word != "" {
 		if err := caller.Kind.UnmarshalText([]byte(word)); err != nil {

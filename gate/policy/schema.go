@@ -87,7 +87,7 @@ const (
 )
 
 // maxClass is the best evidence that can be given yet.
-const maxClass = gate.ClassKey
+const maxClass = gate.ClassAttested
 
 type schema map[string]*attribute
 
@@ -99,12 +99,15 @@ func newSchema(p *Policy) schema {
 		slices.Sort(words)
 		return &vocabulary{what: what, empty: empty, known: append([]string{}, slices.Compact(words)...)}
 	}
-	var groups, agents []string
+	var groups, agents, attestors []string
 	for _, principal := range p.principals {
 		groups = append(groups, principal.Groups...)
 	}
 	for _, agent := range p.agents {
 		agents = append(agents, agent.Name)
+	}
+	for _, attestor := range p.attestors {
+		attestors = append(attestors, attestor.Name)
 	}
 	principals := slices.Collect(maps.Keys(p.principals))
 	name := &vocabulary{what: "repository", check: gate.CheckName}
@@ -120,8 +123,13 @@ func newSchema(p *Policy) schema {
 		{name: "caller.principal", meaning: "who speaks", words: speaker, text: func(q r) string { return q.Caller.Principal }},
 		{name: "caller.kind", meaning: "human or agent", words: closed("kind of caller", false, []string{"agent", "human"}), text: func(q r) string { return q.Caller.Kind.String() }},
 		{name: "caller.groups", meaning: "the principal's groups", words: closed("group", false, groups), list: func(q r) []string { return q.Caller.Groups }},
-		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key", number: func(q r) int { return int(q.Caller.Class) }},
+		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key, 3 attested", number: func(q r) int { return int(q.Caller.Class) }},
 		{name: "caller.agent", meaning: "the agent that marks name, or empty", words: closed("agent", true, agents), text: func(q r) string { return q.Caller.Agent }},
+		{name: "caller.attestor", meaning: "the workstation whose word there is, or empty", words: closed("attestor", true, attestors), text: func(q r) string { return q.Caller.Attestor }},
+		{name: "caller.attested", meaning: "what it says: person, agent, unverified, or empty", words: closed("verdict of an attestor", true, []string{"person", "agent", "unverified"}), text: func(q r) string { return q.Caller.Attested }},
+		{name: "caller.shared", meaning: "an agent for one reason: others may use the person's connection", flag: func(q r) bool { return q.Caller.Shared }},
+		{name: "override.granted", meaning: "the agent has a person's leave to be in this repository", flag: func(q r) bool { return q.OverrideGranted() }},
+		{name: "override.refused", meaning: "why the override that an agent came with counts for nothing here, or empty", words: closed("refusal of an override", true, gate.OverrideRefusals()), text: func(q r) string { return q.OverrideRefused() }},
 		{name: "op", meaning: "what is asked", words: closed("operation", false, opWords()), text: func(q r) string { return string(q.Op) }},
 		{name: "target.repo", meaning: "the repository's name", words: name, text: func(q r) string { return q.Target.Repo }},
 		{name: "target.tag", meaning: "the fork's name within it, or empty", words: tag, text: func(q r) string { return q.Target.Tag }},

@@ -46,7 +46,8 @@ func (l *loader) runTest(block, request, expect *hcl.Block) {
 
 // readRequest reads a request block. Its caller need be no principal of any file: rules can be tested before anybody is.
 func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
-	f := l.fields(block, "caller", "kind", "groups", "op", "target", "owner", "parent", "parent_owner", "door", "source", "command")
+	f := l.fields(block, "caller", "kind", "groups", "op", "target", "owner", "parent", "parent_owner", "door", "source", "command",
+		"attested", "shared", "override", "override_refused")
 	caller, op, target := f.required("caller"), f.required("op"), f.text("target")
 	if f.broken {
 		return gate.Request{}, false
@@ -75,11 +76,31 @@ func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
 	if kind := f.required("kind"); f.among(words["caller.kind"].words, kind) {
 		who.Kind.UnmarshalText([]byte(kind.text))
 	}
+	f.provenance(&who, words)
 	r, err := requestOf(who, q)
 	if err != nil {
 		f.complain(target.at, "Malformed ref", "%v.", err)
 	}
 	return r, !f.broken
+}
+
+// provenance reads what an attestor says of the caller of a test. override lists the repositories that an agent has leave for.
+func (f *fields) provenance(who *gate.Caller, words schema) {
+	if attested := f.text("attested"); f.has("attested") && f.among(words["caller.attested"].words, attested) {
+		who.Attested = attested.text
+		if attested.text != "" {
+			who.Class = gate.ClassAttested
+		}
+	}
+	who.Shared = f.flag("shared")
+	for _, name := range f.list("override") {
+		if f.among(words["target.repo"].words, name) {
+			who.Override.Repos = append(who.Override.Repos, name.text)
+		}
+	}
+	if why := f.text("override_refused"); f.has("override_refused") && f.among(words["override.refused"].words, why) {
+		who.Override.Refused = why.text
+	}
 }
 
 // among checks that a text is a word of the vocabulary.

@@ -141,8 +141,14 @@ func canMatch(c condition, m mentions) bool {
 	return try(attrs)
 }
 
-// possible leaves out worlds that no request is: nothing is a repository and a fork at once.
-func possible(w world) bool { return !w["target.grand"].flag || !w["target.fork"].flag }
+// possible leaves out worlds that no request is: nothing is a repository and a fork at once, and an override opens repositories, to
+// agents.
+func possible(w world) bool {
+	grand, known := w["target.grand"]
+	kind := w["caller.kind"]
+	return !(grand.flag && w["target.fork"].flag) &&
+		!(w["override.granted"].flag && (w["target.fork"].flag || known && !grand.flag || kind.text == gate.Human.String()))
+}
 
 // slots lists where in the index a condition may match.
 func slots(c condition) []slot {

@@ -15,16 +15,16 @@ type Principal struct {
 	Vouched bool     `json:"vouched"` // the operator vouches that no agent reaches any of its keys
 }
 
-// Classify says who speaks. A person is a vouched principal's key without a mark of an agent beside it; everything
-// else, and whatever is malformed or contradicts itself, is an agent.
-func Classify(agents []Agent, principal Principal, e gate.Evidence) gate.Caller {
+// Classify says who speaks. A person is who is attested to be one, or a vouched principal's key, without a mark of an agent beside it,
+// on a connection that nobody else can use; everything else, and whatever is malformed or contradicts itself, is an agent.
+func Classify(agents []Agent, attestors []Attestor, principal Principal, e gate.Evidence) gate.Caller {
 	caller := gate.Caller{Principal: e.Principal, Kind: gate.Agent, Class: gate.ClassNone, Key: e.Key}
 	say := func(sentence string) {
 		if !slices.Contains(caller.Evidence, sentence) {
 			caller.Evidence = append(caller.Evidence, sentence)
 		}
 	}
-	person := readKey(&caller, principal, e, say)
+	attested, person := readProof(&caller, attestors, principal, e, say)
 	signs, wellFormed := readHints(agents, e.Env, say)
 	if len(signs) > 0 {
 		caller.Class = max(caller.Class, gate.ClassHint)
@@ -34,9 +34,38 @@ func Classify(agents []Agent, principal Principal, e gate.Evidence) gate.Caller 
 		person = false
 	}
 	if person && wellFormed {
-		caller.Kind = gate.Human
+		caller.Shared = shareable(e)
+		if caller.Shared {
+			say("others may use this connection as well: a person's has ControlMaster no and ControlPath none in ssh_config")
+		} else {
+			caller.Kind = gate.Human
+		}
 	}
+	caller.Override = overrideOf(attested, e)
 	return caller
+}
+
+// readProof takes what signed the connection, and reports whether it speaks for a person. attested is nil for an ordinary key.
+func readProof(caller *gate.Caller, attestors []Attestor, principal Principal, e gate.Evidence, say func(string)) (attested *Attested, person bool) {
+	if e.Attestor == "" {
+		person = readKey(caller, principal, e, say)
+		if caller.Class == gate.ClassKey && principal.Name == e.Principal {
+			sayMissing(attestors, e.Principal, say)
+		}
+		return nil, person
+	}
+	a, err := believe(attestors, e)
+	switch {
+	case err != nil:
+		say("policy does not take that attestor's word any more")
+		caller.Principal = "" // nobody: the connection outlives what let it in
+		return nil, false
+	case principal.Name != e.Principal || e.Principal == "":
+		say("no policy speaks of principal " + gate.Printable(e.Principal))
+		return &a, false
+	}
+	caller.Groups = slices.Clone(principal.Groups)
+	return &a, readAttestation(caller, a, e, say)
 }
 
 // readKey takes what the key says, and reports whether it speaks for a person.

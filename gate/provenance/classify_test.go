@@ -91,7 +91,7 @@ func TestClassify(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := Classify(testAgents(t), c.principal, c.evidence)
+			got := Classify(testAgents(t), nil, c.principal, c.evidence)
 			if got.Kind != c.kind || got.Class != c.class || got.Agent != c.agent {
 				t.Errorf("got %s, class %s, agent %q; want %s, class %s, agent %q", got.Kind, got.Class, got.Agent, c.kind, c.class, c.agent)
 			}
@@ -106,10 +106,10 @@ func TestClassify(t *testing.T) {
 func TestOrderOfAgentsNeverShows(t *testing.T) {
 	agents := testAgents(t)
 	e := gate.Evidence{Principal: "alice", Key: fingerprint, Env: []string{"AGENT=amp", "CURSOR_TRACE_ID=1", "CLAUDE_CODE_SESSION_ID=5"}}
-	want := Classify(agents, Principal{Name: "alice", Vouched: true}, e)
+	want := Classify(agents, nil, Principal{Name: "alice", Vouched: true}, e)
 	for range 50 {
 		rand.Shuffle(len(agents), func(i, j int) { agents[i], agents[j] = agents[j], agents[i] })
-		if got := Classify(agents, Principal{Name: "alice", Vouched: true}, e); !reflect.DeepEqual(got, want) {
+		if got := Classify(agents, nil, Principal{Name: "alice", Vouched: true}, e); !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %+v, want %+v", got, want)
 		}
 	}
@@ -117,7 +117,7 @@ func TestOrderOfAgentsNeverShows(t *testing.T) {
 
 func TestGroupsAreTheCallersOwn(t *testing.T) {
 	principal := Principal{Name: "alice", Groups: []string{"backend"}}
-	got := Classify(nil, principal, gate.Evidence{Principal: "alice", Key: fingerprint})
+	got := Classify(nil, nil, principal, gate.Evidence{Principal: "alice", Key: fingerprint})
 	got.Groups[0] = "root"
 	if principal.Groups[0] != "backend" {
 		t.Fatal("a caller can change the groups of a principal")
@@ -159,7 +159,7 @@ func FuzzClassify(f *testing.F) {
 	agents := testAgents(f)
 	f.Fuzz(func(t *testing.T, name, key, lines string, vouched bool) {
 		env := strings.Split(lines, "\n")
-		got := Classify(agents, Principal{Name: "alice", Vouched: vouched}, gate.Evidence{Principal: name, Key: key, Env: env})
+		got := Classify(agents, nil, Principal{Name: "alice", Vouched: vouched}, gate.Evidence{Principal: name, Key: key, Env: env})
 		if got.Kind == gate.Human && (!vouched || name != "alice" || key == "" || got.Agent != "") {
 			t.Fatalf("a person without proof: %+v", got)
 		}

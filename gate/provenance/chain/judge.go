@@ -45,7 +45,7 @@ type Judgement struct {
 }
 
 // OverrideVariable is where a person says, before an agent is started, which repositories it may enter.
-const OverrideVariable = "REDIACC_ALLOW_GRAND_REPO"
+const OverrideVariable = provenance.OverrideVariable
 
 // Judge says whose a chain is. The first process is the one that asks. A chain that could not be read to its end is not to be judged:
 // Unread is its judgement.
