@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ const (
 // Events that the record tells of.
 const (
 	EventDecision = "decision" // policy was asked
+	EventRefused  = "refused"  // somebody was not let in, with a certificate
 	EventVerb     = "verb"     // a control word or an operator's command is about to run
 	EventService  = "service"  // the warden started, or took or refused a policy
 )
@@ -52,6 +54,10 @@ type Entry struct {
 	Agent     string      `json:"agent,omitempty"`
 	Key       string      `json:"key,omitempty"`
 	Evidence  []string    `json:"evidence,omitempty"`
+	Attestor  string      `json:"attestor,omitempty"`
+	Attested  string      `json:"attested,omitempty"`
+	Chain     []string    `json:"chain,omitempty"`
+	Override  string      `json:"override,omitempty"` // REPO,REPO, or "refused: " and why
 	Door      string      `json:"door,omitempty"`
 	Source    *netip.Addr `json:"source,omitempty"`
 	Op        gate.Op     `json:"op,omitempty"`
@@ -105,6 +111,13 @@ func (l *Log) Verb(session string, r gate.Request) error {
 	return l.write(entry(EventVerb, session, r))
 }
 
+// Certificate records why somebody was not let in with a certificate: the client is told nothing of it.
+func (l *Log) Certificate(session string, r gate.Request, why string) error {
+	e := entry(EventRefused, session, r)
+	e.Kind, e.Reason = "", gate.Printable(why)
+	return l.write(e)
+}
+
 // Service records what happened to the warden itself.
 func (l *Log) Service(what string) error { return l.write(Entry{Event: EventService, Reason: what}) }
 
@@ -112,6 +125,7 @@ func entry(event, session string, r gate.Request) Entry {
 	e := Entry{
 		Event: event, Session: session,
 		Principal: r.Caller.Principal, Kind: r.Caller.Kind.String(), Class: r.Caller.Class, Agent: r.Caller.Agent, Key: r.Caller.Key,
+		Attestor: r.Caller.Attestor, Attested: r.Caller.Attested, Chain: r.Caller.Chain, Override: override(r),
 		Evidence: r.Caller.Evidence, Door: r.Door, Op: r.Op, GUID: r.Target.GUID,
 	}
 	if r.Source.IsValid() {
@@ -124,6 +138,14 @@ func entry(event, session string, r gate.Request) Entry {
 		e.Command = strconv.QuoteToASCII(r.Command)
 	}
 	return e
+}
+
+// override says what the caller's override came to.
+func override(r gate.Request) string {
+	if refused := r.OverrideRefused(); refused != "" {
+		return "refused: " + refused
+	}
+	return strings.Join(r.Caller.Override.Repos, ",")
 }
 
 func (l *Log) write(e Entry) error {

@@ -1,6 +1,10 @@
 package door
 
 import (
+	"bytes"
+	"context"
+	"time"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -28,25 +32,60 @@ func (c *connection) unknownChannel(_ *ssh.ServerConn, asked ssh.NewChannel) {
 // answer answers a request that concerns the connection as a whole. Forwards are among those refused; the protocol has no
 // room for a reason there. So is no-more-sessions@openssh.com: requests and channels are handed out side by side, so nobody
 // can tell which sessions came before it.
-func (c *connection) answer(r *ssh.Request) bool { return r.Type == "keepalive@openssh.com" }
-
-// session serves a session channel.
-func (c *connection) session(conn *ssh.ServerConn, asked ssh.NewChannel) {
-	number, err := c.hold()
-	if err != nil {
-		_ = asked.Reject(ssh.ResourceShortage, err.Error())
-		return
+//
+// It is remembered, though, that the client has said so: a stock ssh does right after it has opened its one session, unless it shares
+// its connection with whoever asks (ControlMaster).
+func (c *connection) answer(r *ssh.Request) bool {
+	if r.Type == "no-more-sessions@openssh.com" {
+		c.promised.Do(func() { close(c.alone) })
 	}
-	defer c.letGo()
+	return r.Type == "keepalive@openssh.com"
+}
+
+// session serves a session channel. A connection that could be a person's has one, and ends with it: who rides on it later, or on what
+// is left of it, is not the person. Forwards are nobody's yet; once they are, on such a connection they are an agent's.
+func (c *connection) session(conn *ssh.ServerConn, asked ssh.NewChannel) {
 	who, err := c.identity(conn)
 	if err != nil {
 		c.log.Error("cannot tell who speaks", "error", err)
 		_ = asked.Reject(ssh.Prohibited, "nobody has authenticated")
 		return
 	}
+	single := c.single(who)
+	number, err := c.hold(single)
+	if err != nil {
+		_ = asked.Reject(ssh.ResourceShortage, err.Error())
+		return
+	}
+	defer c.letGo()
 	channel, requests, err := asked.Accept()
 	if err != nil {
 		return
 	}
-	newSession(c, number, who, channel).serve(requests)
+	s := newSession(c, number, who, channel)
+	s.single = single
+	s.serve(requests)
+	if single {
+		c.hangUp(errOneSession)
+	}
+}
+
+// promiseTimeout is how long a session of a person's waits for the promise that it is the only one. It is on its way before the
+// session's first request is, and handed out beside it.
+const promiseTimeout = time.Second
+
+// isAlone reports whether the client has promised that its session is the only one. Only OpenSSH's word is waited for, and counts.
+func (c *connection) isAlone(ctx context.Context, version []byte) bool {
+	if !bytes.HasPrefix(version, []byte("SSH-2.0-OpenSSH_")) {
+		return false
+	}
+	timeout := time.NewTimer(promiseTimeout)
+	defer timeout.Stop()
+	select {
+	case <-c.alone:
+		return true
+	case <-ctx.Done():
+	case <-timeout.C:
+	}
+	return false
 }

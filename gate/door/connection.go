@@ -26,6 +26,7 @@ var (
 	errSilent        = errors.New("the client does not answer any more")
 	errCrowded       = errors.New("not authenticated yet, and others want to")
 	errChannelClosed = errors.New("the client closed the channel")
+	errOneSession    = errors.New("this connection carries one session: open another one")
 )
 
 // errTooManyChannels says why a channel is not opened.
@@ -53,6 +54,8 @@ type connection struct {
 	holders  int // the transport, and each channel: the last one to let go clears up
 	hungUp   bool
 	channels int                 // how many there have been, to number sessions
+	alone    chan struct{}       // closed when the client has said that it opens no further session
+	promised sync.Once           // closes it
 	running  map[string]*session // by the warden's names for them
 }
 
@@ -61,7 +64,7 @@ func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *
 	c := &connection{
 		Conn: raw, reader: bufio.NewReader(raw), ack: newQuickAck(raw),
 		door: d, id: id, log: d.Log.With("connection", id), source: source,
-		leave: leave, holders: 1, running: map[string]*session{},
+		leave: leave, holders: 1, running: map[string]*session{}, alone: make(chan struct{}),
 	}
 	c.warden = &link{dial: d.Dial, notice: c.notice}
 	c.ctx, c.cancel = context.WithCancelCause(d.ctx)
@@ -97,8 +100,8 @@ func (c *connection) hangUp(cause error) {
 	c.letGo()
 }
 
-// hold counts a session channel in; letGo must follow. It numbers the session.
-func (c *connection) hold() (number int, err error) {
+// hold counts a session channel in; letGo must follow. It numbers the session. A single connection has one session in its whole life.
+func (c *connection) hold(single bool) (number int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -106,6 +109,8 @@ func (c *connection) hold() (number int, err error) {
 		return 0, errClosed
 	case c.holders > maxChannels:
 		return 0, errTooManyChannels
+	case single && c.channels > 0:
+		return 0, errOneSession
 	}
 	c.holders++
 	c.channels++

@@ -15,7 +15,7 @@ func (s *session) control(ctx context.Context, warden Warden, j job) error {
 	if err != nil {
 		return err
 	}
-	request.Marks = s.env.marks
+	request.Marks, request.Alone = s.env.marks, s.alone(ctx)
 	text, err := warden.Verb(ctx, request)
 	if err != nil {
 		return err

@@ -21,8 +21,8 @@ import (
 type Warden interface {
 	HostKeys(context.Context) ([][]byte, error)
 	Sign(context.Context, client.SignRequest) (client.SignReply, error)
-	Identify(ctx context.Context, key []byte) (bool, error)
-	Assert(context.Context, client.AssertRequest) error
+	Identify(context.Context, client.IdentifyRequest) (bool, error)
+	Assert(context.Context, client.AssertRequest) (client.AssertReply, error)
 	Open(context.Context, client.OpenRequest) (*client.Session, error)
 	Verb(context.Context, client.VerbRequest) ([]byte, error)
 	Notify(func(client.Notice))

@@ -23,7 +23,7 @@ const serverVersion = "SSH-2.0-OpenSSH_forkgate"
 var (
 	errNoPassword  = errors.New("a key is needed")
 	errUnknownKey  = errors.New("no principal has this key")
-	errCertificate = errors.New("certificates are not accepted yet")
+	errCertificate = errors.New("the certificate is not accepted")
 	errUnproven    = errors.New("the handshake proved no key")
 )
 
@@ -37,7 +37,7 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 		MaxAuthTries:              6,
 		PublicKeyAuthAlgorithms:   userKeys(),
 		PublicKeyCallback:         c.offered,
-		VerifiedPublicKeyCallback: proved,
+		VerifiedPublicKeyCallback: c.proved,
 		// gliderlabs/ssh sets NoClientAuth when it has no handlers of its own. Without this callback nobody would need a key.
 		NoClientAuthCallback: func(ssh.ConnMetadata) (*ssh.Permissions, error) { return nil, errNoPassword },
 		AuthLogCallback: func(_ ssh.ConnMetadata, method string, err error) {
@@ -58,14 +58,11 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 
 // offered answers whether it is worth the client's while to sign with a key. Nothing is proved yet.
 func (c *connection) offered(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-	if _, ok := key.(*ssh.Certificate); ok {
-		return nil, errCertificate
-	}
 	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
 	defer cancel()
 	var known bool
 	err := c.warden.ask(ctx, func(w Warden) (err error) {
-		known, err = w.Identify(ctx, key.Marshal())
+		known, err = w.Identify(ctx, client.IdentifyRequest{Key: key.Marshal(), Source: c.source})
 		return err
 	})
 	if err != nil {
@@ -83,9 +80,26 @@ func (c *connection) offered(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permis
 // proofKey is where the key that signed lies among a connection's permissions.
 type proofKey struct{}
 
-// proved is called when a signature has been verified, with the key that made it.
-func proved(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+// proved is called when a signature has been verified, with the key that made it. A certificate is the warden's to verify, and that at
+// once: whoever made one for himself would otherwise be in, if only to nothing.
+func (c *connection) proved(meta ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	if _, ok := key.(*ssh.Certificate); ok {
+		ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
+		defer cancel()
+		if _, err := c.warden.assert(ctx, c.assertion(meta, key)); err != nil {
+			c.log.Info("a certificate was not accepted", "source", c.source, "error", gate.Printable(err.Error()))
+			return nil, errCertificate
+		}
+	}
 	return &ssh.Permissions{ExtraData: map[any]any{proofKey{}: key}}, nil
+}
+
+// assertion is what the warden is told of who speaks.
+func (c *connection) assertion(meta ssh.ConnMetadata, key ssh.PublicKey) client.AssertRequest {
+	return client.AssertRequest{
+		User: []byte(meta.User()), Key: key.Marshal(), SessionID: meta.SessionID(),
+		ClientVersion: meta.ClientVersion(), Source: c.source,
+	}
 }
 
 // identity reads who speaks from a finished handshake.
@@ -97,10 +111,15 @@ func (c *connection) identity(conn *ssh.ServerConn) (client.AssertRequest, error
 	if !ok {
 		return client.AssertRequest{}, errUnproven
 	}
-	return client.AssertRequest{
-		User: []byte(conn.User()), Key: key.Marshal(), SessionID: conn.SessionID(),
-		ClientVersion: conn.ClientVersion(), Source: c.source,
-	}, nil
+	return c.assertion(conn, key), nil
+}
+
+// single reports whether the connection could be a person's. Where the warden does not say, it could.
+func (c *connection) single(who client.AssertRequest) bool {
+	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
+	defer cancel()
+	single, err := c.warden.assert(ctx, who)
+	return single || err != nil
 }
 
 // hostKeys are the host keys of the warden that the door can offer.

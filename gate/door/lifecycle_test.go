@@ -186,9 +186,9 @@ func (p panicky) Sign(ctx context.Context, q client.SignRequest) (client.SignRep
 	return p.Warden.Sign(ctx, q)
 }
 
-func (p panicky) Identify(ctx context.Context, key []byte) (bool, error) {
+func (p panicky) Identify(ctx context.Context, q client.IdentifyRequest) (bool, error) {
 	p.at("identify")
-	return p.Warden.Identify(ctx, key)
+	return p.Warden.Identify(ctx, q)
 }
 
 func (p panicky) Open(ctx context.Context, q client.OpenRequest) (*client.Session, error) {

@@ -18,6 +18,7 @@ type link struct {
 	mu       sync.Mutex // held over a few exchanges that take microseconds each; all of them end with their context
 	warden   Warden
 	asserted bool
+	single   bool // what the assertion came to
 	closed   bool
 }
 
@@ -50,17 +51,36 @@ func (l *link) ready(ctx context.Context, who client.AssertRequest) (Warden, err
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.asserted {
-		if err := l.askLocked(ctx, func(w Warden) error { _, err := w.Identify(ctx, who.Key); return err }); err != nil {
+		ping := client.IdentifyRequest{Key: who.Key, Source: who.Source}
+		if err := l.askLocked(ctx, func(w Warden) error { _, err := w.Identify(ctx, ping); return err }); err != nil {
 			return nil, err
 		}
 	}
-	if !l.asserted {
-		if err := l.askLocked(ctx, func(w Warden) error { return w.Assert(ctx, who) }); err != nil {
-			return nil, err
-		}
-		l.asserted = true
+	if err := l.assertLocked(ctx, who); err != nil {
+		return nil, err
 	}
 	return l.warden, nil
+}
+
+// assert tells the warden who speaks, if it has not been told, and returns whether the connection is a single one.
+func (l *link) assert(ctx context.Context, who client.AssertRequest) (single bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.assertLocked(ctx, who); err != nil {
+		return true, err
+	}
+	return l.single, nil
+}
+
+func (l *link) assertLocked(ctx context.Context, who client.AssertRequest) error {
+	if l.asserted {
+		return nil
+	}
+	return l.askLocked(ctx, func(w Warden) error {
+		reply, err := w.Assert(ctx, who)
+		l.asserted, l.single = err == nil, reply.Single || err != nil
+		return err
+	})
 }
 
 // isFault tells whether an error is the connection's: neither the warden's answer nor the caller's impatience.

@@ -23,6 +23,7 @@ type session struct {
 	log     *slog.Logger
 	who     client.AssertRequest
 	channel ssh.Channel
+	single  bool // the connection could be a person's, and has this session alone
 
 	env      environment
 	terminal *client.Terminal // nil: pipes
@@ -149,7 +150,7 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 		return wire.Exit{}, s.control(ctx, warden, j)
 	}
 	request := client.OpenRequest{
-		Op: string(j.op), Command: j.command, Env: s.env.session, Marks: s.env.marks, Terminal: s.terminal,
+		Op: string(j.op), Command: j.command, Env: s.env.session, Marks: s.env.marks, Terminal: s.terminal, Alone: s.alone(ctx),
 	}
 	if err := fits(request); err != nil {
 		return wire.Exit{}, err
@@ -167,6 +168,9 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	}
 	return exit, err
 }
+
+// alone reports whether nobody else can use the connection. Only of what could be a person's that matters.
+func (s *session) alone(ctx context.Context) bool { return s.single && s.c.isAlone(ctx, s.who.ClientVersion) }
 
 // stderr is where the door itself speaks. A client with a terminal has its own in raw mode, which needs carriage returns.
 func (s *session) stderr() io.Writer { return s.terminalSafe(s.channel.Stderr()) }

@@ -104,7 +104,7 @@ func overrideOf(attested *Attested, e gate.Evidence) gate.Override {
 	switch {
 	case err != nil:
 		return gate.Override{Refused: gate.OverrideMalformed}
-	case len(attested.Missing) > 0:
+	case len(attested.Missing) > 0, !e.Alone, !strings.HasPrefix(e.ClientVersion, openSSH):
 		return gate.Override{Refused: gate.OverrideUnprotected}
 	}
 	granted := gate.Override{}

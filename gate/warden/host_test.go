@@ -167,12 +167,15 @@ func signHash(t testing.TB, c *client.Client) []byte {
 func (h *host) connect(t testing.TB, user string, key ssh.PublicKey) *client.Client {
 	t.Helper()
 	c := dial(t, h.door)
-	err := c.Assert(t.Context(), client.AssertRequest{User: []byte(user), Key: key.Marshal(), SessionID: signHash(t, c)})
+	_, err := c.Assert(t.Context(), client.AssertRequest{User: []byte(user), Key: key.Marshal(), SessionID: signHash(t, c)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
+
+// asserted is what an assertion came to.
+func asserted(_ client.AssertReply, err error) error { return err }
 
 func say(text ...string) (all [][]byte) {
 	for _, w := range text {

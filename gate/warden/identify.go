@@ -4,35 +4,72 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
+	"forkgate/gate/provenance"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
 )
 
-// identity is what the door has seen proved about a connection. Which principal the key belongs to is looked up for each
+// identity is what the door has seen proved about a connection. Which principal an ordinary key belongs to is looked up for each
 // request: a key that policy has dropped since opens nothing more.
 type identity struct {
 	user    string // the SSH user name: a ref, or the control user
 	key     ssh.PublicKey
 	version string
 	source  netip.Addr
+
+	attested  *attestation // nil: an ordinary key
+	principal string       // whose connection it is
+	entered   atomic.Bool  // it has had its session
 }
 
-// identify answers whether some principal has a key that a client offers.
+// once lets one session come of a certificate, whatever the door says: what an attestor has said of a process is about what that
+// process opened.
+func (i *identity) once() error {
+	if i == nil || i.attested == nil || !i.entered.Swap(true) {
+		return nil
+	}
+	return &gate.Refusal{Reason: "a connection with a certificate carries one session", Hint: "open another connection"}
+}
+
+// identify answers whether some principal has a key that a client offers, or an attestor of ours made the certificate.
 func identify(_ context.Context, r *request, q client.IdentifyRequest) (answer, error) {
 	if shut := r.rules.shut(); shut != nil {
 		return answer{}, shut
 	}
-	_, known := r.rules.Principal(q.Key)
+	if _, known := r.rules.Principal(q.Key); known {
+		return answer{body: client.IdentifyReply{Known: true}}, nil
+	}
+	key, err := ssh.ParsePublicKey(q.Key)
+	cert, ok := key.(*ssh.Certificate)
+	if err != nil || !ok {
+		return answer{body: client.IdentifyReply{}}, nil
+	}
+	known := r.ours(cert)
+	if !known && r.strangers.AllowN(r.now(), 1) {
+		// The refusal itself is the answer: the door asks, and nobody waits for more than a yes.
+		why := fmt.Errorf("%w: its key is %s", provenance.ErrUnknownCA, ssh.FingerprintSHA256(cert.SignatureKey))
+		if err := r.refuseCertificate(cert, &identity{source: q.Source.Addr().Unmap()}, why); !isRefusal(err) {
+			return answer{}, err
+		}
+	}
 	return answer{body: client.IdentifyReply{Known: known}}, nil
 }
 
-// assert takes the door's word for who speaks on this connection, once, and only for a handshake that this warden signed.
+func isRefusal(err error) bool {
+	_, ok := gate.AsRefusal(err)
+	return ok
+}
+
+// assert takes the door's word for who speaks on this connection, once, and only for a handshake that this warden signed. A
+// certificate it verifies itself.
 func assert(_ context.Context, r *request, q client.AssertRequest) (answer, error) {
-	if !r.signed.has(q.SessionID, r.now()) {
+	hostKey, ok := r.signed.by(q.SessionID, r.now())
+	if !ok {
 		// After a restart of the warden honest doors end here as well, with connections that are older.
 		r.journal.Warn("an identity was asserted for a session id that was not signed here within the last minute", "session", r.session)
 		return answer{}, &gate.Refusal{
@@ -44,22 +81,32 @@ func assert(_ context.Context, r *request, q client.AssertRequest) (answer, erro
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: assert: %v", wire.ErrMalformed, err)
 	}
-	principal, known := r.rules.Principal(q.Key)
-	if !known {
-		return answer{}, unknownKey(key)
+	who := &identity{user: string(q.User), key: key, version: string(q.ClientVersion), source: q.Source.Addr().Unmap()}
+	if cert, ok := key.(*ssh.Certificate); ok {
+		err = r.certified(cert, provenance.Connection{SessionID: q.SessionID, HostKey: hostKey}, who)
+	} else if principal, known := r.rules.Principal(q.Key); known {
+		who.principal = principal.Name
+	} else {
+		err = unknownKey(key)
 	}
-	logout, ok := r.logins.take(principal.Name)
+	if err != nil {
+		return answer{}, err
+	}
+	logout, ok := r.logins.take(who.principal)
 	if !ok {
 		return answer{}, &gate.Refusal{
-			Reason: fmt.Sprintf("%s has %d connections already, which is the limit", principal.Name, maxLogins),
+			Reason: fmt.Sprintf("%s has %d connections already, which is the limit", who.principal, maxLogins),
 			Hint:   "end some of them",
 		}
 	}
-	r.logout = logout
-	r.identity = &identity{
-		user: string(q.User), key: key, version: string(q.ClientVersion), source: q.Source.Addr().Unmap(),
-	}
-	return answer{body: struct{}{}}, nil
+	r.logout, r.identity = logout, who
+	return answer{body: client.AssertReply{Single: who.attested != nil || r.mayBePerson()}}, nil
+}
+
+// mayBePerson reports whether a session on this connection could be a person's, if no mark of an agent comes with it.
+func (r *request) mayBePerson() bool {
+	evidence, err := r.evidence(true, nil, nil)
+	return err != nil || r.rules.Caller(evidence).Kind == gate.Human
 }
 
 func unknownKey(key ssh.PublicKey) *gate.Refusal {
@@ -71,22 +118,38 @@ func unknownKey(key ssh.PublicKey) *gate.Refusal {
 
 // evidence gathers what is known of who speaks on one channel. marks and env are both evidence: a mark that a session is to
 // see as well is still a mark.
-func (r *request) evidence(marks, env [][]byte) (gate.Evidence, error) {
+// alone is the client's promise that no other session comes on this connection.
+func (r *request) evidence(alone bool, marks, env [][]byte) (gate.Evidence, error) {
 	if r.role == operator {
 		return gate.Evidence{Principal: operatorName, Door: operatorDoor}, nil
 	}
 	if shut := r.rules.shut(); shut != nil {
 		return gate.Evidence{}, shut
 	}
-	principal, known := r.rules.Principal(r.identity.key.Marshal())
-	if !known {
-		return gate.Evidence{}, unknownKey(r.identity.key)
+	who := r.identity
+	evidence := gate.Evidence{
+		Principal: who.principal, Key: ssh.FingerprintSHA256(plain(who.key)),
+		ClientVersion: who.version, Source: who.source, Door: sshDoor,
+		Env: append(texts(marks), texts(env)...), Alone: alone,
 	}
-	return gate.Evidence{
-		Principal: principal.Name, Key: ssh.FingerprintSHA256(r.identity.key),
-		ClientVersion: r.identity.version, Source: r.identity.source, Door: sshDoor,
-		Env: append(texts(marks), texts(env)...),
-	}, nil
+	if who.attested != nil {
+		evidence.Attestor, evidence.Statement = who.attested.attestor, who.attested.statement
+		return evidence, nil
+	}
+	principal, known := r.rules.Principal(who.key.Marshal())
+	if !known {
+		return gate.Evidence{}, unknownKey(who.key)
+	}
+	evidence.Principal = principal.Name
+	return evidence, nil
+}
+
+// plain is the key that signs: a certificate's own, or the key itself.
+func plain(key ssh.PublicKey) ssh.PublicKey {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		return cert.Key
+	}
+	return key
 }
 
 func texts(words [][]byte) []string {

@@ -14,6 +14,9 @@ const sftpServer = "exec /usr/lib/openssh/sftp-server"
 
 // open starts a session where the connection's user name says.
 func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error) {
+	if err := r.identity.once(); err != nil {
+		return answer{}, err
+	}
 	ask, err := r.ask(q)
 	if err != nil {
 		return answer{}, err
@@ -33,7 +36,7 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 
 // ask is what a door's message asks of the gate.
 func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
-	evidence, err := r.evidence(q.Marks, q.Env)
+	evidence, err := r.evidence(q.Alone, q.Marks, q.Env)
 	if err != nil {
 		return gate.Ask{}, err
 	}

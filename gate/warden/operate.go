@@ -16,7 +16,7 @@ import (
 
 // record has the log say what the operator is about to do.
 func (r *request) record(command string, args ...any) error {
-	evidence, err := r.evidence(nil, nil)
+	evidence, err := r.evidence(true, nil, nil)
 	if err != nil {
 		return err
 	}

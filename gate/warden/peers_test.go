@@ -151,7 +151,7 @@ func TestAnIdentityIsAssertedOnce(t *testing.T) {
 	h := newHost(t)
 	h.start(t)
 	c := h.connect(t, "demo", h.bob)
-	err := c.Assert(t.Context(), client.AssertRequest{User: []byte("demo"), Key: h.alice.Marshal(), SessionID: signHash(t, c)})
+	_, err := c.Assert(t.Context(), client.AssertRequest{User: []byte("demo"), Key: h.alice.Marshal(), SessionID: signHash(t, c)})
 	if !errors.Is(err, client.ErrGone) {
 		t.Errorf("a second identity: %v", err)
 	}
@@ -220,7 +220,7 @@ func TestLoginsAreCapped(t *testing.T) {
 	first := h.connect(t, "gate", h.alice)
 	login := func() error {
 		c := dial(t, h.door)
-		return c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: signHash(t, c)})
+		return asserted(c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: signHash(t, c)}))
 	}
 	if _, refused := gate.AsRefusal(login()); !refused {
 		t.Error("a second connection of one principal is taken")

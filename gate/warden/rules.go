@@ -6,6 +6,7 @@ import (
 
 	"forkgate/gate"
 	"forkgate/gate/policy"
+	"forkgate/gate/provenance"
 )
 
 // Policy is what the warden asks of a policy. *policy.Policy is one.
@@ -13,6 +14,8 @@ type Policy interface {
 	gate.Judge
 	gate.Witness
 	Principal(key []byte) (policy.Principal, bool) // key in SSH wire format
+	PrincipalByName(name string) (policy.Principal, bool)
+	Attestors() []provenance.Attestor
 	Repository(name string) policy.Repository
 	Autostart() []string // repositories
 	Pods() policy.Pods
@@ -73,6 +76,22 @@ func (r *rules) Principal(key []byte) (policy.Principal, bool) {
 		return p.Principal(key)
 	}
 	return policy.Principal{}, false
+}
+
+// PrincipalByName finds a principal.
+func (r *rules) PrincipalByName(name string) (policy.Principal, bool) {
+	if p := r.has.Load().policy; p != nil {
+		return p.PrincipalByName(name)
+	}
+	return policy.Principal{}, false
+}
+
+// Attestors lists the workstations whose statements are believed.
+func (r *rules) Attestors() []provenance.Attestor {
+	if p := r.has.Load().policy; p != nil {
+		return p.Attestors()
+	}
+	return nil
 }
 
 // Repository is what policy says of a grand repository; without a policy it publishes and reaches nothing.

@@ -36,7 +36,7 @@ func TestWithoutAPolicyTheDoorsAreShutAndTheOperatorIsNot(t *testing.T) {
 	refused(t, err, shut)
 	_, err = g.Verb(t.Context(), client.VerbRequest{Words: say("whoami")})
 	refused(t, err, shut)
-	_, err = c.Identify(t.Context(), h.alice.Marshal())
+	_, err = c.Identify(t.Context(), client.IdentifyRequest{Key: h.alice.Marshal()})
 	refused(t, err, shut)
 	if _, err := dial(t, h.operator).OperatorVerb(t.Context(), client.VerbRequest{Words: say("show", "secret")}); err != nil {
 		t.Errorf("the operator is shut out: %v", err)

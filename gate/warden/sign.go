@@ -24,29 +24,29 @@ const (
 )
 
 // signed is what the host keys signed lately on one connection.
-type signed []struct {
+type signed []signature
+
+type signature struct {
 	hash []byte
+	key  ssh.PublicKey
 	at   time.Time
 }
 
-func (s *signed) add(hash []byte, now time.Time) {
-	*s = append(*s, struct {
-		hash []byte
-		at   time.Time
-	}{bytes.Clone(hash), now})
+func (s *signed) add(hash []byte, key ssh.PublicKey, now time.Time) {
+	*s = append(*s, signature{bytes.Clone(hash), key, now})
 	if len(*s) > maxSigned {
 		*s = (*s)[1:]
 	}
 }
 
-// has reports whether hash was signed within the last minute.
-func (s signed) has(hash []byte, now time.Time) bool {
+// by returns the host key that signed hash within the last minute.
+func (s signed) by(hash []byte, now time.Time) (ssh.PublicKey, bool) {
 	for _, one := range s {
 		if bytes.Equal(one.hash, hash) && now.Sub(one.at) <= signedFor {
-			return true
+			return one.key, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // sign has a host key sign an exchange hash, and remembers it.
@@ -62,7 +62,7 @@ func sign(_ context.Context, r *request, q client.SignRequest) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("cannot sign: %w", err)
 	}
-	r.signed.add(q.Data, r.now())
+	r.signed.add(q.Data, key.PublicKey(), r.now())
 	return answer{body: client.SignReply{Format: signature.Format, Blob: signature.Blob}}, nil
 }
 

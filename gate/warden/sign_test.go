@@ -133,7 +133,7 @@ func TestAnIdentityNeedsASessionIDSignedHere(t *testing.T) {
 	for name, id := range map[string][]byte{
 		"none": nil, "made up": bytes.Repeat([]byte{1}, 32), "another connection's": elsewhere, "a part": hash[:31],
 	} {
-		if _, ok := gate.AsRefusal(c.Assert(t.Context(), claim(id))); !ok {
+		if _, ok := gate.AsRefusal(asserted(c.Assert(t.Context(), claim(id)))); !ok {
 			t.Errorf("session id %s is believed", name)
 		}
 		if _, err := c.Open(t.Context(), client.OpenRequest{Op: "shell"}); !errors.Is(err, client.ErrGone) {
@@ -141,13 +141,13 @@ func TestAnIdentityNeedsASessionIDSignedHere(t *testing.T) {
 		}
 		c = dial(t, h.door)
 	}
-	if err := honest.Assert(t.Context(), claim(hash)); err != nil {
+	if _, err := honest.Assert(t.Context(), claim(hash)); err != nil {
 		t.Errorf("control: the session id that was signed: %v", err)
 	}
 	mu.Lock()
 	now = now.Add(signedFor + time.Second)
 	mu.Unlock()
-	if _, ok := gate.AsRefusal(other.Assert(t.Context(), claim(elsewhere))); !ok {
+	if _, ok := gate.AsRefusal(asserted(other.Assert(t.Context(), claim(elsewhere)))); !ok {
 		t.Error("a session id of more than a minute ago is believed")
 	}
 }
@@ -156,12 +156,12 @@ func TestAnUnknownKeyIsAssertedInVain(t *testing.T) {
 	h := newHost(t)
 	h.start(t)
 	c, key := dial(t, h.door), newKey(t)
-	if known, err := c.Identify(t.Context(), key.Marshal()); err != nil || known {
+	if known, err := c.Identify(t.Context(), client.IdentifyRequest{Key: key.Marshal()}); err != nil || known {
 		t.Errorf("known is %v, %v", known, err)
 	}
-	if known, err := c.Identify(t.Context(), h.alice.Marshal()); err != nil || !known {
+	if known, err := c.Identify(t.Context(), client.IdentifyRequest{Key: h.alice.Marshal()}); err != nil || !known {
 		t.Errorf("control: known is %v, %v", known, err)
 	}
-	err := c.Assert(t.Context(), client.AssertRequest{User: []byte("demo"), Key: key.Marshal(), SessionID: signHash(t, c)})
+	_, err := c.Assert(t.Context(), client.AssertRequest{User: []byte("demo"), Key: key.Marshal(), SessionID: signHash(t, c)})
 	refused(t, err, "no principal has the key "+ssh.FingerprintSHA256(key))
 }

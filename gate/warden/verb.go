@@ -54,7 +54,10 @@ func operatorVerb(ctx context.Context, r *request, q client.VerbRequest) (answer
 
 // speak finds the control word, has the log written, and puts what it prints into a descriptor.
 func (r *request) speak(ctx context.Context, q client.VerbRequest) (answer, error) {
-	evidence, err := r.evidence(q.Marks, nil)
+	if err := r.identity.once(); err != nil {
+		return answer{}, err
+	}
+	evidence, err := r.evidence(q.Alone, q.Marks, nil)
 	if err != nil {
 		return answer{}, err
 	}

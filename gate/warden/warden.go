@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"forkgate/gate"
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
@@ -16,6 +18,7 @@ import (
 type Record interface {
 	gate.Log
 	Verb(session string, r gate.Request) error
+	Certificate(session string, r gate.Request, why string) error
 	Service(what string) error
 }
 
@@ -34,6 +37,8 @@ type Warden struct {
 	requests    *limit[string]
 	connections *limit[uint32]
 	logins      *limit[string]
+	serials     *serials
+	strangers   *rate.Limiter
 
 	version     string
 	policyPlace string
@@ -51,8 +56,8 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 		},
 		messages: messages(), words: words(),
 		requests: newLimit[string](maxRequests), connections: newLimit[uint32](maxConnections),
-		logins: newLimit[string](maxLogins),
-		since:  rules.now(), now: rules.now,
+		logins: newLimit[string](maxLogins), serials: newSerials(rules.now), strangers: newStrangers(),
+		since: rules.now(), now: rules.now,
 	}
 }
 

@@ -55,6 +55,13 @@ func whoami(_ context.Context, w *word) (page, error) {
 		for _, e := range who.Evidence {
 			fmt.Fprintf(out, "- %s\n", gate.Printable(e))
 		}
+		for i, process := range who.Chain {
+			label := "     "
+			if i == 0 {
+				label = "chain"
+			}
+			fmt.Fprintf(out, "%s  %s\n", label, gate.Printable(process))
+		}
 	}}, nil
 }
 

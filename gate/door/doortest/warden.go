@@ -27,6 +27,8 @@ type Warden struct {
 	Judge func(client.AssertRequest, client.OpenRequest) error
 	// Verb answers control words; nil refuses.
 	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
+	// Single connections could be a person's.
+	Single bool
 	// Deaf sessions never read what the door sends them.
 	Deaf bool
 	// Shut refuses to look any key up, as a warden does whose policy does not load.
@@ -203,7 +205,7 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		who.done = true
 		err := m.Decode(&who.AssertRequest)
 		w.note(func(s *Seen) { s.Asserted = append(s.Asserted, who.AssertRequest) })
-		return struct{}{}, nil, err
+		return client.AssertReply{Single: w.Single}, nil, err
 	case client.TypeOpen:
 		return w.open(who, m)
 	case client.TypeVerb:

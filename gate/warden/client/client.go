@@ -79,16 +79,18 @@ func (c *Client) Sign(ctx context.Context, q SignRequest) (SignReply, error) {
 	return r, err
 }
 
-// Identify tells whether some principal has the key (SSH wire format).
-func (c *Client) Identify(ctx context.Context, key []byte) (bool, error) {
+// Identify tells whether some principal has the key, or an attestor made the certificate.
+func (c *Client) Identify(ctx context.Context, q IdentifyRequest) (bool, error) {
 	var r IdentifyReply
-	err := c.call(ctx, TypeIdentify, IdentifyRequest{Key: key}, &r)
+	err := c.call(ctx, TypeIdentify, q, &r)
 	return r.Known, err
 }
 
 // Assert states what the handshake proved. It must come before Open and Verb.
-func (c *Client) Assert(ctx context.Context, q AssertRequest) error {
-	return c.call(ctx, TypeAssert, q, &struct{}{})
+func (c *Client) Assert(ctx context.Context, q AssertRequest) (AssertReply, error) {
+	var r AssertReply
+	err := c.call(ctx, TypeAssert, q, &r)
+	return r, err
 }
 
 // Open starts a session.

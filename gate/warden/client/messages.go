@@ -45,9 +45,11 @@ type SignReply struct {
 	Blob   []byte `json:"blob"`
 }
 
-// IdentifyRequest asks whether some principal has this key, before a client is asked to prove that it holds it.
+// IdentifyRequest asks whether some principal has this key, or an attestor made this certificate, before a client is asked to prove
+// that it holds it.
 type IdentifyRequest struct {
-	Key []byte `json:"key"`
+	Key    []byte         `json:"key"`
+	Source netip.AddrPort `json:"source"`
 }
 
 // IdentifyReply answers it. Which principal it is, the door need not know.
@@ -58,10 +60,16 @@ type IdentifyReply struct {
 // AssertRequest states what the finished handshake proved. It is sent once, before anything is opened.
 type AssertRequest struct {
 	User          []byte         `json:"user"` // the SSH user name: the ref
-	Key           []byte         `json:"key"`  // the key that signed
+	Key           []byte         `json:"key"`  // the key that signed, or its certificate
 	SessionID     []byte         `json:"session_id"`
 	ClientVersion []byte         `json:"client_version"`
 	Source        netip.AddrPort `json:"source"`
+}
+
+// AssertReply says what kind of connection it is. A single one could be a person's, or came with a certificate: it has one session
+// channel in its whole life, and ends with it.
+type AssertReply struct {
+	Single bool `json:"single"`
 }
 
 // Terminal is a pty-req.
@@ -81,6 +89,7 @@ type OpenRequest struct {
 	Env      [][]byte  `json:"env,omitempty"`   // NAME=VALUE for the session
 	Marks    [][]byte  `json:"marks,omitempty"` // NAME=VALUE that are evidence only
 	Terminal *Terminal `json:"terminal,omitempty"`
+	Alone    bool      `json:"alone,omitempty"` // the client has said that it opens no other session
 }
 
 // OpenReply comes with descriptors: the session's socket and then stdin, stdout, stderr (the door's ends of pipes); or the
@@ -111,6 +120,7 @@ type VerbRequest struct {
 	Words [][]byte `json:"words"`
 	JSON  bool     `json:"json,omitempty"`
 	Marks [][]byte `json:"marks,omitempty"`
+	Alone bool     `json:"alone,omitempty"` // as in OpenRequest
 }
 
 // VerbReply comes with one descriptor, a sealed memfd with what goes to stdout.
