@@ -170,7 +170,9 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 }
 
 // alone reports whether nobody else can use the connection. Only of what could be a person's that matters.
-func (s *session) alone(ctx context.Context) bool { return s.single && s.c.isAlone(ctx, s.who.ClientVersion) }
+func (s *session) alone(ctx context.Context) bool {
+	return s.single && s.c.isAlone(ctx, s.who.ClientVersion)
+}
 
 // stderr is where the door itself speaks. A client with a terminal has its own in raw mode, which needs carriage returns.
 func (s *session) stderr() io.Writer { return s.terminalSafe(s.channel.Stderr()) }
