@@ -29,6 +29,8 @@ type Warden struct {
 	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
 	// Single connections could be a person's.
 	Single bool
+	// Refuse says whose assertion is refused; nil refuses nobody's.
+	Refuse func(client.AssertRequest) error
 	// Deaf sessions never read what the door sends them.
 	Deaf bool
 	// Shut refuses to look any key up, as a warden does whose policy does not load.
@@ -202,10 +204,17 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		if who.done {
 			return nil, nil, fmt.Errorf("asserted twice")
 		}
-		who.done = true
-		err := m.Decode(&who.AssertRequest)
+		if err := m.Decode(&who.AssertRequest); err != nil {
+			return nil, nil, err
+		}
 		w.note(func(s *Seen) { s.Asserted = append(s.Asserted, who.AssertRequest) })
-		return client.AssertReply{Single: w.Single}, nil, err
+		if w.Refuse != nil {
+			if err := w.Refuse(who.AssertRequest); err != nil {
+				return nil, nil, err
+			}
+		}
+		who.done = true
+		return client.AssertReply{Single: w.Single}, nil, nil
 	case client.TypeOpen:
 		return w.open(who, m)
 	case client.TypeVerb:
