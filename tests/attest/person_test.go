@@ -22,10 +22,10 @@ type person struct {
 	n    int
 }
 
-// login logs alice in, as a getty does.
-func (w *workstation) login(t *testing.T) *person {
+// login logs alice in, as a getty does. wrap is put before the command line of login.
+func (w *workstation) login(t *testing.T, wrap ...string) *person {
 	t.Helper()
-	argv := w.enter("login", "-f", "alice")
+	argv := w.enter(append(wrap, "login", "-f", "alice")...)
 	c := exec.Command(argv[0], argv[1:]...)
 	c.Env = []string{"TERM=xterm", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
 	tty, err := pty.Start(c)

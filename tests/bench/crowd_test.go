@@ -18,7 +18,7 @@ import (
 // plan is what a driver is to measure. The driver is this test binary again, in the host's network namespace: so that no
 // helper program stands between the clock and the client.
 type plan struct {
-	Kind   string // logins, floor, forks or crowd
+	Kind   string // logins, floor, forks, crowd or attested
 	Config string // ssh_config with the hosts gate and sshd
 	Rounds int
 	Ours   []member
@@ -38,6 +38,8 @@ func drive(text string) error {
 		"floor":  func(p plan, _ int) (round, error) { return p.floor() },
 		"forks":  func(p plan, n int) (round, error) { return p.pair(fmt.Sprintf("demo+new%d@gate", n)) },
 		"crowd":  plan.crowds,
+
+		"attested": func(p plan, _ int) (round, error) { return p.certified() },
 	}[p.Kind]
 	var rounds []round
 	for n := range p.Rounds {

@@ -25,10 +25,12 @@ func TestStories(t *testing.T) {
 	for _, name := range []string{"demo", "shop"} {
 		h.Repo(t, name, "/root/data")
 	}
-	t.Run("stories", func(t *testing.T) { testscript.Run(t, params(h, files(t, "stories")...)) })
+	forge := newForge(t, h)
+	t.Run("stories", func(t *testing.T) { testscript.Run(t, params(h, forge, files(t, "stories")...)) })
+	t.Run("tampered", func(t *testing.T) { tampered(t, h, forge) })
 	t.Run("sshd", func(t *testing.T) { likeSSHD(t, h) })
 	for _, file := range files(t, "alone") {
-		t.Run("alone", func(t *testing.T) { testscript.Run(t, params(h, file)) })
+		t.Run("alone", func(t *testing.T) { testscript.Run(t, params(h, forge, file)) })
 		// A story that fails half-way spoils no other one.
 		h.Must(t, "sh", "-ec", `rm -f /etc/forkgate/policy.d/story.hcl /var/lib/forkgate/pool/filler
 			systemctl start forkgate.target; systemctl reload-or-restart forkgate-warden`)
@@ -42,7 +44,7 @@ func TestBare(t *testing.T) {
 	needTools(t)
 	h := host.Start(t, host.Options{Bare: true})
 	for _, file := range files(t, "bare") {
-		t.Run("bare", func(t *testing.T) { testscript.Run(t, params(h, file)) })
+		t.Run("bare", func(t *testing.T) { testscript.Run(t, params(h, nil, file)) })
 	}
 }
 
@@ -80,10 +82,10 @@ func cast(t *testing.T) (o host.Options) {
 
 func story(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
 
-func params(h *host.Host, files ...string) testscript.Params {
+func params(h *host.Host, f *forge, files ...string) testscript.Params {
 	return testscript.Params{
 		Files: files,
-		Setup: func(e *testscript.Env) error { return setUp(h, e) },
+		Setup: func(e *testscript.Env) error { return setUp(h, f, e) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code,
 		},
@@ -92,8 +94,8 @@ func params(h *host.Host, files ...string) testscript.Params {
 	}
 }
 
-// setUp makes the story's ssh_config and its programs.
-func setUp(h *host.Host, e *testscript.Env) error {
+// setUp makes the story's ssh_config, its programs and, where there is a forge, its attestors.
+func setUp(h *host.Host, f *forge, e *testscript.Env) error {
 	name := strings.TrimPrefix(filepath.Base(e.WorkDir), "script-")
 	config := "Include " + h.Config + "\n"
 	for _, role := range roles {
@@ -116,7 +118,10 @@ func setUp(h *host.Host, e *testscript.Env) error {
 	e.Setenv("TERM", "xterm-256color")
 	e.Setenv("LANG", "C.UTF-8")
 	e.Setenv("GIT_CONFIG_NOSYSTEM", "1")
-	return err
+	if err != nil || f == nil {
+		return err
+	}
+	return f.serve(e, filepath.Join(e.WorkDir, ".forge"))
 }
 
 // makePrograms puts the clients into the host's network, with the story's ssh_config. Each becomes the client itself by exec, so that
@@ -130,7 +135,9 @@ func makePrograms(h *host.Host, work, config string) (dir string, err error) {
 	// A story's files are on the host as well, in its copy of /tmp: its PATH must not lead there.
 	run := h.Command(context.Background(), "").Args
 	onhost := "exec " + strings.Join(run[:len(run)-1], " ") + " env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "
+	attested := "said=" + filepath.Join(work, ".forge") + "/$1; shift; " + innet + "/usr/bin/ssh -F " + config + " -o IdentityAgent=$said -o IdentitiesOnly=no"
 	for name, line := range map[string]string{
+		"attested": attested, // attested KIND ARGS... is an ssh of which the forge says KIND
 		"ssh":      innet + "/usr/bin/ssh -F " + config,
 		"scp":      innet + "/usr/bin/scp -F " + config,
 		"sftp":     innet + "/usr/bin/sftp -F " + config,
