@@ -14,25 +14,27 @@ import (
 	"forkgate/tests/need"
 )
 
-// attested measures what a certificate adds to a login: the same principal in the same fork, by an ordinary key and by the word of the
-// attestor that runs beside the client. That it calls the driver nobody's does not matter: it looks at all processes up to the first.
-func attested(b *testing.B, h *host.Host, p plan) comparison {
-	b.Helper()
-	dir := b.TempDir()
-	socket := startAttestor(b, h, dir)
-	config, err := os.ReadFile(p.Config)
+// BenchmarkCertificate measures what a certificate adds to a login: the same principal in the same fork, by an ordinary key and by the
+// word of the attestor that runs beside the client. That it calls the driver nobody's makes no difference: it looks at all processes up
+// to the first.
+func BenchmarkCertificate(b *testing.B) {
+	b.StopTimer()
+	h := host.Start(b, host.Options{Agents: []string{"bot"}})
+	h.Repo(b, "demo", "/etc/systemd")
+	socket := startAttestor(b, h, b.TempDir())
+	config, err := os.ReadFile(writeConfig(b, h, host.Address+":"+host.Port, "bot"))
 	must(b, err)
-	hosts := fmt.Sprintf("Host plain attested\n  Port %s\nHost plain\n  IdentityFile %s/bot\nHost attested\n  IdentityAgent %s\n  IdentitiesOnly no\n",
-		host.Port, h.Dir, socket)
-	p.Config = filepath.Join(h.Dir, "attested_config")
+	hosts := fmt.Sprintf("Host plain attested\n  Port %s\nHost attested\n  IdentityAgent %s\n  IdentitiesOnly no\n", host.Port, socket)
+	p := plan{Kind: "attested", Rounds: rounds, Config: filepath.Join(h.Dir, "attested_config")}
 	must(b, os.WriteFile(p.Config, []byte(hosts+string(config)), 0o600))
-	p.Kind = "attested"
 	driven(b, h, p) // makes the fork, and warms both up
+	p.Rounds *= 3   // the difference is small
 	c := comparison{what: "ssh host true, with a certificate", rival: "with a key", limit: "at most 1.30", rounds: driven(b, h, p)}
 	if n := h.Must(b, "grep", "-c", `"class":3`, "/var/lib/forkgate/audit/audit.jsonl"); n == "0" {
 		b.Fatal("no login came with a certificate")
 	}
-	return c
+	fmt.Printf("\nmedians of %d interleaved rounds; the ratio is the median of the rounds' ratios\n%s\n", p.Rounds, table([]comparison{c}))
+	b.ReportMetric(c.ratio(), "with-a-certificate/ratio")
 }
 
 // startAttestor enrols this machine, where root is the principal bot, and runs the daemon until the end.

@@ -57,7 +57,6 @@ func BenchmarkAgainstRivals(b *testing.B) {
 		{what: "ssh host true, fork made for it", rival: "sshd", limit: "at most 0.70", rounds: newForks(b, h, p)},
 		{what: fmt.Sprintf("%d logins at once", crowdSize), rival: "sshd", limit: "at least 4.0", rounds: run("crowd"), rate: crowdSize},
 	}
-	all = append(all, attested(b, h, p))
 	all = append(all, snapshots(b, h)...)
 	fmt.Printf("\nmedians of %d interleaved rounds; the ratio is the median of the rounds' ratios\n%s\n", rounds, table(all))
 	for _, c := range all {
