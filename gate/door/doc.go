@@ -6,5 +6,6 @@
 // here yet: it is refused.
 //
 // It trusts the warden, and nothing that a client sends. Who speaks is read from the finished handshake alone: the user
-// name and the key of the request that succeeded, never what was offered before it.
+// name and the key of the request that succeeded, never what was offered before it. A connection that could be a person's has one
+// session and ends with it.
 package door

@@ -62,7 +62,8 @@ func readProof(caller *gate.Caller, attestors []Attestor, principal Principal, e
 		return nil, false
 	case principal.Name != e.Principal || e.Principal == "":
 		say("no policy speaks of principal " + gate.Printable(e.Principal))
-		return &a, false
+		caller.Principal = ""
+		return nil, false
 	}
 	caller.Groups = slices.Clone(principal.Groups)
 	return &a, readAttestation(caller, a, e, say)

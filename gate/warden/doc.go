@@ -4,7 +4,8 @@
 // What a peer may say is a column of one table (messages): its role comes from the socket it arrived on and from
 // SO_PEERCRED, never from what it says. The door's process speaks SSH with strangers and may be taken over one day; it is
 // believed that a key signed, but only for a session id among the exchange hashes that this very connection had signed
-// within the last minute, and everything else about the caller is looked up here, anew for each request.
+// within the last minute, and everything else about the caller is looked up here, anew for each request. Certificates of attestors
+// are verified here, and each opens one session.
 //
 // No byte of a session passes through the warden, and it has no network. It trusts fork, nsjail and systemd to do what they say, and nothing
 // that comes over a socket.
