@@ -18,16 +18,6 @@ import (
 // is not.
 func (p *Policy) Attestors() []provenance.Attestor { return slices.Clone(p.attestors) }
 
-// attestorOf finds an attestor by the fingerprint of its key: its name may have passed to another one since.
-func (p *Policy) attestorOf(fingerprint string) (provenance.Attestor, bool) {
-	for _, a := range p.attestors {
-		if ssh.FingerprintSHA256(a.Key) == fingerprint {
-			return a, true
-		}
-	}
-	return provenance.Attestor{}, false
-}
-
 // attestorsFor names the attestors that may speak for a principal.
 func (p *Policy) attestorsFor(principal string) (names []string) {
 	for _, a := range p.attestors {
