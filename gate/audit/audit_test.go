@@ -57,6 +57,38 @@ func TestALineTellsWhoWhatWhereAndWhy(t *testing.T) {
 	}
 }
 
+// What an attestor said, and what its word was worth, is in the line; so is why a certificate was refused, and that it cannot forge one.
+func TestALineTellsWhatWasAttested(t *testing.T) {
+	l, path := open(t)
+	l.now = func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
+	r := gate.Request{Caller: gate.Caller{
+		Principal: "alice", Class: gate.ClassAttested, Attestor: "laptop", Attested: "agent", Chain: []string{"ssh, process 7 of uid 1000"},
+		Override: gate.Override{Repos: []string{"demo", "shop"}},
+	}, Target: gate.Target{Repo: "demo", Grand: true}}
+	err := l.Decision("s1", r, gate.Decision{Verdict: gate.Permit})
+	r.Target.Repo = "payroll"
+	err = errors.Join(err, l.Decision("s2", r, gate.Decision{}))
+	err = errors.Join(err, l.Certificate("s3", gate.Request{Caller: gate.Caller{Key: "SHA256:y"}, Door: "ssh"}, "no\n{\"v\":1}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const who = `"principal":"alice","kind":"agent","class":3,"attestor":"laptop","attested":"agent","chain":["ssh, process 7 of uid 1000"],`
+	const head = `{"v":1,"time":"2026-11-23T12:00:00Z",`
+	want := head + `"event":"decision","session":"s1",` + who + `"override":"demo,shop","ref":"demo","verdict":"permit"}` + "\n" +
+		head + `"event":"decision","session":"s2",` + who + `"override":"refused: elsewhere","ref":"payroll","verdict":"forbid"}` + "\n"
+	if !strings.HasPrefix(string(got), want) {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	rest := strings.TrimPrefix(string(got), want)
+	if strings.Count(rest, "\n") != 1 || !strings.Contains(rest, `"event":"refused","session":"s3","key":"SHA256:y"`) || !strings.Contains(rest, `"reason":"no`) {
+		t.Errorf("the refusal reads %s", rest)
+	}
+}
+
 func TestTheFileIsRootsAlone(t *testing.T) {
 	_, path := open(t)
 	for _, p := range []string{path, filepath.Dir(path)} {
