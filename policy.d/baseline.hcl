@@ -71,7 +71,7 @@ forbid "agents-by-shared-connection" {
     caller.kind == "agent" && caller.shared && target.grand && door != "operator" && contains(["shell", "exec", "sftp"], op)
   )
   reason = "${target.ref} is a grand (production) repository, and others could use this connection as well as the person who opened it"
-  hint   = "ControlMaster no in ssh_config, or ssh -S none; ssh gate@host whoami says more"
+  hint   = "ssh -o ControlMaster=no, or that in ssh_config; ssh gate@host whoami says more"
 }
 
 forbid "agents-by-unverified-chain" {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,10 +35,10 @@ func (p *place) certify() *ssh.Certificate {
 // The warden gets the whole certificate, with the connection that its key has signed, before anybody counts as authenticated.
 func TestACertificateIsJudgedAtOnce(t *testing.T) {
 	need.Tools(t, "ssh")
-	var refuse bool
+	var refuse atomic.Bool
 	p := open(t, func(w *doortest.Warden, _ *door.Config) {
 		w.Refuse = func(client.AssertRequest) error {
-			if refuse {
+			if refuse.Load() {
 				return &gate.Refusal{Reason: "the true reason", Hint: "the true hint"}
 			}
 			return nil
@@ -52,7 +53,7 @@ func TestACertificateIsJudgedAtOnce(t *testing.T) {
 		t.Fatalf("%+v; asserted %+v", got, seen)
 	}
 	// Refused, the client is told nothing, is nobody, and has no connection, by -N either.
-	refuse = true
+	refuse.Store(true)
 	opened := len(p.warden.Seen().Opened)
 	for _, args := range [][]string{append(certificateOnly, "echo in"), append([]string{"-N"}, certificateOnly...)} {
 		if got := run(t, p.ssh("ssh", args...), ""); got.Code != 255 || strings.Contains(got.Stderr, "true") || !strings.Contains(got.Stderr, "Permission denied (publickey)") {
