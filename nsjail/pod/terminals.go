@@ -25,6 +25,7 @@ var ErrHoards = errors.New("the host's terminals run out, and the pod holds many
 // few however many there are, and has to end with many.
 const (
 	lookEvery    = 200 * time.Millisecond
+	countEvery   = time.Second // each time the pod stands still
 	fewTerminals = 256
 	// What takes longer to count is not few either.
 	manyDescriptors = 1 << 18
@@ -53,10 +54,16 @@ func (b *builder) watchTerminals(ctx context.Context, end context.CancelCauseFun
 			return
 		case <-tick.C:
 		}
-		if short, err := terminalsShort(); err == nil && !short {
+		short, err := terminalsShort()
+		if errors.Is(err, os.ErrNotExist) {
+			return // a kernel without terminals
+		}
+		if err == nil && !short {
 			before = holdings{}
+			tick.Reset(lookEvery)
 			continue
 		}
+		tick.Reset(countEvery)
 		now, err := b.count()
 		if err != nil {
 			// Whoever keeps from being counted is not spared.
