@@ -13,14 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Processes lists who lives in group and below it, as the host numbers them.
+// maxGroups is how many groups below one are looked into. A container is two or three.
+const maxGroups = 1 << 12
+
+// Processes lists who lives in group and below it, as the host numbers them. More groups than anybody has a use for are an error.
 func Processes(group string) (pids []int, err error) {
+	groups := 0
 	err = filepath.WalkDir(group, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, os.ErrNotExist) { // gone meanwhile
 			return nil
 		}
 		if err != nil || !d.IsDir() {
 			return err
+		}
+		if groups++; groups > maxGroups {
+			return fmt.Errorf("there are more than %d groups below it", maxGroups)
 		}
 		text, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
 		// Who is in a threaded group is listed in the one above it that is not (cgroups(7)).

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,12 +25,11 @@ var ErrHoards = errors.New("the host's terminals run out, and the pod holds many
 // every supervisor looks how many there are. When half of what pods can have is taken, it counts those of its pod, which may be
 // few however many there are, and has to end with many.
 const (
-	lookEvery    = 200 * time.Millisecond
-	countEvery   = time.Second // each time the pod stands still
-	fewTerminals = 256
-	// What takes longer to count is not few either.
-	manyDescriptors = 1 << 18
+	lookEvery       = 200 * time.Millisecond
+	countEvery      = time.Second // each time the pod stands still
 	standsStill     = 2 * time.Second
+	manyDescriptors = 1 << 18 // what takes longer to count is not few either
+	manyLooks       = 3       // at which something was hidden, or that failed
 )
 
 // holdings are what a pod has of the host's terminals.
@@ -47,44 +47,37 @@ type terminal struct{ device, index uint64 }
 func (b *builder) watchTerminals(ctx context.Context, end context.CancelCauseFunc) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	before := holdings{}
+	var seen looks
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		short, err := terminalsShort()
+		few, err := allowance()
 		if errors.Is(err, os.ErrNotExist) {
 			return // a kernel without terminals
 		}
-		if err == nil && !short {
-			before = holdings{}
+		if err == nil && few == plenty {
+			seen = looks{}
 			tick.Reset(lookEvery)
 			continue
 		}
 		tick.Reset(countEvery)
 		now, err := b.count()
-		if err != nil {
-			// Whoever keeps from being counted is not spared.
-			end(fmt.Errorf("%w, as far as can be told: %w", ErrHoards, err))
+		if err = seen.judge(now, few, err); err != nil {
+			end(err)
 			return
 		}
-		if now.many(before) {
-			end(fmt.Errorf("%w: %d, and %d descriptors in sockets", ErrHoards, len(now.terminals), now.hidden))
-			return
-		}
-		before = now
 	}
 }
 
-// many reports whether a pod holds more than it may. Where something is on its way in sockets at two looks, terminals can be.
-func (h holdings) many(before holdings) bool {
-	return len(h.terminals) > fewTerminals || h.looked > manyDescriptors || h.hidden > 0 && before.hidden > 0
-}
+// plenty is the allowance while there are enough.
+const plenty = math.MaxInt
 
-// terminalsShort reports whether half of the terminals that others than the host itself can have are taken (kernel.pty in sysctl/kernel.rst).
-func terminalsShort() (bool, error) {
+// allowance is how many terminals a pod may hold: the fewer, the more of those are taken that others than the host itself can have
+// (kernel.pty in Documentation/admin-guide/sysctl/kernel.rst).
+func allowance() (int, error) {
 	var is struct{ nr, max, reserve int }
 	for name, into := range map[string]*int{"nr": &is.nr, "max": &is.max, "reserve": &is.reserve} {
 		text, err := os.ReadFile("/proc/sys/kernel/pty/" + name)
@@ -92,21 +85,58 @@ func terminalsShort() (bool, error) {
 			*into, err = strconv.Atoi(strings.TrimSpace(string(text)))
 		}
 		if err != nil {
-			return false, fmt.Errorf("cannot tell how many terminals there are: %w", err)
+			return 0, fmt.Errorf("cannot tell how many terminals there are: %w", err)
 		}
 	}
-	return is.nr > (is.max-is.reserve)/2, nil
+	return allowanceOf(is.nr, is.max-is.reserve), nil
 }
 
-// count counts while the pod stands still: nothing is handed from one process to another meanwhile.
+func allowanceOf(taken, all int) int {
+	switch {
+	case taken <= all/2:
+		return plenty
+	case taken <= all*3/4:
+		return 256
+	default:
+		return 64
+	}
+}
+
+// looks remembers what was wrong with a pod at one look after the other.
+type looks struct{ hid, failed int }
+
+// judge returns why the pod has to end, if it has. Descriptors that are on their way in a socket at one look after the other can be
+// terminals; and whoever keeps from being counted is not spared.
+func (l *looks) judge(h holdings, few int, err error) error {
+	l.hid, l.failed = next(l.hid, h.hidden > 0), next(l.failed, err != nil)
+	switch {
+	case len(h.terminals) > few || h.looked > manyDescriptors || l.hid >= manyLooks:
+		return fmt.Errorf("%w: %d, and %d descriptors in sockets", ErrHoards, len(h.terminals), h.hidden)
+	case l.failed >= manyLooks:
+		return fmt.Errorf("%w, as far as can be told: %w", ErrHoards, err)
+	}
+	return nil
+}
+
+func next(n int, again bool) int {
+	if again {
+		return n + 1
+	}
+	return 0
+}
+
+// count counts while all of the pod stands still: nothing is handed from one process to another meanwhile, nor from one half to the other.
 func (b *builder) count() (h holdings, err error) {
 	h.terminals = map[terminal]bool{}
-	for _, group := range []string{b.groups.machinePath, b.groups.sessionsPath} {
-		if err := errors.Join(cgroup.Freeze(group, standsStill), h.add(group), cgroup.Thaw(group)); err != nil {
-			return h, err
-		}
+	groups := []string{b.groups.machinePath, b.groups.sessionsPath}
+	for _, group := range groups {
+		defer func() { err = errors.Join(err, cgroup.Thaw(group)) }()
+		err = errors.Join(err, cgroup.Freeze(group, standsStill))
 	}
-	return h, nil
+	for _, group := range groups {
+		err = errors.Join(err, h.add(group))
+	}
+	return h, err
 }
 
 func (h *holdings) add(group string) error {

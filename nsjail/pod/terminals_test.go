@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -62,20 +63,39 @@ func TestManyTerminals(t *testing.T) {
 		}
 		return h
 	}
+	hides, failed := holdings{hidden: 1}, errors.New("it does not freeze")
+	const all, few = 3072, 256
 	for _, row := range []struct {
-		what        string
-		before, now holdings
-		many        bool
+		what  string
+		looks []holdings
+		errs  []error
+		many  bool
 	}{
-		{"nothing", holdings{}, holdings{}, false},
-		{"few", held(fewTerminals), held(fewTerminals), false},
-		{"one more", holdings{}, held(fewTerminals + 1), true},
-		{"something on its way", holdings{}, holdings{hidden: 1}, false},
-		{"something that stays on its way", holdings{hidden: 1}, holdings{hidden: 1}, true},
-		{"too much to look at", holdings{}, holdings{looked: manyDescriptors + 1}, true},
+		{"nothing", []holdings{{}}, nil, false},
+		{"few", []holdings{held(few), held(few), held(few), held(few)}, nil, false},
+		{"one more", []holdings{held(few + 1)}, nil, true},
+		{"something on its way, now and then", []holdings{hides, hides, {}, hides, hides}, nil, false},
+		{"something that stays on its way", []holdings{hides, hides, hides}, nil, true},
+		{"too much to look at", []holdings{{looked: manyDescriptors + 1}}, nil, true},
+		{"looks that failed, now and then", []holdings{{}, {}, {}, {}, {}}, []error{failed, failed, nil, failed, failed}, false},
+		{"looks that fail", []holdings{{}, {}, {}}, []error{failed, failed, failed}, true},
 	} {
-		if got := row.now.many(row.before); got != row.many {
+		var seen looks
+		var got error
+		for i, h := range row.looks {
+			var err error
+			if row.errs != nil {
+				err = row.errs[i]
+			}
+			got = errors.Join(got, seen.judge(h, few, err))
+		}
+		if errors.Is(got, ErrHoards) != row.many {
 			t.Errorf("%s: %v", row.what, got)
+		}
+	}
+	for taken, want := range map[int]int{0: plenty, all / 2: plenty, all/2 + 1: 256, all * 3 / 4: 256, all*3/4 + 1: 64, all: 64} {
+		if got := allowanceOf(taken, all); got != want {
+			t.Errorf("with %d of %d taken a pod may hold %d", taken, all, got)
 		}
 	}
 }

@@ -7,7 +7,13 @@ const (
 	ownTerminals = "mkdir -p /tmp/p; mount -t devpts -o newinstance,ptmxmode=666 x /tmp/p; "
 )
 
+// invocations names the runs of the neighbour's pod and of production's: who was ended, and started anew, has another.
+const invocations = "for guid in $OTHER $PARENT; do systemctl show -P InvocationID forkgate-pod@$guid; done"
+
+var beforeTerminals = []step{{host, invocations + " | tee /root/invocations | grep -c .", "[12]"}}
+
 var terminalsAreBack = []step{
+	{host, invocations + " | cmp - /root/invocations && echo the same", "the same"},
 	{neighbour, work, "undisturbed"},
 	{host, "probe few; journalctl --sync; journalctl -q -o cat -u forkgate-pod@$GUID -g 'terminals run out' | tail -1",
 		"few: done\nforkgate-pod: the host's terminals run out, and the pod holds many: [0-9]+, and [0-9]+ descriptors in sockets"},
@@ -47,7 +53,7 @@ var hoardRows = []row{
 		attempt: step{container, "probe fanotify", "held: [1-9][0-9]* by EMFILE\nfanotify: EMFILE"},
 	},
 	{
-		name: "terminals", by: "who holds many when they run out is ended", tight: true, after: terminalsAreBack,
+		name: "terminals", by: "who holds many when they run out is ended", tight: true, before: beforeTerminals, after: terminalsAreBack,
 		attempt: step{session, "sleep 60 | probe terminals /dev/ptmx 18000 >/dev/null", endedFromOutside},
 		control: &step{host, `hog() { unshare -Urm bash -c "` + ownTerminals + `$1"; }; rm -f /root/over /root/held
 			hog '{ until [ -e /root/over ]; do sleep 0.1; done; } | probe terminals /tmp/p/ptmx 18000 >/root/held' &
@@ -55,11 +61,11 @@ var hoardRows = []row{
 			"held: [0-9]+ by ENOSPC\nopen: No space left on device"},
 	},
 	{
-		name: "terminals", by: "who holds many when they run out is ended", tight: true, after: terminalsAreBack,
+		name: "terminals", by: "who holds many when they run out is ended", tight: true, before: beforeTerminals, after: terminalsAreBack,
 		attempt: step{container, ownTerminals + "sleep 60 | probe terminals /tmp/p/ptmx 18000 >/dev/null", endedFromOutside},
 	},
 	{
-		name: "terminals, hidden in sockets in sockets", by: "who hides what when they run out is ended", tight: true, after: terminalsAreBack,
+		name: "terminals, hidden in sockets in sockets", by: "who hides what when they run out is ended", tight: true, before: beforeTerminals, after: terminalsAreBack,
 		attempt: step{session, "sleep 60 | probe hidden-terminals /dev/ptmx 18000 >/dev/null", endedFromOutside},
 	},
 	{

@@ -3,12 +3,12 @@ package redteam
 var processRows = []row{
 	{
 		name: "other processes seen", by: "a pid namespace of the session's own",
-		attempt: step{session, "echo own: $(ls -d /proc/[0-9]* | wc -l); pgrep -fl '[p]robe serve|[f]orkgate-pod|[s]ystemd|[d]ockerd|[r]un-machine'; echo end", "own: [1-9]\nend"},
+		attempt: step{session, "echo own: $(ls -d /proc/[0-9]* | wc -l); pgrep -fl '[p]robe serve|[f]orkgate-pod|[s]ystemd|[d]ockerd|[i]nit machine'; echo end", "own: [1-9]\nend"},
 		control: &step{host, "pgrep -fc 'forkgate-pod run'", "[1-9][0-9]*"},
 	},
 	{
 		name: "other processes seen", by: "a pid namespace of the fork's own",
-		attempt: step{container, "echo dockerd: $(pidof dockerd | wc -w); ps -o args | grep -E 'probe [s]erve|[f]orkgate-pod|[s]ystemd|run-[s]essions'; echo end", "dockerd: 1\nend"},
+		attempt: step{container, "echo dockerd: $(pidof dockerd | wc -w); ps -o args | grep -E 'probe [s]erve|[f]orkgate-pod|[s]ystemd|init [s]essions'; echo end", "dockerd: 1\nend"},
 		control: &step{host, "pgrep -fc 'probe serve'", "[1-9][0-9]*"},
 	},
 	{
@@ -34,8 +34,9 @@ var processRows = []row{
 	},
 	{
 		name: "the init of the fork's sessions killed", by: "the halves are siblings",
-		attempt: step{container, "for pid in $(ls /proc | grep -E '^[0-9]+$'); do tr '\\0' ' ' </proc/$pid/cmdline; echo; done | grep -cE 'run-[s]essions' ; probe kill 1 9; ls -d /proc/1", "0\nkill: done\n/proc/1"},
+		attempt: step{container, "for pid in $(ls /proc | grep -E '^[0-9]+$'); do tr '\\0' ' ' </proc/$pid/cmdline; echo; done | grep -cE 'init [s]essions' ; probe kill 1 9; ls -d /proc/1", "0\nkill: done\n/proc/1"},
 		after:   []step{{session, "echo alive", "alive"}},
+		control: &step{host, "pgrep -fc '^init sessions'", "[1-9][0-9]*"},
 	},
 	{
 		name: "a planted setuid program", by: "nosuid, no_new_privs",

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ var victims = []struct{ what, pattern, unit string }{
 // struckParts kills each part of a pod, and the services, under a fork in which a container runs. Afterwards that fork can be entered
 // and its container answers again; another fork's container never noticed. When both forks are removed nothing of them is left.
 func struckParts(t *testing.T, h *host.Host) {
+	// With somewhere to go, so that they have links and rules.
+	h.Must(t, "sh", "-ec", `sed -i 's|egress = \[\]|egress = ["192.0.2.1:80/tcp"]|' /etc/forkgate/policy.d/baseline.hcl
+		forkgate policy check; systemctl reload forkgate-warden`)
 	before := census(t, h)
 	image := filepath.Join(t.TempDir(), "image.tar")
 	if out, err := exec.Command("bash", "testdata/image.sh", image).CombinedOutput(); err != nil {
@@ -39,6 +43,10 @@ func struckParts(t *testing.T, h *host.Host) {
 	}
 	struckSSH(t, h, "demo+struck@any", "docker run -d --restart always --name site -p 8080:80 -v $PWD:/www bb httpd -f -h /www", "")
 	struckSSH(t, h, "demo+beside@any", `docker run -d --name beats -v $PWD:/data bb sh -c 'while date +%s; do sleep 1; done >/data/beats'`, "")
+	h.Must(t, "bash", "-ec", "nft list table inet forkgate | grep -q 192.0.2.1; test $(ip -o link | grep -c ': fg') = 2")
+	started := `docker inspect -f '{{.State.StartedAt}} {{.State.Running}}' beats`
+	since := struckSSH(t, h, "demo+beside@any", started, "")
+	loaded := load(t, h)
 	for _, v := range victims {
 		unit := v.unit
 		if unit == "pod" {
@@ -46,13 +54,49 @@ func struckParts(t *testing.T, h *host.Host) {
 		}
 		h.Must(t, "bash", "-ec", `for pid in $(pgrep -f "$0"); do grep -q "/$1\(/\|$\)" /proc/$pid/cgroup && kill -KILL $pid && exit; done; exit 1`, v.pattern, unit)
 		comesBack(t, h, v.what)
+		if v.what != "the gate" && !loaded() {
+			t.Errorf("%s was killed, and a session in another fork has ended", v.what)
+		}
 	}
-	steady(t, struckSSH(t, h, "demo+beside@any", "cat beats", ""))
+	if now := struckSSH(t, h, "demo+beside@any", started, ""); now != since || !strings.HasSuffix(strings.TrimSpace(now), "true") {
+		t.Errorf("another fork's container ran since %s, and now since %s", since, now)
+	}
+	steady(t, struckSSH(t, h, "demo+beside@any", "cat beats; date +%s", ""))
 	for _, fork := range []string{"struck", "beside"} {
 		struckSSH(t, h, "gate@any", "rm demo+"+fork, "")
 	}
 	h.Must(t, "timeout", "120", "btrfs", "subvolume", "sync", "/var/lib/forkgate/pool") // a leaked init would pin one
 	settledCensus(t, h, before)
+}
+
+// load has callers work: one session in the fork beside, which has to go on, and in the struck one as many as come, each after the other,
+// which ask the container and the daemon. It returns how to ask whether the one goes on.
+func load(t *testing.T, h *host.Host) (goesOn func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	var workers sync.WaitGroup
+	t.Cleanup(func() { cancel(); workers.Wait() })
+	as := func(where, command string) *exec.Cmd {
+		return h.SSH(ctx, "-o", "IdentityFile="+filepath.Join(h.Dir, "struck-agent"), where, command)
+	}
+	workers.Go(func() {
+		defer close(ended)
+		_ = as("demo+beside@any", "while sleep 0.1; do head -c 100000 /dev/zero >work; done").Run()
+	})
+	workers.Go(func() {
+		for ctx.Err() == nil {
+			_ = as("demo+struck@any", "for n in $(seq 50); do curl -s 127.0.0.1:8080/index.html; docker ps -q; done").Run()
+		}
+	})
+	return func() bool {
+		select {
+		case <-ended:
+			return false
+		default:
+			return true
+		}
+	}
 }
 
 // comesBack waits until the container answers. A session that came into a dying pod has been told that it was ended.
@@ -131,7 +175,7 @@ func census(t *testing.T, h *host.Host) []string {
 		find /sys/fs/cgroup -path '*forkgate-pod*' | sed 's/^/group /'
 		nft list table inet forkgate | sed 's/^/rule /'
 		ls -A /run/forkgate/pods /var/lib/forkgate/pool/forks | sed 's/^/directory /'
-		ps -eo args= | grep -E 'forkgate-pod|^init run|dockerd|containerd|docker-proxy' | grep -v grep | sort | sed 's/^/process /'
+		ps -eo args= | grep -E 'forkgate-pod|^init (machine|sessions|run)|dockerd|containerd|docker-proxy' | grep -v grep | sort | sed 's/^/process /'
 		systemctl list-units --all --plain --no-legend 'forkgate-pod@*' | sed 's/^/unit /'`), "\n")
 }
 
