@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"forkgate/tests/need"
 
@@ -15,8 +16,9 @@ import (
 
 // production is a file that is rewritten in place and put on the disk, as a database does it.
 type production struct {
-	file *os.File
-	size int
+	file  *os.File
+	size  int
+	pause time.Duration // after each MiB
 }
 
 func newProduction(t *testing.T, s *Store, size int) (Tree, production) {
@@ -30,7 +32,7 @@ func newProduction(t *testing.T, s *Store, size int) (Tree, production) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	return demo, production{f, size}
+	return demo, production{file: f, size: size}
 }
 
 func (p production) rewrite(from int64, with byte) error {
@@ -45,6 +47,7 @@ func (p production) rewrite(from int64, with byte) error {
 		if err := unix.Fdatasync(int(p.file.Fd())); err != nil {
 			return err
 		}
+		time.Sleep(p.pause)
 	}
 	return nil
 }
@@ -79,12 +82,13 @@ func keepReserve(t *testing.T, s *Store) (ended func() []Tree) {
 
 // pile makes forks that share more and more of what production then rewrites, and has production rewrite all of it: 768 MiB of
 // old and new data, and 384 more, in a pool of 1088. Each of the forks alone holds 96 MiB back.
-func pile(t *testing.T, s *Store) (made []Tree, err error) {
+func pile(t *testing.T, s *Store, pause time.Duration) (made []Tree, err error) {
 	t.Helper()
 	demo, p := newProduction(t, s, 384*mib)
+	p.pause = pause
 	for n := range 4 {
 		made = append(made, makeFork(t, s, demo, fmt.Sprint("f", n)))
-		quarter := production{p.file, p.size / 4}
+		quarter := production{p.file, p.size / 4, pause}
 		if err := quarter.rewrite(int64(n*p.size/4), byte(n)); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +107,7 @@ const pileSize = 1088 << 20
 // Forks that write nothing fill the pool as production rewrites what they share, and no quota counts that.
 func TestIdleForksFillThePool(t *testing.T) {
 	s := newStore(t, Options{Pool: need.BtrfsOf(t, pileSize)})
-	if _, err := pile(t, s); !errors.Is(err, unix.ENOSPC) {
+	if _, err := pile(t, s, 0); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("the control, without anybody who keeps the reserve: %v", err)
 	}
 }
@@ -112,7 +116,8 @@ func TestIdleForksFillThePool(t *testing.T) {
 func TestProductionNeverMeetsAFullDisk(t *testing.T) {
 	s := newStore(t, Options{Pool: need.BtrfsOf(t, pileSize)})
 	ended := keepReserve(t, s)
-	made, err := pile(t, s)
+	// The reserve of a pool this small is 108 MiB; that of a real one is ten gigabytes, and there production may hurry.
+	made, err := pile(t, s, 10*time.Millisecond)
 	gone := ended()
 	if err != nil {
 		t.Fatalf("production: %v, after the end of %s", err, refs(gone))

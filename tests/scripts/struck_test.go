@@ -46,7 +46,7 @@ func struckParts(t *testing.T, h *host.Host) {
 	h.Must(t, "bash", "-ec", "nft list table inet forkgate | grep -q 192.0.2.1; test $(ip -o link | grep -c ': fg') = 2")
 	started := `docker inspect -f '{{.State.StartedAt}} {{.State.Running}}' beats`
 	since := struckSSH(t, h, "demo+beside@any", started, "")
-	loaded := load(t, h)
+	goesOn, endLoad := load(t, h)
 	for _, v := range victims {
 		unit := v.unit
 		if unit == "pod" {
@@ -54,7 +54,7 @@ func struckParts(t *testing.T, h *host.Host) {
 		}
 		h.Must(t, "bash", "-ec", `for pid in $(pgrep -f "$0"); do grep -q "/$1\(/\|$\)" /proc/$pid/cgroup && kill -KILL $pid && exit; done; exit 1`, v.pattern, unit)
 		comesBack(t, h, v.what)
-		if v.what != "the gate" && !loaded() {
+		if v.what != "the gate" && !goesOn() {
 			t.Errorf("%s was killed, and a session in another fork has ended", v.what)
 		}
 	}
@@ -62,6 +62,7 @@ func struckParts(t *testing.T, h *host.Host) {
 		t.Errorf("another fork's container ran since %s, and now since %s", since, now)
 	}
 	steady(t, struckSSH(t, h, "demo+beside@any", "cat beats; date +%s", ""))
+	endLoad() // who asks for a fork that is gone gets a new one
 	for _, fork := range []string{"struck", "beside"} {
 		struckSSH(t, h, "gate@any", "rm demo+"+fork, "")
 	}
@@ -70,13 +71,14 @@ func struckParts(t *testing.T, h *host.Host) {
 }
 
 // load has callers work: one session in the fork beside, which has to go on, and in the struck one as many as come, each after the other,
-// which ask the container and the daemon. It returns how to ask whether the one goes on.
-func load(t *testing.T, h *host.Host) (goesOn func() bool) {
+// which ask the container and the daemon. It returns how to ask whether the one goes on, and how to end all.
+func load(t *testing.T, h *host.Host) (goesOn func() bool, end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	var workers sync.WaitGroup
-	t.Cleanup(func() { cancel(); workers.Wait() })
+	end = func() { cancel(); workers.Wait() }
+	t.Cleanup(end)
 	as := func(where, command string) *exec.Cmd {
 		return h.SSH(ctx, "-o", "IdentityFile="+filepath.Join(h.Dir, "struck-agent"), where, command)
 	}
@@ -89,7 +91,7 @@ func load(t *testing.T, h *host.Host) (goesOn func() bool) {
 			_ = as("demo+struck@any", "for n in $(seq 50); do curl -s 127.0.0.1:8080/index.html; docker ps -q; done").Run()
 		}
 	})
-	return func() bool {
+	goesOn = func() bool {
 		select {
 		case <-ended:
 			return false
@@ -97,6 +99,7 @@ func load(t *testing.T, h *host.Host) (goesOn func() bool) {
 			return true
 		}
 	}
+	return goesOn, end
 }
 
 // comesBack waits until the container answers. A session that came into a dying pod has been told that it was ended.
