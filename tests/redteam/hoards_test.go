@@ -112,8 +112,8 @@ var hoardRows = []row{
 		name: "memory, as files of a tmpfs", by: "a limit of memory, which tmpfs counts for", tight: true, own: true,
 		attempt: step{container, "mkdir /tmp/m; mount -t tmpfs -o size=90% x /tmp/m; exec dd if=/dev/zero of=/tmp/m/big bs=1M count=2000",
 			// No process's death gives the memory back, so the kernel may come to the pod's own: then all of it is gone.
-			onStderr + "(?s:.*)forkgate: (?:demo:hog[0-9]+ reached its memory limit of 384MiB, and the kernel killed a process|" +
-				"the session was ended from outside, session [a-z0-9]+)\n.*"},
+			onStderr + "(?s:.*)forkgate: (?:demo:hog[0-9]+ reached its memory limit of 384MiB, and the kernel killed a process\n.*|" +
+				"the session was ended from outside, session [a-z0-9]+)"},
 		after: []step{{neighbour, work, "undisturbed"}, {host, "probe few && systemctl is-active forkgate-warden", "few: done\nactive"}},
 	},
 }

@@ -100,7 +100,8 @@ var hostileRows = []row{
 	},
 	{
 		name: "the journal flooded", by: "ten lines a second",
-		attempt: step{container, "for i in $(seq 20); do probe say $(pidof dockerd) 2 'a flood of lines' 5000 >/dev/null || echo silent; sleep 0.1; done; echo flooded", "flooded"},
+		attempt: step{container, "for i in $(seq 20); do probe say $(pidof dockerd) 2 'a flood of lines' 5000 >/dev/null || echo silent; sleep 0.1; done; echo flooded",
+			"(?:silent\n){0,19}flooded"}, // a daemon that forks at this moment has two pids
 		after:   []step{{host, "n=$(journalctl --no-pager -o cat SYSLOG_IDENTIFIER=dockerd | grep -c 'a flood of lines'); [ $n -gt 0 ] && [ $n -lt 2000 ] && echo few", "few"}},
 		control: &step{host, "yes 'a torrent of lines' | head -n 5000 | systemd-cat -t torrent; for i in $(seq 50); do [ $(journalctl --no-pager -o cat -t torrent | wc -l) -gt 2000 ] && { echo many; break; }; sleep 0.1; done", "many"},
 	},
