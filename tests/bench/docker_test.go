@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -77,8 +79,11 @@ func BenchmarkFleet(b *testing.B) {
 	}
 	quiet := stall(b, h, func() { time.Sleep(5 * time.Second) })
 	var took time.Duration
-	loaded := stall(b, h, func() { took = fleet(b, h) })
-	units := h.Must(b, "bash", "-ec", `cd /sys/fs/cgroup/memory/forkgate.slice; for pod in forkgate-pod@*; do cat "$pod/memory.usage_in_bytes"; done | sort -n`)
+	sessions, leave := context.WithCancel(b.Context())
+	defer leave()
+	loaded := stall(b, h, func() { took = fleet(sessions, b, h) })
+	units := h.Must(b, "bash", "-ec", `for pod in /sys/fs/cgroup{/memory,}/forkgate.slice/forkgate-pod@*; do
+		for file in memory.usage_in_bytes memory.current; do [ ! -e $pod/$file ] || cat $pod/$file; done; done | sort -n`)
 	var memory []float64
 	for _, line := range strings.Fields(units) {
 		bytes, err := strconv.ParseFloat(line, 64)
@@ -96,8 +101,8 @@ func BenchmarkFleet(b *testing.B) {
 	b.ReportMetric(loaded/quiet, "stall/ratio")
 }
 
-// fleet makes the forks, as many at once as the gate takes from one address.
-func fleet(b *testing.B, h *host.Host) time.Duration {
+// fleet makes the forks, as many at once as the gate lets log in from one address, and holds a session in each until ctx ends.
+func fleet(ctx context.Context, b *testing.B, h *host.Host) time.Duration {
 	b.Helper()
 	places := make(chan struct{}, 8)
 	var all sync.WaitGroup
@@ -106,12 +111,23 @@ func fleet(b *testing.B, h *host.Host) time.Duration {
 		all.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			command := "true"
+			command := "echo in; exec sleep 1000"
 			if n < withContainer {
-				command = "docker run -d bb sleep 1000"
+				command = "docker run -d bb sleep 1000 >/dev/null && " + command
 			}
-			if r := machine.RunCommand(b, h.SSH(b.Context(), fmt.Sprintf("demo+f%d@bot", n), command)); r.Code != 0 {
-				b.Errorf("fork %d: %d %s", n, r.Code, r.Stderr)
+			session := h.SSH(ctx, fmt.Sprintf("demo+f%d@bot", n), command)
+			session.Stderr = os.Stderr
+			out, err := session.StdoutPipe()
+			if err == nil {
+				err = session.Start()
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			b.Cleanup(func() { _ = session.Wait() })
+			if line, err := bufio.NewReader(out).ReadString('\n'); line != "in\n" {
+				b.Errorf("fork %d: %q, %v", n, line, err)
 			}
 		})
 	}
