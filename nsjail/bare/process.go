@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,15 +38,19 @@ type task struct {
 
 // Start forks a process that carries the program out, and exits when nothing is left to do. Where write adds a call of [Process.Next]'s,
 // report is what it writes to.
-func Start(args CloneArgs, memory *Arena, write func(p *Program, report uintptr)) (*Process, error) {
+func Start(args CloneArgs, memory *Arena, write func(p *Program, report uintptr)) (_ *Process, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a pipe: %w", err)
 	}
 	defer w.Close()
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
 	report, err := High(w)
 	if err != nil {
-		r.Close()
 		return nil, err
 	}
 	defer report.Close()
@@ -53,18 +58,15 @@ func Start(args CloneArgs, memory *Arena, write func(p *Program, report uintptr)
 	write(program, report.Fd())
 	stored := Store(memory, []task{{calls: program.Ready(), report: report.Fd()}})
 	if err := memory.Err(); err != nil {
-		r.Close()
 		return nil, err
 	}
 	args.ExitSignal = uint64(unix.SIGCHLD)
 	pid, errno := Fork(args, carry, unsafe.Pointer(&stored[0]))
 	if errno != 0 {
-		r.Close()
 		return nil, errno
 	}
 	process, err := os.FindProcess(pid)
 	if err != nil {
-		r.Close()
 		return nil, err
 	}
 	return &Process{Process: process, what: program.What, reports: r}, nil
@@ -87,6 +89,12 @@ func (p *Program) Report(what string, report uintptr) {
 	p.Do(what, unix.SYS_WRITE, report, Location(f), unsafe.Sizeof(Failure{}))
 }
 
+// SetDeadline bounds the waits for the process, as os.File does.
+func (p *Process) SetDeadline(t time.Time) error { return p.reports.SetReadDeadline(t) }
+
+// Close lets go of what the process has to say.
+func (p *Process) Close() error { return p.reports.Close() }
+
 // Next waits until the process reports, and returns the error of a call that went wrong, or io.EOF where the process has nothing more
 // to say: it has executed a program, or ended.
 func (p *Process) Next() error {
@@ -107,14 +115,14 @@ func (p *Process) Next() error {
 
 // End kills the process and waits for it.
 func (p *Process) End() {
-	_ = p.reports.Close()
+	_ = p.Close()
 	_ = p.Kill()
 	_, _ = p.Wait()
 }
 
 // Finish waits until the process has executed a program or ended.
 func (p *Process) Finish() error {
-	defer p.reports.Close()
+	defer p.Close()
 	switch err := p.Next(); {
 	case err == nil:
 		return errors.New("it says more than was asked")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -117,6 +118,14 @@ func TestWaitEndsWithTheOtherSide(t *testing.T) {
 		if !word && (err == nil || err == io.EOF || !strings.HasPrefix(err.Error(), "cannot get the word: ")) {
 			t.Errorf("without a word it went on: %v", err)
 		}
+	}
+}
+
+// A process that gets nowhere holds nobody up for ever.
+func TestWaitIsBounded(t *testing.T) {
+	p := start(t, func(p *bare.Program, _ uintptr) { p.Do("wait", unix.SYS_PPOLL, 0, 0, 0, 0) })
+	if err := errors.Join(p.SetDeadline(time.Now()), p.Next()); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -62,6 +63,7 @@ func (b *builder) spawn(k kind, cgroup *os.File, files []*os.File) (n *birth, er
 	if err != nil {
 		return n, fmt.Errorf("cannot start the %s init: %w", k.name, err)
 	}
+	n.undo = append(n.undo, n.process.Close)
 	if err := idmap.Write(n.process.Pid, 0, b.spec.SubUID); err != nil {
 		return n, err
 	}
@@ -70,7 +72,7 @@ func (b *builder) spawn(k kind, cgroup *os.File, files []*os.File) (n *birth, er
 
 // goOn tells the process to go on, and waits until it has got as far as it can.
 func (n *birth) goOn() error {
-	if _, err := n.tell.Write([]byte{0}); err != nil {
+	if err := n.word(); err != nil {
 		return err
 	}
 	return n.process.Next()
@@ -78,10 +80,16 @@ func (n *birth) goOn() error {
 
 // finish has the process become the program that it is for.
 func (n *birth) finish() error {
-	if _, err := n.tell.Write([]byte{0}); err != nil {
+	if err := n.word(); err != nil {
 		return err
 	}
 	return n.process.Finish()
+}
+
+// word is what the process waits for. It has as long for its next step as an init has.
+func (n *birth) word() error {
+	_, err := n.tell.Write([]byte{0})
+	return errors.Join(err, n.process.SetDeadline(time.Now().Add(handshake)))
 }
 
 // start is what an init does before it is a program.
