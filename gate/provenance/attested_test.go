@@ -8,12 +8,13 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
+	"forkgate/tests/keys"
 )
 
 // spoken is evidence of an attestor's that makes a person, and the attestors that a gate knows.
 func spoken(t testing.TB, change func(*Statement)) (gate.Evidence, []Attestor) {
 	t.Helper()
-	ca := testSigner(t)
+	ca := keys.New(t)
 	s := testStatement()
 	s.Session, s.HostKey = "00", "SHA256:x"
 	if change != nil {

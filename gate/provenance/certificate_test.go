@@ -1,7 +1,6 @@
 package provenance
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -11,22 +10,11 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"forkgate/tests/keys"
 )
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-
-func testSigner(t testing.TB) ssh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer
-}
 
 func testStatement() Statement {
 	return Statement{
@@ -55,11 +43,11 @@ type bench struct {
 }
 
 func newBench(t testing.TB) *bench {
-	ca := testSigner(t)
+	ca := keys.New(t)
 	return &bench{
 		ca:         ca,
 		attestors:  []Attestor{{Name: "laptop", Key: ca.PublicKey(), Principals: map[uint32]string{1000: "alice"}, Minimum: Protections()}},
-		connection: Connection{SessionID: []byte("an exchange hash of 32 bytes ..."), HostKey: testSigner(t).PublicKey()},
+		connection: Connection{SessionID: []byte("an exchange hash of 32 bytes ..."), HostKey: keys.New(t).PublicKey()},
 		serials:    spent{},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"forkgate/gate"
 	"forkgate/gate/provenance"
 	"forkgate/gate/warden/client"
+	"forkgate/tests/keys"
 )
 
 // What a client proves by a certificate, and what takes it away again.
@@ -129,7 +130,7 @@ func TestTheOverrideOpensWhatItNames(t *testing.T) {
 func TestStrangersCertificates(t *testing.T) {
 	h, w := attested(t)
 	c, connection := h.arrives(t)
-	foreign := w.certificate(t, statement(), connection, func(c *ssh.Certificate) { signedBy(t, c, newSigner(t)) })
+	foreign := w.certificate(t, statement(), connection, func(c *ssh.Certificate) { signedBy(t, c, keys.New(t)) })
 	for range 200 {
 		if known, err := c.Identify(t.Context(), client.IdentifyRequest{Key: foreign.Marshal()}); err != nil || known {
 			t.Fatalf("known %t, %v", known, err)

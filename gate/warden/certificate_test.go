@@ -1,7 +1,6 @@
 package warden
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -15,6 +14,7 @@ import (
 	"forkgate/gate"
 	"forkgate/gate/provenance"
 	"forkgate/gate/warden/client"
+	"forkgate/tests/keys"
 )
 
 const stock = "SSH-2.0-OpenSSH_9.2p1"
@@ -25,23 +25,10 @@ type workstation struct {
 	now time.Time
 }
 
-func newSigner(t testing.TB) ssh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer
-}
-
 // attested is a host whose policy knows a workstation of alice's, where uid 1000 is alice.
 func attested(t testing.TB) (*host, *workstation) {
 	t.Helper()
-	h, w := newHost(t), &workstation{ca: newSigner(t), now: time.Now()}
+	h, w := newHost(t), &workstation{ca: keys.New(t), now: time.Now()}
 	h.text += fmt.Sprintf("attestor \"laptop\" {\n  key = %q\n  principals = { \"1000\" = \"alice\" }\n}\n", line(w.ca.PublicKey()))
 	h.text += "permit \"override\" {\n  when = override.granted && op == \"exec\"\n}\n"
 	h.text = strings.Replace(h.text, `caller.kind == "agent" && target.grand`, `caller.kind == "agent" && target.grand && !override.granted`, 1)
@@ -120,7 +107,7 @@ func whoamiOf(t testing.TB, c *client.Client, q client.VerbRequest) (who gate.Ca
 
 func TestCertificates(t *testing.T) {
 	h, w := attested(t)
-	other := newSigner(t)
+	other := keys.New(t)
 	for _, test := range []struct {
 		name  string
 		says  func(*provenance.Statement)

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate/provenance"
+	"forkgate/tests/keys"
 	"forkgate/tests/need"
 )
 
 func TestConfig(t *testing.T) {
-	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(testSigner(t).PublicKey())))
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(keys.New(t).PublicKey())))
 	gate := func(name, key string) string {
 		return "gate \"" + name + "\" {\n  patterns = [\"gate.example.org\", \"*.prod\"]\n  host_keys = [\"" + key + "\"]\n  principals = { \"1000\" = \"alice\" }\n}\n"
 	}
@@ -27,7 +28,7 @@ func TestConfig(t *testing.T) {
 	if g, ok := c.gateOf(key); !ok || g.uids[1000] != "alice" || c.Agents != DefaultAgents || len(c.SSH) != 1 {
 		t.Errorf("got %+v", c)
 	}
-	if _, ok := c.gateOf(testSigner(t).PublicKey()); ok {
+	if _, ok := c.gateOf(keys.New(t).PublicKey()); ok {
 		t.Error("any host is a gate")
 	}
 	if text := c.SSHConfig("/run/x"); !strings.Contains(text, "Host gate.example.org *.prod\n    IdentityAgent /run/x\n    ControlMaster no\n") {

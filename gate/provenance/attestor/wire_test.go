@@ -2,7 +2,6 @@ package attestor
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -14,20 +13,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate/provenance"
+	"forkgate/tests/keys"
 )
-
-func testSigner(t testing.TB) ssh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer
-}
 
 // bindMessage is session-bind as ssh sends it.
 func bindMessage(t testing.TB, host ssh.Signer, session, signed []byte, forwarded bool) []byte {
@@ -44,7 +31,7 @@ func bindMessage(t testing.TB, host ssh.Signer, session, signed []byte, forwarde
 }
 
 func TestBindings(t *testing.T) {
-	host, session := testSigner(t), []byte("a session id")
+	host, session := keys.New(t), []byte("a session id")
 	name, contents, ok := extension(bindMessage(t, host, session, session, true))
 	if !ok || name != bindExtension {
 		t.Fatalf("got %q, %t", name, ok)
@@ -75,7 +62,7 @@ type login struct {
 }
 
 func TestOnlyThisConnectionsLoginIsSigned(t *testing.T) {
-	ca, host := testSigner(t), testSigner(t)
+	ca, host := keys.New(t), keys.New(t)
 	s := provenance.Statement{Reasons: []string{"x"}, Chain: []provenance.Link{{PID: 1}}}
 	signer, err := provenance.Mint(rand.Reader, ca, "alice", s, provenance.Connection{SessionID: []byte("session"), HostKey: host.PublicKey()}, time.Now())
 	if err != nil {
@@ -143,7 +130,7 @@ func TestMessagesAreBounded(t *testing.T) {
 
 // FuzzMessage tries what any process may send.
 func FuzzMessage(f *testing.F) {
-	host := testSigner(f)
+	host := keys.New(f)
 	f.Add(framed(bindMessage(f, host, []byte("s"), []byte("s"), false)), []byte("session"))
 	f.Add(framed([]byte{11}), ssh.Marshal(login{[]byte("session"), 50, "demo", "ssh-connection", "publickey", true, ssh.CertAlgoED25519v01, nil}))
 	f.Fuzz(func(t *testing.T, stream, data []byte) {
