@@ -160,3 +160,42 @@ func TestArenaIsFull(t *testing.T) {
 		t.Errorf("%v, %v", left, err)
 	}
 }
+
+// A process that waits holds nothing that others wait for the end of.
+func TestCloseOthers(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+	p := start(t, func(p *bare.Program, report uintptr) {
+		p.CloseOthers("close all else", 0, theirs.Fd(), report)
+		p.Report("be about to wait", report)
+		p.Read("get the word", theirs.Fd())
+		p.Report("go on", report)
+	})
+	if err := p.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Close(), r.SetReadDeadline(time.Now().Add(10*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("a pipe whose other end it was born with: %v", err)
+	}
+	if _, err = ours.Write([]byte{0}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Next(); err != nil {
+		t.Errorf("what was kept: %v", err)
+	}
+	_ = errors.Join(ours.Close(), theirs.Close())
+	if got := code(t, p); got != 0 {
+		t.Errorf("exit code %d", got)
+	}
+}

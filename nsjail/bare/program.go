@@ -3,6 +3,7 @@ package bare
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -86,6 +87,19 @@ func (p *Program) Mount(what, source, target, fstype string, flags uintptr, opti
 		data = p.Text(options)
 	}
 	p.Do(what, unix.SYS_MOUNT, from, p.Text(target), p.Text(fstype), flags, data)
+}
+
+// CloseOthers adds calls that close all descriptors from first on except those kept: a process that waits must not hold what others
+// wait for the end of.
+func (p *Program) CloseOthers(what string, first uintptr, kept ...uintptr) {
+	slices.Sort(kept)
+	for _, k := range kept {
+		if first < k {
+			p.Do(what, unix.SYS_CLOSE_RANGE, first, k-1, 0)
+		}
+		first = max(first, k+1)
+	}
+	p.Do(what, unix.SYS_CLOSE_RANGE, first, MinusOne, 0)
 }
 
 // Attach adds the mount of a detached one on an absolute path. A symbolic link at its end is not followed.
