@@ -34,6 +34,9 @@ type Spec struct {
 	// NetworkID is in the name of the pod's Docker socket.
 	NetworkID int     `json:"network_id"`
 	Network   Network `json:"network"`
+	// Ahead has the pod built as far as it can be before there is a fork for it, and then wait to be taken: see Take. Hostname, Data,
+	// Docker and Network come with the spec that is written then.
+	Ahead bool `json:"ahead,omitempty"`
 	// Autostart has the Docker daemon started with the pod, and not when somebody first needs it.
 	Autostart bool `json:"autostart,omitempty"`
 }
@@ -70,6 +73,9 @@ func Dir(runDir, guid string) string { return filepath.Join(runDir, "pods", guid
 func ControlSocket(runDir, guid string) string {
 	return filepath.Join(Dir(runDir, guid), "control.sock")
 }
+
+// SpareSocket is where a pod that was built ahead waits to be taken.
+func SpareSocket(runDir, guid string) string { return filepath.Join(Dir(runDir, guid), "spare.sock") }
 
 // HostDockerSocket is the same socket on the host, where root alone gets to it.
 func HostDockerSocket(runDir, guid string) string {
@@ -112,7 +118,7 @@ func ReadSpec(runDir, guid string) (Spec, error) {
 // Clean removes what a pod that has ended left in its directory. The spec stays: it is the warden's, who may just have written it for
 // the next start. It is not an error when there is nothing.
 func Clean(runDir, guid string) error {
-	return removeFrom(Dir(runDir, guid), "control.sock", "docker.sock", "root")
+	return removeFrom(Dir(runDir, guid), "control.sock", "control.sock.new", "spare.sock", "docker.sock", "root")
 }
 
 // Remove removes a pod's directory. The pod has ended, and none is started for this GUID any more.

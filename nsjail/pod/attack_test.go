@@ -14,7 +14,13 @@ import (
 
 // A session tries what its filter, its ids and its view are there to stop.
 func TestSessionCannot(t *testing.T) {
-	p := startPod(t)
+	for name, start := range builds {
+		t.Run(name, func(t *testing.T) { testSessionCannot(t, start) })
+	}
+}
+
+func testSessionCannot(t *testing.T, start func(*testing.T) *testPod) {
+	p := start(t)
 	for what, command := range map[string]string{
 		"make a user namespace":        "unshare -U true",
 		"make a mount namespace":       "unshare -m true",
@@ -46,8 +52,14 @@ func TestSessionCannot(t *testing.T) {
 
 // The pod's root, full capabilities over its own namespaces included, works on its mounts.
 func TestRootInPodCannot(t *testing.T) {
+	for name, start := range builds {
+		t.Run(name, func(t *testing.T) { testRootInPodCannot(t, start) })
+	}
+}
+
+func testRootInPodCannot(t *testing.T, start func(*testing.T) *testPod) {
 	need.Tools(t, "nsenter")
-	p := startPod(t)
+	p := start(t)
 	for _, init := range children(t, p.process.Process.Pid) {
 		asRoot := func(command string) (string, error) {
 			out, err := exec.Command("nsenter", "-t", fmt.Sprint(init), "-U", "-m", "-p", "-n", "-i", "-u",

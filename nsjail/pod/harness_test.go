@@ -53,6 +53,37 @@ type testPod struct {
 
 func startPod(t *testing.T) *testPod {
 	t.Helper()
+	p := newTestPod(t)
+	must(t, p.spec.Write(p.run))
+	p.launch(t)
+	return p
+}
+
+// startAhead has a pod built that nobody has taken.
+func startAhead(t *testing.T) *testPod {
+	t.Helper()
+	p := newTestPod(t)
+	spare := p.spec
+	spare.Ahead, spare.Hostname, spare.Data, spare.Docker = true, "", "", ""
+	must(t, spare.Write(p.run))
+	p.launch(t)
+	return p
+}
+
+// startTaken has a pod built ahead, and takes it.
+func startTaken(t *testing.T) *testPod {
+	t.Helper()
+	p := startAhead(t)
+	must(t, p.spec.Write(p.run))
+	must(t, nsjail.Take(t.Context(), p.run, p.guid))
+	return p
+}
+
+// builds are the two ways in which a pod comes to be.
+var builds = map[string]func(*testing.T) *testPod{"at once": startPod, "ahead": startTaken}
+
+func newTestPod(t *testing.T) *testPod {
+	t.Helper()
 	pool := need.Btrfs(t)
 	must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")) // as systemd has it; in this test's own namespace
 	need.Tools(t, "go", "busybox")
@@ -64,11 +95,7 @@ func startPod(t *testing.T) *testPod {
 	makeOwned(t, p.spec.Data, nsjail.UID)
 	makeOwned(t, p.spec.Docker, 0)
 	makeOwned(t, p.spec.Home, 0)
-	if err := p.spec.Write(p.run); err != nil {
-		t.Fatal(err)
-	}
 	p.cgroup = ownTestCgroup(t)
-	p.launch(t)
 	return p
 }
 

@@ -11,6 +11,26 @@ import (
 	"forkgate/nsjail/mount"
 )
 
+// attachEtc shows the files of /etc that differ from pod to pod.
+func (t *tree) attachEtc(staging string) error {
+	at, err := openPlace(staging) // on top of the root, which stands there already
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	etc, err := t.etc(staging, at)
+	defer closeAll(etc)
+	if err != nil {
+		return err
+	}
+	for name, file := range etc {
+		if err := mount.AttachAt(file, t.root, "etc/"+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // etc makes the files of /etc that differ from pod to pod, and returns a read-only mount of each. They lie on a tmpfs that is
 // mounted at staging only while they are cloned: kernels before 6.15 clone nothing from a mount that is attached nowhere.
 func (t *tree) etc(staging string, at *os.File) (_ map[string]*os.File, err error) {

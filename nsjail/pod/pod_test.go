@@ -17,7 +17,13 @@ import (
 )
 
 func TestSession(t *testing.T) {
-	p := startPod(t)
+	for name, start := range builds {
+		t.Run(name, func(t *testing.T) { testSession(t, start) })
+	}
+}
+
+func testSession(t *testing.T, start func(*testing.T) *testPod) {
+	p := start(t)
 	t.Run("is the unprivileged user", func(t *testing.T) {
 		p.prints(t, "id", "uid=7111(rediacc) gid=7111(rediacc) groups=988(docker),7111(rediacc)\n")
 		p.prints(t, "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status | tr -d '\\t'", ""+
@@ -238,14 +244,16 @@ func TestInitsDieWithTheSupervisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = p.process.Wait()
-	eventually(t, "the inits are gone", func() bool {
-		for _, pid := range inits {
-			if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(state), ") Z ") {
-				return false
-			}
+	eventually(t, "the inits are gone", func() bool { return allGone(inits) })
+}
+
+func allGone(pids []int) bool {
+	for _, pid := range pids {
+		if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(state), ") Z ") {
+			return false
 		}
-		return true
-	})
+	}
+	return true
 }
 
 func TestNotRunning(t *testing.T) {

@@ -26,7 +26,9 @@ var ErrDied = errors.New("a half of the pod died")
 
 // Run builds the pod, says that it is ready, and waits until ctx ends or a half dies. Then nothing of the pod is left running: pid 1
 // of each half is killed, and with it, by the kernel, all of its namespace. The machine has time before to stop its containers.
-func Run(ctx context.Context, c Config) (err error) {
+//
+// A pod that is built ahead says that it is ready when all is built that does not depend on whose it is to be, and waits to be taken.
+func Run(ctx context.Context, c Config) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	unix.Umask(0o022) // what is made for the pod is for others to read; its directory on the host is root's alone
@@ -39,60 +41,100 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer build.close()
-	var link io.Closer
-	machine := newHalf(machineHalf, build.groups.machine, nil, build.docker, build.said)
-	sessions := newHalf(sessionHalf, build.groups.sessions, machine, build.control)
-	defer func() {
-		sessions.kill()
-		if errors.Is(context.Cause(ctx), ErrHoards) {
-			machine.kill() // others wait for what it holds
-		}
-		machine.stop()
-		if link != nil { // what ends in order keeps its network until then
-			_ = link.Close()
-		}
-	}()
-	// Side by side: what takes time is to load their programs.
-	err = together(
-		func() (err error) {
-			link, err = build.startMachine(ctx, c, machine)
-			return err
-		},
-		func() error { return build.start(sessions) },
-	)
-	if err != nil {
+	p := newPod(build, cancel)
+	defer p.end(ctx)
+	if !spec.Ahead {
+		err = p.open(ctx, c, c.Ready)
+	} else if err = p.prepare(); err == nil {
+		err = p.await(ctx, c)
+	}
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	for _, h := range []*half{machine, sessions} {
-		go h.watch(cancel)
+	if err == nil {
+		p.live(ctx, cancel)
 	}
-	var watch sync.WaitGroup
-	defer watch.Wait()
-	defer cancel(nil)
-	watch.Go(func() { build.watchTerminals(ctx, cancel) })
-	if err := c.Ready(); err != nil {
-		return err
-	}
-	<-ctx.Done()
 	if cause := context.Cause(ctx); errors.Is(cause, ErrDied) || errors.Is(cause, ErrHoards) {
 		return cause
 	}
 	return nil
 }
 
+// pod is the two halves.
+type pod struct {
+	*builder
+	machine, sessions *half
+	link              io.Closer // of the machine to the host; nil: none
+}
+
+func newPod(b *builder, end context.CancelCauseFunc) *pod {
+	p := &pod{builder: b, machine: newHalf(machineHalf, b.groups.machine, nil, end, b.docker, b.said)}
+	p.sessions = newHalf(sessionHalf, b.groups.sessions, p.machine, end, b.control)
+	return p
+}
+
+// prepare builds what does not depend on whose pod it is to be.
+func (p *pod) prepare() error {
+	return together(
+		func() error { return p.builder.prepare(p.machine) },
+		func() error { return p.builder.prepare(p.sessions) },
+	)
+}
+
+// open builds all that is not built yet, lets callers in and says so. Side by side: what takes time is to load the inits' programs.
+func (p *pod) open(ctx context.Context, c Config, ready func() error) error {
+	err := together(
+		func() error { return p.startMachine(ctx, c) },
+		p.startSessions,
+	)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.nameControl(c.RunDir), ready())
+}
+
 // startMachine gives the machine its link to the host, where the pod has one, before it is told what it is for.
-func (b *builder) startMachine(ctx context.Context, c Config, machine *half) (link io.Closer, err error) {
-	if err := b.construct(machine); err != nil {
-		return nil, err
+func (p *pod) startMachine(ctx context.Context, c Config) (err error) {
+	if err := p.construct(p.machine); err != nil {
+		return err
 	}
-	if link, err = machine.join(ctx, c, b.spec); err != nil {
-		return nil, err
+	if p.link, err = p.machine.join(ctx, c, p.spec); err != nil {
+		return err
 	}
-	order := wire.Machine{GUID: b.spec.GUID, Autostart: b.spec.Autostart, Resolvers: b.spec.Network.Asked()}
-	if err := machine.send(wire.TypeMachine, order); err != nil {
-		return link, err
+	order := wire.Machine{GUID: p.spec.GUID, Autostart: p.spec.Autostart, Resolvers: p.spec.Network.Asked()}
+	if err := p.machine.send(wire.TypeMachine, order); err != nil {
+		return err
 	}
-	return link, machine.expect(wire.TypeReady)
+	return p.machine.expect(wire.TypeReady)
+}
+
+func (p *pod) startSessions() error {
+	if err := p.construct(p.sessions); err != nil {
+		return err
+	}
+	return p.sessions.expect(wire.TypeReady)
+}
+
+// live waits until ctx ends, or end is called because the pod is one that the host cannot bear.
+func (p *pod) live(ctx context.Context, end context.CancelCauseFunc) {
+	var watch sync.WaitGroup
+	watch.Go(func() { p.watchTerminals(ctx, end) })
+	<-ctx.Done()
+	watch.Wait()
+}
+
+// end leaves nothing running.
+func (p *pod) end(ctx context.Context) {
+	p.sessions.giveUp()
+	p.sessions.kill()
+	p.machine.giveUp()
+	if errors.Is(context.Cause(ctx), ErrHoards) {
+		p.machine.kill() // others wait for what it holds
+	}
+	p.machine.stop()
+	if p.link != nil { // what ends in order keeps its network until then
+		_ = p.link.Close()
+	}
 }
 
 // together waits until all are done.

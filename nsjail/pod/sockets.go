@@ -14,11 +14,11 @@ import (
 // listen makes the pod's sockets. What an earlier run left behind is dead: the service manager runs one at a time.
 func (b *builder) listen(runDir string) error {
 	control := nsjail.ControlSocket(runDir, b.spec.GUID)
-	if err := removeOld(control); err != nil {
+	if err := errors.Join(removeOld(control), removeOld(control+unopened)); err != nil {
 		return err
 	}
 	var err error
-	if b.control, err = wire.ListenFile(control, 0o600); err != nil {
+	if b.control, err = wire.ListenFile(control+unopened, 0o600); err != nil {
 		return err
 	}
 	b.undo = append(b.undo, b.control.Close)
@@ -34,6 +34,18 @@ func (b *builder) listen(runDir string) error {
 	owner := int(b.spec.SubUID)
 	if err := os.Chown(docker, owner, owner+nsjail.DockerGID); err != nil {
 		return fmt.Errorf("cannot give the Docker socket to the pod: %w", err)
+	}
+	return nil
+}
+
+// unopened is behind the name of a control socket at which nobody answers yet.
+const unopened = ".new"
+
+// nameControl lets callers in.
+func (b *builder) nameControl(runDir string) error {
+	control := nsjail.ControlSocket(runDir, b.spec.GUID)
+	if err := os.Rename(control+unopened, control); err != nil {
+		return fmt.Errorf("cannot open the pod: %w", err)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func (b *builder) spawn(k kind, cgroup *os.File, files []*os.File) (n *birth, er
 	n.tell = os.NewFile(uintptr(ends[0]), "the word to go on")
 	word := os.NewFile(uintptr(ends[1]), "the word to go on")
 	n.undo = append(n.undo, n.tell.Close, word.Close)
-	start := start{kind: k, hostname: b.spec.Hostname, tell: n.tell.Fd()}
+	start := start{kind: k}
 	for _, f := range append([]*os.File{word, b.tool, null, b.output, b.output}, files...) {
 		high, err := bare.High(f)
 		if err != nil {
@@ -94,25 +94,23 @@ func (n *birth) word() error {
 
 // start is what an init does before it is a program.
 type start struct {
-	kind     kind
-	hostname string
-	tell     uintptr   // the supervisor's end, of which there is a copy too many
-	files    []uintptr // the word to go on, the program, and then what the program has, from 0 on
+	kind  kind
+	files []uintptr // the word to go on, the program, and then what the program has, from 0 on
 }
 
 func (s start) write(p *bare.Program, report uintptr) {
 	word, tool, files := s.files[0], s.files[1], s.files[2:]
-	// Where the supervisor dies, the wait for its word has to end.
-	p.Do("let go of the supervisor's end", unix.SYS_CLOSE, s.tell)
+	for to, f := range files {
+		p.Do("take its files", unix.SYS_DUP3, f, uintptr(to), 0)
+	}
+	// Where the supervisor dies, the wait for its word has to end; and others that it makes meanwhile wait for the ends of theirs.
+	p.CloseOthers("let go of all else of the supervisor's", uintptr(len(files)), word, tool, report)
 	// Without its ids it is nobody.
 	p.Read("get its ids", word)
 	p.Do("leave all groups", unix.SYS_SETGROUPS, 0, 0)
 	p.Do("become root's group of the pod", unix.SYS_SETRESGID, 0, 0, 0)
 	p.Do("become the pod's root", unix.SYS_SETRESUID, 0, 0, 0)
 	p.Do("lead a process session", unix.SYS_SETSID)
-	for to, f := range files {
-		p.Do("take its files", unix.SYS_DUP3, f, uintptr(to), 0)
-	}
 	// The supervisor has born it into its cgroup: the namespace made now has that as its root.
 	p.Do("make a cgroup namespace", unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP)
 	p.Report("say so", report)
@@ -122,7 +120,6 @@ func (s start) write(p *bare.Program, report uintptr) {
 	// flags and its place with it (mount_namespaces(7)).
 	p.Do("make a mount namespace", unix.SYS_UNSHARE, unix.CLONE_NEWNS)
 	p.Do("enter the root", unix.SYS_CHDIR, p.Text("/"))
-	p.Do("set the hostname", unix.SYS_SETHOSTNAME, p.Text(s.hostname), uintptr(len(s.hostname)))
 	p.Do("close what is not the pod's", unix.SYS_CLOSE_RANGE, uintptr(len(files)), bare.MinusOne, unix.CLOSE_RANGE_CLOEXEC)
 	// With this it has no memory in common with the supervisor any more.
 	p.Do("execute the init", unix.SYS_EXECVEAT, tool, p.Text(""), p.Texts([]string{"init", s.kind.name}), p.Texts(nil), unix.AT_EMPTY_PATH)

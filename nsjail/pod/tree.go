@@ -17,41 +17,44 @@ import (
 // tree is the mounts of a half while it is built.
 type tree struct {
 	root   *os.File // the tools, read-only
-	data   *os.File
 	home   *os.File
-	docker *os.File // of the machine half only
 	socket *os.File // the Docker daemon's
 	spec   nsjail.Spec
+
+	data   *os.File // these two come with whose pod it is
+	docker *os.File // of the machine half only
 }
 
-// openTree opens and clones everything that a half shows of the pool, in the host's mount namespace. The directories are
+// openTree opens and clones what a half shows of the pool whosever it is, in the host's mount namespace. The directories are
 // named by the registry and their parents are root's: nobody inside can have put a link there, and none is followed.
-func (b *builder) openTree(k kind) (_ *tree, err error) {
+func (b *builder) openTree() (_ *tree, err error) {
 	t := &tree{spec: b.spec}
 	defer func() {
 		if err != nil {
 			t.close()
 		}
 	}()
-	show := func(into **os.File, path string) {
-		if err == nil {
-			*into, err = b.clone(path)
-		}
+	if t.root, err = b.clone(b.spec.Root); err != nil {
+		return nil, err
 	}
-	show(&t.root, b.spec.Root)
-	show(&t.data, b.spec.Data)
-	show(&t.home, b.spec.Home)
-	if k.name == machineHalf.name {
-		show(&t.docker, b.spec.Docker)
+	if t.home, err = b.clone(b.spec.Home); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		t.socket, err = b.cloneSocket()
-	}
-	if err != nil {
+	if t.socket, err = b.cloneSocket(); err != nil {
 		return nil, err
 	}
 	// A writable root let the pod's root redirect a mount of the next start: mv /home /h2; ln -s /srv/x /home.
 	return t, mount.SetReadOnly(t.root)
+}
+
+// openOwn adds what belongs to one tree alone.
+func (b *builder) openOwn(t *tree, k kind) (err error) {
+	t.spec = b.spec
+	if t.data, err = b.clone(b.spec.Data); err != nil || k.name != machineHalf.name {
+		return err
+	}
+	t.docker, err = b.clone(b.spec.Docker)
+	return err
 }
 
 func (b *builder) clone(path string) (*os.File, error) {
@@ -84,35 +87,38 @@ func (t *tree) close() {
 	}
 }
 
-// attach puts the tree together at staging, as far as no namespace of the half is needed for it.
+// attach puts the tree together at staging, as far as no namespace of the half is needed for it, nor the fork.
 func (t *tree) attach(staging string) error {
 	if err := os.Mkdir(staging, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("cannot make a place for the pod's root: %w", err)
 	}
-	at, err := os.OpenFile(staging, unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return fmt.Errorf("cannot open the place for the pod's root: %w", err)
-	}
-	defer at.Close()
-	etc, err := t.etc(staging, at)
+	at, err := openPlace(staging)
 	if err != nil {
 		return err
 	}
-	defer closeAll(etc)
+	defer at.Close()
 	if err := mount.Attach(t.root, at); err != nil {
 		return err
 	}
-	for name, file := range etc {
-		if err := mount.AttachAt(file, t.root, "etc/"+name); err != nil {
-			return err
-		}
-	}
-	for _, step := range []func() error{t.attachData, t.attachHome, t.attachDocker, t.attachTemporary, t.attachDev} {
+	for _, step := range []func() error{t.attachHome, t.attachTemporary, t.attachDev} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// attachOwn adds what belongs to one tree alone.
+func (t *tree) attachOwn(staging string) error {
+	return errors.Join(t.attachEtc(staging), t.attachData(), t.attachDocker())
+}
+
+func openPlace(path string) (*os.File, error) {
+	at, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the place for the pod's root: %w", err)
+	}
+	return at, nil
 }
 
 // attachData shows the data under its GUID, on a read-only tmpfs that has nothing else.

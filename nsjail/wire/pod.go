@@ -40,7 +40,7 @@ type No struct {
 // Between a pod's supervisor and its inits, on a socket whose end ends the half.
 const (
 	TypeMachine = "machine" // supervisor to the machine's init, once it is inside
-	TypeReady   = "ready"   // init to supervisor: the half does its work
+	TypeReady   = "ready"   // init to supervisor: the half does its work; supervisor to who takes a spare pod: it is there
 	TypeStop    = "stop"    // supervisor to the machine's init: let the containers go, and end
 )
 
