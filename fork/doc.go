@@ -7,7 +7,7 @@
 //	POOL/rootfs/DIGEST               read-only subvolume: the tools inside sessions
 //	POOL/repos/GUID/{tree,root,home} a grand repository: tree is one subvolume with data/ and docker/
 //	POOL/forks/GUID/{tree,root,home} a fork: a snapshot of a tree, a snapshot of a rootfs, an empty home
-//	POOL/spare/NAME/{root,home}      made ahead of time, so that a fork costs one snapshot
+//	POOL/spare/GUID/{root,home}      made ahead of time, so that a fork costs one snapshot
 //
 // The package starts no pods and decides nothing about who may do what: the warden does both. It trusts the names GUID,
 // tree, root, home, data and docker, all of which it made below a directory that only root enters, and nothing below

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -24,7 +25,7 @@ func (s *Store) Fork(ctx context.Context, parent Tree, tag, owner string, limits
 				return t, nil
 			}
 			mine = true
-			t, done, err := s.makeFork(parent, tag, owner, limits)
+			t, done, err := s.makeFork(context.WithoutCancel(ctx), parent, tag, owner, limits)
 			steps = done
 			return t, err
 		})
@@ -38,15 +39,19 @@ func (s *Store) Fork(ctx context.Context, parent Tree, tag, owner string, limits
 }
 
 // makeFork is not to be interrupted: it takes milliseconds, and others may be waiting for it.
-func (s *Store) makeFork(parent Tree, tag, owner string, limits Limits) (t Tree, steps []Step, err error) {
+func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, limits Limits) (t Tree, steps []Step, err error) {
 	w := s.begin()
 	defer w.end(&err)
 
 	if err := w.do("check", func() error { return s.checkFork(parent, owner, limits) }, nil); err != nil {
 		return t, nil, err
 	}
-	t = Tree{GUID: newGUID(), Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID,
+	t = Tree{Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID,
 		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: time.Now().UTC()}
+	spare, err := s.name(ctx, w, &t)
+	if err != nil {
+		return t, nil, err
+	}
 	guid, dirs := t.GUID, s.Dirs(t)
 	for _, step := range []struct {
 		name      string
@@ -60,17 +65,51 @@ func (s *Store) makeFork(parent Tree, tag, owner string, limits Limits) (t Tree,
 			func() error { return s.makeGroup(t.Slot, limits.Quota) },
 			func() error { return s.dropGroup(t.Slot) }},
 		{"directory",
-			func() error { return s.furnish(w, t) },
-			func() error { return s.raze(dirs.Base) }},
+			func() error { return s.furnish(w, t, spare) },
+			func() error { return s.abandon(ctx, guid, dirs.Base) }},
 		{"snapshot", func() error { return snapshotInto(dirs.Tree, s.Dirs(parent).Tree, t.Slot) }, nil},
-		{"ready",
-			func() (err error) { t, err = s.registry.turn(guid, Ready, Making); return err }, nil},
+		{"ready", func() error { return s.finish(&t) }, nil},
 	} {
 		if err := w.do(step.name, step.try, step.undo); err != nil {
 			return t, nil, err
 		}
 	}
+	s.registry.release(guid)
 	return t, w.steps, nil
+}
+
+// finish lets callers in. After an error t is as it was: the undoing needs its slot.
+func (s *Store) finish(t *Tree) error {
+	ready, err := s.registry.turn(t.GUID, Ready, Making)
+	if err == nil {
+		*t = ready
+	}
+	return err
+}
+
+// name gives a fork to be its GUID: that of a spare, where there is one.
+func (s *Store) name(ctx context.Context, w *work, t *Tree) (spare bool, err error) {
+	if t.GUID, spare, err = s.takeSpare(ctx, t.Rootfs); err != nil {
+		return false, err
+	}
+	if !spare {
+		t.GUID = newGUID()
+		return false, nil
+	}
+	guid := t.GUID
+	w.undo = append(w.undo, func() error { return s.returnSpare(ctx, guid) })
+	return true, nil
+}
+
+// abandon removes what there is of a fork that is not finished, with what was started ahead for it.
+func (s *Store) abandon(ctx context.Context, guid, base string) error {
+	if _, err := os.Lstat(base); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := s.opts.End(ctx, guid); err != nil {
+		return err
+	}
+	return s.raze(base)
 }
 
 func (s *Store) checkFork(parent Tree, owner string, limits Limits) error {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// furnish gives t its directory with root and home in it: a spare one where there is one, else one made now. A fork's are in
-// its quota group then.
-func (s *Store) furnish(w *work, t Tree) error {
-	if err := s.place(w, t); err != nil || t.Grand {
+// furnish gives t its directory with root and home in it: the spare one of its GUID, or one made now. A fork's are in its quota group
+// then.
+func (s *Store) furnish(w *work, t Tree, spare bool) error {
+	if err := s.place(w, t, spare); err != nil || t.Grand {
 		return err
 	}
 	dirs := s.Dirs(t)
@@ -34,22 +34,16 @@ func (s *Store) furnish(w *work, t Tree) error {
 	})
 }
 
-func (s *Store) place(w *work, t Tree) error {
-	base := s.Dirs(t).Base
-	for {
-		spare, ok := s.spares.take(t.Rootfs)
-		if !ok {
-			return s.build(w, base, t.Rootfs)
-		}
-		// NOREPLACE claims the name, as mkdir would.
-		err := unix.Renameat2(unix.AT_FDCWD, spare, unix.AT_FDCWD, base, unix.RENAME_NOREPLACE)
-		if err == nil {
-			return w.hook("renamed")
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("cannot rename %s to %s: %w", spare, base, err)
-		}
+func (s *Store) place(w *work, t Tree, spare bool) error {
+	from, to := s.spareDirs(t.GUID).Base, s.Dirs(t).Base
+	if !spare {
+		return s.build(w, to, t.Rootfs)
 	}
+	// NOREPLACE claims the name, as mkdir would.
+	if err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE); err != nil {
+		return fmt.Errorf("cannot rename %s to %s: %w", from, to, err)
+	}
+	return w.hook("renamed")
 }
 
 // build makes a directory with a snapshot of a rootfs and an empty home.

@@ -37,7 +37,7 @@ func (s *Store) Reconcile(ctx context.Context) (Report, error) {
 			report.Finished = append(report.Finished, t)
 		}
 	}
-	errs = append(errs, s.emptySpare(), s.reclaimGroups(), s.sweepGroups())
+	errs = append(errs, s.emptySpare(ctx), s.reclaimGroups(), s.sweepGroups())
 	for _, name := range []string{"repos", "forks"} {
 		orphans, err := s.orphans(name)
 		errs = append(errs, err)
@@ -46,15 +46,15 @@ func (s *Store) Reconcile(ctx context.Context) (Report, error) {
 	return report, errors.Join(errs...)
 }
 
-// emptySpare removes what an earlier process prepared and never used.
-func (s *Store) emptySpare() error {
+// emptySpare ends and removes what an earlier process prepared and never used.
+func (s *Store) emptySpare(ctx context.Context) error {
 	dir := filepath.Join(s.pool, "spare")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if err := s.raze(filepath.Join(dir, entry.Name())); err != nil {
+		if err := s.dropSpare(ctx, entry.Name()); err != nil {
 			return err
 		}
 	}

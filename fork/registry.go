@@ -27,6 +27,7 @@ type registry struct {
 	trees  map[string]Tree   // by GUID
 	refs   map[string]string // GUID by Ref
 	rootfs string
+	held   map[string]int // slots of spares, by the GUID of the tree that they will be: this process's alone
 }
 
 func openRegistry(path string) (*registry, error) {
@@ -37,7 +38,7 @@ func openRegistry(path string) (*registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the registry %s: %w", path, err)
 	}
-	r := &registry{db: db, trees: map[string]Tree{}, refs: map[string]string{}}
+	r := &registry{db: db, trees: map[string]Tree{}, refs: map[string]string{}, held: map[string]int{}}
 	if err := r.load(); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("cannot read the registry %s: %w", path, err)
@@ -117,7 +118,7 @@ func (r *registry) list(want func(Tree) bool) []Tree {
 	return found
 }
 
-// claim records t as being made, in the lowest free slot. maxForks limits how many its owner has.
+// claim records t as being made, in the slot that is held for it, or the lowest free one. maxForks limits how many its owner has.
 func (r *registry) claim(t Tree, maxForks int) (Tree, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -132,7 +133,7 @@ func (r *registry) claim(t Tree, maxForks int) (Tree, error) {
 	if owned := r.list(func(o Tree) bool { return !o.Grand && o.Owner == t.Owner }); !t.Grand && len(owned) >= maxForks {
 		return Tree{}, fmt.Errorf("%w: %s has %d, at most %d are allowed", ErrTooManyForks, t.Owner, len(owned), maxForks)
 	}
-	if t.Slot = r.freeSlot(); t.Slot == Slots {
+	if t.Slot = r.slotOf(t.GUID); t.Slot == Slots {
 		return Tree{}, fmt.Errorf("%w: all %d are taken; remove forks", ErrNoSlot, Slots)
 	}
 	t.State = Making
@@ -142,12 +143,41 @@ func (r *registry) claim(t Tree, maxForks int) (Tree, error) {
 	return t, r.save(t)
 }
 
-// freeSlot is the lowest that no record has. A record goes only after everything of its tree is gone, the pod included, so
-// a free slot's ids and network belong to nothing that lives.
-func (r *registry) freeSlot() int {
+// hold keeps a slot for a tree to be, until release.
+func (r *registry) hold(guid string) (int, error) {
+	r.write.Lock()
+	defer r.write.Unlock()
+	slot := r.slotOf(guid)
+	if slot == Slots {
+		return 0, ErrNoSlot
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[guid] = slot
+	return slot, nil
+}
+
+// release ends a hold. Where there is a record by now, the slot stays its.
+func (r *registry) release(guid string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.held, guid)
+}
+
+// slotOf is the slot that is held for a tree, else the lowest that is free: Slots, where none is. A record and a hold go only after
+// everything of their tree is gone, the pod included, so a free slot's ids and network belong to nothing that lives.
+func (r *registry) slotOf(guid string) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if slot, ok := r.held[guid]; ok {
+		return slot
+	}
 	var used [Slots + 1]bool
-	for _, t := range r.list(func(Tree) bool { return true }) {
+	for _, t := range r.trees {
 		used[t.Slot] = true
+	}
+	for _, slot := range r.held {
+		used[slot] = true
 	}
 	for slot := range Slots {
 		if !used[slot] {

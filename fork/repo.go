@@ -40,13 +40,13 @@ func (s *Store) makeRepo(ctx context.Context, t Tree, source Source, progress Pr
 			func() (err error) { t, err = s.registry.claim(t, 0); return err },
 			func() error { return s.registry.forget(guid) }},
 		{"directory",
-			func() error { return s.furnish(w, t) },
+			func() error { return s.furnish(w, t, false) },
 			func() error { return s.raze(dirs.Base) }},
 		{"tree", func() error { return makeTree(dirs) }, nil},
 		{"copy", func() error { return s.copyIn(ctx, source, dirs.Data, progress) }, nil},
 		{"sync", func() error { return syncPool(s.pool) }, nil},
 		{"ready",
-			func() (err error) { t, err = s.registry.turn(guid, Ready, Making); return err }, nil},
+			func() error { return s.finish(&t) }, nil},
 	}
 	for _, step := range steps {
 		if err := w.do(step.name, step.try, step.undo); err != nil {

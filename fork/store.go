@@ -26,6 +26,10 @@ type Options struct {
 	// It is called for trees that nobody can enter any more, also for those that never had a pod.
 	End func(ctx context.Context, guid string) error
 
+	// Prepare starts ahead of time what a fork will need that is made of a spare: guid and slot will be the fork's, dirs are where the
+	// spare has its root and home until then. It is ended by End. nil: nothing is started ahead.
+	Prepare func(ctx context.Context, spare Tree, dirs Dirs) error
+
 	MaxForks func() int   // per owner, asked for each fork; nil: MaxForks
 	Log      *slog.Logger // nil: nowhere
 
