@@ -153,6 +153,7 @@ type fakePods struct {
 	limits  map[string][]systemd.Limits // of each unit, the last one in force
 	hits    systemd.Hits                // of every unit
 	started int
+	kills   int
 	work    []nsjail.Exec
 	gone    int           // how many times a running pod is found to be gone
 	hold    chan struct{} // what starts wait for
@@ -198,6 +199,7 @@ func (f *fakePods) Usage(context.Context, string) (systemd.Usage, error) {
 func (f *fakePods) Kill(_ context.Context, unit string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.kills++
 	delete(f.running, unit)
 	return nil
 }

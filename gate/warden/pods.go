@@ -39,6 +39,7 @@ type pods struct {
 	units  Units
 	runDir string
 	exec   func(ctx context.Context, runDir, guid string, e nsjail.Exec) (*nsjail.Session, error)
+	take   func(ctx context.Context, runDir, guid string) error
 	hits   func(unit string) systemd.Hits
 	trees  Trees
 	rules  *rules
@@ -52,7 +53,7 @@ type pods struct {
 
 func newPods(units Units, rules *rules, runDir string) *pods {
 	return &pods{
-		units: units, rules: rules, runDir: runDir, exec: nsjail.Run, busy: busy, hits: systemd.LimitHits,
+		units: units, rules: rules, runDir: runDir, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
 		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{},
 	}
 }
@@ -112,7 +113,7 @@ func (p *pods) start(ctx context.Context, guid string) error {
 		if err := p.limit(ctx, unit, tree); err != nil {
 			return nil, err
 		}
-		return nil, p.units.Start(ctx, unit)
+		return nil, p.bringUp(ctx, unit, tree.GUID)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot start the pod of %s: %w", guid, err)

@@ -60,7 +60,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	pods := newPods(units, rules, c.RunDir)
 	// The registry's lock is what keeps a second warden out: nothing before this disturbs a first one.
 	store, err := fork.Open(fork.Options{
-		Pool: c.Pool, Registry: filepath.Join(c.State, "registry.db"), End: pods.End, Log: c.Journal,
+		Pool: c.Pool, Registry: filepath.Join(c.State, "registry.db"), End: pods.End, Prepare: pods.Prepare, Log: c.Journal,
 		MaxForks: func() int { return rules.Pods().Forks },
 	})
 	if err != nil {
