@@ -168,18 +168,22 @@ func guidOf(t *testing.T, h *host.Host, ref string) string {
 	return h.Must(t, "sh", "-c", `forkgate show "$0" --json | sed -n 's/.*"guid": "\([^"]*\)".*/\1/p'`, ref)
 }
 
-// census lists what a pod leaves on a host that is not careful: mounts, loop devices, links, groups, rules, processes, directories.
+// census lists what a pod leaves on a host that is not careful: mounts, loop devices, links, groups, rules, processes, directories. It
+// waits until the spare pods are there, whose GUIDs are others each time.
 func census(t *testing.T, h *host.Host) []string {
 	t.Helper()
 	return strings.Split(h.Must(t, "bash", "-ec", `
-		cut -d' ' -f5 /proc/self/mountinfo | sort | sed 's/^/mount /'
+		spares() { cd /run/forkgate/pods && ls -d */spare.sock | cut -d/ -f1; }
+		for n in $(seq 100); do test $(spares | wc -l) = 4 && break; sleep 0.2; done
+		{ cut -d' ' -f5 /proc/self/mountinfo | sed 's/^/mount /'
 		losetup -a | cut -d: -f1 | sed 's/^/loop /'
-		ip -o link | grep -o ': [^:@]*[:@]' | sort | sed 's/^/link /'
+		ip -o link | grep -o ': [^:@]*[:@]' | sed 's/^/link /'
 		find /sys/fs/cgroup -path '*forkgate-pod*' | sed 's/^/group /'
-		nft list table inet forkgate | sed 's/^/rule /'
-		ls -A /run/forkgate/pods /var/lib/forkgate/pool/forks | sed 's/^/directory /'
-		ps -eo args= | grep -E 'forkgate-pod|^init (machine|sessions|run)|dockerd|containerd|docker-proxy' | grep -v grep | sort | sed 's/^/process /'
-		systemctl list-units --all --plain --no-legend 'forkgate-pod@*' | sed 's/^/unit /'`), "\n")
+		nft list table inet forkgate | nl | sed 's/^/rule /'
+		ls -A /run/forkgate/pods /var/lib/forkgate/pool/{forks,spare} | sed 's/^/directory /'
+		ps -eo args= | grep -E 'forkgate-pod|^init (machine|sessions|run)|dockerd|containerd|docker-proxy' | grep -v grep | sed 's/^/process /'
+		systemctl list-units --all --plain --no-legend 'forkgate-pod@*' | sed 's/^/unit /'; } |
+		sed "$(spares | sed 's|.*|s/&/SPARE/g|')" | sort`), "\n")
 }
 
 // settledCensus waits a moment for what is still ending.
