@@ -97,7 +97,7 @@ func newForks(b *testing.B, h *host.Host, p plan) []round {
 	for range rounds {
 		all = append(all, driven(b, h, p)...)
 		h.Must(b, "forkgate", "rm", "demo:new0")
-		time.Sleep(100 * time.Millisecond) // its spare place is made again
+		time.Sleep(time.Second) // what it was made of is made again
 	}
 	return all
 }

@@ -23,6 +23,10 @@ func checks() []check {
 		{"docker run -m", limitsMemory},
 		{"docker run --cpus", limitsCPU},
 		{"docker run --pids-limit", limitsPids},
+		{"root in a fork raises no limit of it", raisesNothing},
+		{"root in a fork sees its own groups alone", seesItsOwnGroups},
+		{"the limits of a fork", limitsFork},
+		{"a fork that hoards terminals", hoardsTerminals},
 	}
 }
 

@@ -51,7 +51,7 @@ func setUp(t *testing.T, v *vm.VM) {
 }
 
 const principals = `
-	for name in person agent; do ssh-keygen -q -t ed25519 -N '' -f /root/$name; done
+	for name in person agent small; do ssh-keygen -q -t ed25519 -N '' -f /root/$name; done
 	cat >/etc/forkgate/policy.d/principals.hcl <<POLICY
 principal "person" {
   keys    = ["$(cat /root/person.pub)"]
@@ -60,6 +60,18 @@ principal "person" {
 principal "agent" {
   keys = ["$(cat /root/agent.pub)"]
 }
+principal "small" {
+  keys = ["$(cat /root/small.pub)"]
+}
+permit "small-forks" {
+  when = op == "fork" && caller.principal == "small"
+  limits {
+    memory = "256MiB"
+    pids   = 100
+    cpu    = 0.5
+    io     = 50
+  }
+}
 POLICY
 	forkgate policy check`
 
@@ -67,7 +79,7 @@ const clients = `
 	mkdir -p -m 700 /root/.ssh
 	cat /var/lib/forkgate/hostkeys/*.pub | sed 's/^/[127.0.0.1]:2222 /' >/root/.ssh/known_hosts
 	cat >/root/.ssh/config <<CONFIG
-Host person agent
+Host person agent small
   HostName 127.0.0.1
   Port 2222
   IdentitiesOnly yes
@@ -76,6 +88,8 @@ Host person
   IdentityFile /root/person
 Host agent
   IdentityFile /root/agent
+Host small
+  IdentityFile /root/small
 CONFIG`
 
 // ssh runs a command in the fork that all checks share, as its agent.
