@@ -33,8 +33,9 @@ var arrows = map[string][]string{
 	"gate/provenance":          {"gate"},
 	"gate/provenance/attestor": {"gate", "gate/provenance", "gate/provenance/chain"},
 	"gate/provenance/chain":    {"gate", "gate/provenance"},
-	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/audit", "fork", "nsjail/...",
-		"systemd"},
+	"gate/provenance/presence": {"gate"},
+	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/provenance/presence", "gate/audit",
+		"fork", "nsjail/...", "systemd"},
 	"gate/warden/client": {"gate", "nsjail/wire"},
 
 	"fork":          {"nsjail/idmap"},
