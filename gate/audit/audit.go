@@ -37,7 +37,7 @@ const (
 // Events that the record tells of.
 const (
 	EventDecision = "decision" // policy was asked
-	EventRefused  = "refused"  // somebody was not let in, with a certificate
+	EventRefused  = "refused"  // somebody was not let in, with a certificate or a security key
 	EventVerb     = "verb"     // a control word or an operator's command is about to run
 	EventService  = "service"  // the warden started, or took or refused a policy
 )
@@ -111,8 +111,8 @@ func (l *Log) Verb(session string, r gate.Request) error {
 	return l.write(entry(EventVerb, session, r))
 }
 
-// Certificate records why somebody was not let in with a certificate: the client is told nothing of it.
-func (l *Log) Certificate(session string, r gate.Request, why string) error {
+// Refused records why somebody was not let in, with a certificate or a security key, or not as what: the client is told nothing of it.
+func (l *Log) Refused(session string, r gate.Request, why string) error {
 	e := entry(EventRefused, session, r)
 	e.Kind, e.Reason = "", gate.Printable(why)
 	return l.write(e)

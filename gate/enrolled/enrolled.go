@@ -46,7 +46,9 @@ type Key struct {
 func (k Key) Public() ssh.PublicKey { return k.public }
 
 // LineOf is a public key as a Key has it.
-func LineOf(key ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) }
+func LineOf(key ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}
 
 // Record is all keys: on disk, and the same in memory. One process has it open at a time. Its methods may be called at the same time.
 type Record struct {
@@ -96,6 +98,15 @@ func read(path string) (Key, error) {
 		return Key{}, fmt.Errorf("it is of %q", k.Name)
 	}
 	return k.parsed()
+}
+
+// New makes a Key of what is said of one.
+func New(k Key) (Key, error) {
+	whole, err := k.parsed()
+	if err != nil {
+		return Key{}, fmt.Errorf("cannot enroll %q: %w", k.Name, err)
+	}
+	return whole, nil
 }
 
 // parsed fills in what the line says.
@@ -155,9 +166,9 @@ func (r *Record) All() []Key {
 
 // Add adds a key, on disk before it counts. It fails with ErrName or ErrKey where there is one already.
 func (r *Record) Add(k Key) error {
-	k, err := k.parsed()
+	k, err := New(k)
 	if err != nil {
-		return fmt.Errorf("cannot enroll %q: %w", k.Name, err)
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

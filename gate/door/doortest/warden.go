@@ -29,6 +29,10 @@ type Warden struct {
 	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
 	// Single connections could be a person's.
 	Single bool
+	// Asks for a touch beside a certificate, of the keys that KnowTouch names.
+	Asks bool
+	// Touch says whose touch is refused; nil refuses nobody's.
+	Touch func(client.TouchRequest) error
 	// Refuse says whose assertion is refused; nil refuses nobody's.
 	Refuse func(client.AssertRequest) error
 	// Deaf sessions never read what the door sends them.
@@ -54,6 +58,8 @@ type Seen struct {
 	Asserted []client.AssertRequest
 	Opened   []client.OpenRequest
 	Verbs    []client.VerbRequest
+	Touched  []client.TouchRequest
+	Without  []client.UntouchedRequest
 	Signed   int // key exchanges
 	Running  int // sessions whose command has not ended
 }
@@ -111,6 +117,13 @@ func (w *Warden) Know(key ssh.PublicKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.keys[string(key.Marshal())] = true
+}
+
+// KnowTouch makes a touch of a key count.
+func (w *Warden) KnowTouch(key ssh.PublicKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys["touch "+string(key.Marshal())] = true
 }
 
 // Say says something, without having been asked, to the session that it opens for each door.
@@ -214,7 +227,14 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 			}
 		}
 		who.done = true
-		return client.AssertReply{Single: w.Single}, nil, nil
+		return client.AssertReply{Single: w.Single, Touch: w.Asks}, nil, nil
+	case client.TypeTouch:
+		return w.touch(who, m)
+	case client.TypeUntouched:
+		var q client.UntouchedRequest
+		err := m.Decode(&q)
+		w.note(func(s *Seen) { s.Without = append(s.Without, q) })
+		return struct{}{}, nil, err
 	case client.TypeOpen:
 		return w.open(who, m)
 	case client.TypeVerb:
@@ -236,7 +256,25 @@ func (w *Warden) identify(m wire.Message) (any, []*os.File, error) {
 	if w.Shut != nil {
 		return nil, nil, w.Shut
 	}
+	if q.Touch {
+		return client.IdentifyReply{Known: w.keys["touch "+string(q.Key)]}, nil, nil
+	}
 	return client.IdentifyReply{Known: w.keys[string(q.Key)]}, nil, nil
+}
+
+func (w *Warden) touch(who *asserted, m wire.Message) (any, []*os.File, error) {
+	var q client.TouchRequest
+	if err := m.Decode(&q); err != nil {
+		return nil, nil, err
+	}
+	w.note(func(s *Seen) { s.Touched = append(s.Touched, q) })
+	if !who.done {
+		return nil, nil, fmt.Errorf("nobody was asserted")
+	}
+	if w.Touch != nil {
+		return struct{}{}, nil, w.Touch(q)
+	}
+	return struct{}{}, nil, nil
 }
 
 func (w *Warden) open(who *asserted, m wire.Message) (any, []*os.File, error) {
