@@ -126,12 +126,19 @@ func (c *connection) failed(err error) {
 	if c.offer == nil || !strings.Contains(err.Error(), "missing required user presence") {
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
-	defer cancel()
-	err = c.warden.ask(ctx, func(w Warden) error {
-		return w.Untouched(ctx, client.UntouchedRequest{Key: c.offer.Marshal(), Source: c.source})
-	})
-	if err != nil {
+	if err := c.tellUntouched(); err != nil {
 		c.log.Error("cannot tell the warden of a key that was not touched", "error", err)
 	}
+}
+
+// tellUntouched has a way to the warden of its own: the connection's has ended with it.
+func (c *connection) tellUntouched() error {
+	ctx, cancel := context.WithTimeout(c.door.ctx, wardenTimeout)
+	defer cancel()
+	w, err := c.door.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return w.Untouched(ctx, client.UntouchedRequest{Key: c.offer.Marshal(), Source: c.source})
 }
