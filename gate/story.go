@@ -22,6 +22,7 @@ type Evidence struct {
 
 	SecurityKey bool   // Key is a security key's (sk-), and was touched: which by itself shows nobody
 	Touch       *Touch // beside a certificate, as second factor; nil: none
+	Untouched   string // names of the security keys that could have been; for whoami
 }
 
 // Touch is a security key that somebody touched for this connection, and that counts: the warden has verified its signature, and knows

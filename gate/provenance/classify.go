@@ -42,7 +42,7 @@ func Classify(agents []Agent, attestors []Attestor, principal Principal, e gate.
 		}
 	}
 	if attested != nil {
-		readTouch(&caller, e.Touch, say)
+		readTouch(&caller, e, say)
 	}
 	caller.Override = overrideOf(attested, e)
 	return caller

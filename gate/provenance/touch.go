@@ -21,8 +21,12 @@ func (k SecurityKey) Touch() *gate.Touch {
 
 // readTouch takes what a touch adds to the word of an attestor. It makes nobody a person: who touches may have been told to by an agent.
 // That a person asked, from a chain without an agent, is the attestor's to say.
-func readTouch(caller *gate.Caller, t *gate.Touch, say func(string)) {
+func readTouch(caller *gate.Caller, e gate.Evidence, say func(string)) {
+	t := e.Touch
 	if t == nil || t.Name == "" || t.Key == "" {
+		if e.Untouched != "" && caller.Kind == gate.Human {
+			say("none of the security keys (" + gate.Printable(e.Untouched) + ") was touched: ssh asks for one at gate@host, and where policy tells the difference")
+		}
 		return
 	}
 	how := "marked by the operator: it lets in, and approves nothing"

@@ -144,7 +144,7 @@ func (r *request) evidence(alone bool, marks, env [][]byte) (gate.Evidence, erro
 	}
 	if who.attested != nil {
 		evidence.Attestor, evidence.Statement = who.attested.attestor, who.attested.statement
-		evidence.Touch = r.touchOf(who)
+		evidence.Touch, evidence.Untouched = r.touchOf(who)
 		return evidence, nil
 	}
 	principal, known := r.rules.Principal(who.key.Marshal())

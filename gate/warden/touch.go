@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -59,7 +60,7 @@ func (r *request) asksForTouch(ctx context.Context) bool {
 	if who.attested == nil {
 		return false
 	}
-	keys := slices.DeleteFunc(r.securityKeys(), func(k provenance.SecurityKey) bool { return !asked(k) || k.Principal != who.principal })
+	keys := r.askedOf(who.principal)
 	if len(keys) == 0 {
 		return false
 	}
@@ -85,6 +86,11 @@ func (r *request) asksForTouch(ctx context.Context) bool {
 		with.Target = without.Target
 		return r.differ(without, with)
 	})
+}
+
+// askedOf lists the security keys of a principal that can be asked for a touch.
+func (w *Warden) askedOf(principal string) []provenance.SecurityKey {
+	return slices.DeleteFunc(w.securityKeys(), func(k provenance.SecurityKey) bool { return !asked(k) || k.Principal != principal })
 }
 
 // wouldBe is what the user name leads to: a repository or fork, or the fork to be. Nothing is recorded of it: nothing is asked yet.
@@ -155,16 +161,18 @@ func (r *request) refuseTouch(key []byte, who *identity, why error) error {
 	return &gate.Refusal{Reason: "the security key is not accepted", Hint: "ask the operator, who finds out why"}
 }
 
-// touchOf is the touch of a connection, as far as its key still counts.
-func (r *request) touchOf(who *identity) *gate.Touch {
-	if who.touched == nil {
-		return nil
+// touchOf is the touch of a connection, as far as its key still counts, or else what could have been touched.
+func (r *request) touchOf(who *identity) (touched *gate.Touch, untouched string) {
+	if who.touched != nil {
+		if k, counts := r.securityKey(who.touched); counts && k.Principal == who.principal {
+			return k.Touch(), ""
+		}
 	}
-	k, counts := r.securityKey(who.touched)
-	if !counts || k.Principal != who.principal {
-		return nil
+	var names []string
+	for _, k := range r.askedOf(who.principal) {
+		names = append(names, k.Name)
 	}
-	return k.Touch()
+	return nil, strings.Join(names, ", ")
 }
 
 // untouched records, on the word of the door, that a security key signed without being touched. A door that lies can fill no disk.
