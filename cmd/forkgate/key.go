@@ -146,6 +146,9 @@ func printKeys(out io.Writer, keys []client.SecurityKey) error {
 		if k.Enrolled {
 			how = "enrolled " + k.At.UTC().Format(time.DateOnly) + ", attested by " + gate.Printable(k.By)
 		}
+		if !k.Asked {
+			how += "; not asked for at logins, as it is no ed25519-sk key"
+		}
 		if !k.Known {
 			how += "; counts for nothing, as the policy has no such principal"
 		}

@@ -88,7 +88,7 @@ func keyList(_ context.Context, r *request, _ struct{}) (answer, error) {
 		reply.Keys = append(reply.Keys, shown(k))
 	}
 	for _, k := range r.rules.SecurityKeys() {
-		reply.Keys = append(reply.Keys, client.SecurityKey{Name: k.Name, Principal: k.Principal, Fingerprint: ssh.FingerprintSHA256(k.Key)})
+		reply.Keys = append(reply.Keys, client.SecurityKey{Name: k.Name, Principal: k.Principal, Fingerprint: ssh.FingerprintSHA256(k.Key), Asked: asked(k)})
 	}
 	for i, k := range reply.Keys {
 		_, reply.Keys[i].Known = r.rules.PrincipalByName(k.Principal)
@@ -99,6 +99,7 @@ func keyList(_ context.Context, r *request, _ struct{}) (answer, error) {
 func shown(k enrolled.Key) client.SecurityKey {
 	return client.SecurityKey{
 		Name: k.Name, Principal: k.Principal, Fingerprint: ssh.FingerprintSHA256(k.Public()), Enrolled: true, Known: true,
+		Asked: k.Public().Type() == ssh.KeyAlgoSKED25519,
 		Model: k.Model, By: k.By, Issuer: k.Issuer, At: k.At,
 	}
 }

@@ -105,6 +105,24 @@ func TestWhatIsNotEnrolled(t *testing.T) {
 	}
 }
 
+// A key whose signatures the door cannot find is enrolled, and nobody is asked for it.
+func TestECDSAIsNotAskedFor(t *testing.T) {
+	h, w := attested(t)
+	maker, old := keys.NewMaker(t), keys.NewSecurityKeyECDSA(t)
+	made, err := dial(t, h.operator).KeyEnroll(t.Context(), enrolment(old, maker))
+	if err != nil || made.Asked {
+		t.Fatalf("%v, %+v", err, made)
+	}
+	c, _, reply := h.comes(t, w, statement(), "gate")
+	known, err := c.Identify(t.Context(), client.IdentifyRequest{Key: old.PublicKey().Marshal(), Touch: true})
+	if err != nil || known || reply.Touch {
+		t.Errorf("it is asked for: %t, %t, %v", known, reply.Touch, err)
+	}
+	if k, counts := h.securityKey(old.PublicKey()); !counts || !k.Enrolled {
+		t.Errorf("it counts for nothing: %+v", k)
+	}
+}
+
 // Nobody but the operator enrolls.
 func TestADoorEnrollsNothing(t *testing.T) {
 	h := newHost(t)

@@ -78,7 +78,7 @@ func TestWhereATouchIsAskedFor(t *testing.T) {
 	agent.Verdict, agent.Agent = provenance.ByAgent, "Claude Code"
 	unverified := statement()
 	unverified.Verdict = provenance.Unverified
-	key, old := keys.NewSecurityKey(t).PublicKey(), keys.NewSecurityKeyECDSA(t).PublicKey()
+	key := keys.NewSecurityKey(t).PublicKey()
 	alices := marked("yubikey", "alice", key)
 	for _, test := range []struct {
 		name, policy, user string
@@ -93,7 +93,6 @@ func TestWhereATouchIsAskedFor(t *testing.T) {
 		{"what does not exist", alices + wantsTouch, "nothing", statement(), false},
 		{"no ref", alices + wantsTouch, "../x", statement(), false},
 		{"another's key", marked("yubikey", "bob", key), "gate", statement(), false},
-		{"a key whose signature the door cannot find", marked("old", "alice", old), "gate", statement(), false},
 		{"an agent", alices, "gate", agent, false},
 		{"unverified", alices, "gate", unverified, false},
 	} {

@@ -29,6 +29,7 @@ type SecurityKey struct {
 	Fingerprint string    `json:"fingerprint"` // SHA256:...
 	Enrolled    bool      `json:"enrolled"`    // else policy marks it
 	Known       bool      `json:"known"`       // policy has the principal
+	Asked       bool      `json:"asked"`       // for a touch, when its principal logs in
 	Model       string    `json:"model,omitempty"`
 	By          string    `json:"by,omitempty"`     // subject of the maker's certificate
 	Issuer      string    `json:"issuer,omitempty"` // and who issued that
