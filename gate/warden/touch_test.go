@@ -73,57 +73,6 @@ func (h *host) comes(t testing.TB, w *workstation, s provenance.Statement, user 
 	return c, connection, reply
 }
 
-func TestWhereATouchIsAskedFor(t *testing.T) {
-	agent := statement()
-	agent.Verdict, agent.Agent = provenance.ByAgent, "Claude Code"
-	unverified := statement()
-	unverified.Verdict = provenance.Unverified
-	key := keys.NewSecurityKey(t).PublicKey()
-	alices := marked("yubikey", "alice", key)
-	for _, test := range []struct {
-		name, policy, user string
-		s                  provenance.Statement
-		want               bool
-	}{
-		{"no security key", wantsTouch, "gate", statement(), false},
-		{"control words", alices, "gate", statement(), true},
-		{"a repository where it makes no difference", alices, "demo", statement(), false},
-		{"a repository where it does", alices + wantsTouch, "demo", statement(), true},
-		{"a fork to be, where it does not", alices + wantsTouch, "demo+x", statement(), false},
-		{"what does not exist", alices + wantsTouch, "nothing", statement(), false},
-		{"no ref", alices + wantsTouch, "../x", statement(), false},
-		{"another's key", marked("yubikey", "bob", key), "gate", statement(), false},
-		{"an agent", alices, "gate", agent, false},
-		{"unverified", alices, "gate", unverified, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			h, w := attested(t)
-			h.more(t, test.policy)
-			recorded := len(h.log.all())
-			c, _, reply := h.comes(t, w, test.s, test.user)
-			if reply.Touch != test.want {
-				t.Errorf("asked %t", reply.Touch)
-			}
-			known, err := c.Identify(t.Context(), client.IdentifyRequest{Key: key.Marshal(), Touch: true})
-			if want := strings.Contains(test.policy, alices); err != nil || known != want {
-				t.Errorf("the key: %t, %v", known, err)
-			}
-			if len(h.log.all()) != recorded {
-				t.Errorf("what was only thought of is in the record: %q", h.log.all())
-			}
-		})
-	}
-	t.Run("a bare key", func(t *testing.T) {
-		h, _ := attested(t)
-		h.more(t, alices)
-		c := dial(t, h.door)
-		reply, err := c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: signHash(t, c)})
-		if err != nil || reply.Touch {
-			t.Errorf("asked %t, %v", reply.Touch, err)
-		}
-	})
-}
-
 func TestATouchMakesClassFour(t *testing.T) {
 	h, w, key := present(t)
 	h.more(t, wantsTouch)
@@ -206,26 +155,32 @@ func TestTouchesThatCountForNothing(t *testing.T) {
 			}
 		})
 	}
-	t.Run("control", func(t *testing.T) {
-		c, connection, _ := h.comes(t, w, statement(), "gate")
-		good := client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, connection.SessionID, "gate")}
-		if err := c.Touch(t.Context(), good); err != nil {
-			t.Errorf("what is right is refused: %v", err)
-		}
-	})
-	t.Run("beside no certificate", func(t *testing.T) {
-		c := dial(t, h.door)
-		session := signHash(t, c)
-		if _, err := c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: session}); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, session, "gate")}); err == nil {
-			t.Error("taken")
-		}
-		if who := whoamiOf(t, c, client.VerbRequest{Alone: true}); who.Class != gate.ClassKey {
-			t.Errorf("got %+v", who)
-		}
-	})
+}
+
+// The control: what is right is taken.
+func TestATouchThatCounts(t *testing.T) {
+	h, w, key := present(t)
+	c, connection, _ := h.comes(t, w, statement(), "gate")
+	good := client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, connection.SessionID, "gate")}
+	if err := c.Touch(t.Context(), good); err != nil {
+		t.Errorf("what is right is refused: %v", err)
+	}
+}
+
+// Without a certificate there is nothing that a touch could be beside.
+func TestATouchBesideNoCertificate(t *testing.T) {
+	h, _, key := present(t)
+	c := dial(t, h.door)
+	session := signHash(t, c)
+	if _, err := c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: session}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, session, "gate")}); err == nil {
+		t.Error("taken")
+	}
+	if who := whoamiOf(t, c, client.VerbRequest{Alone: true}); who.Class != gate.ClassKey {
+		t.Errorf("got %+v", who)
+	}
 }
 
 // shows has one key and shows another.

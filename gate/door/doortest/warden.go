@@ -214,27 +214,11 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 	case client.TypeIdentify:
 		return w.identify(m)
 	case client.TypeAssert:
-		if who.done {
-			return nil, nil, fmt.Errorf("asserted twice")
-		}
-		if err := m.Decode(&who.AssertRequest); err != nil {
-			return nil, nil, err
-		}
-		w.note(func(s *Seen) { s.Asserted = append(s.Asserted, who.AssertRequest) })
-		if w.Refuse != nil {
-			if err := w.Refuse(who.AssertRequest); err != nil {
-				return nil, nil, err
-			}
-		}
-		who.done = true
-		return client.AssertReply{Single: w.Single, Touch: w.Asks}, nil, nil
+		return w.assert(who, m)
 	case client.TypeTouch:
 		return w.touch(who, m)
 	case client.TypeUntouched:
-		var q client.UntouchedRequest
-		err := m.Decode(&q)
-		w.note(func(s *Seen) { s.Without = append(s.Without, q) })
-		return struct{}{}, nil, err
+		return w.untouched(m)
 	case client.TypeOpen:
 		return w.open(who, m)
 	case client.TypeVerb:
@@ -243,38 +227,6 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		return w.Struck, nil, nil
 	}
 	return nil, nil, fmt.Errorf("unknown message %q", m.Type)
-}
-
-func (w *Warden) identify(m wire.Message) (any, []*os.File, error) {
-	var q client.IdentifyRequest
-	if err := m.Decode(&q); err != nil {
-		return nil, nil, err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen.Offered = append(w.seen.Offered, q.Key)
-	if w.Shut != nil {
-		return nil, nil, w.Shut
-	}
-	if q.Touch {
-		return client.IdentifyReply{Known: w.keys["touch "+string(q.Key)]}, nil, nil
-	}
-	return client.IdentifyReply{Known: w.keys[string(q.Key)]}, nil, nil
-}
-
-func (w *Warden) touch(who *asserted, m wire.Message) (any, []*os.File, error) {
-	var q client.TouchRequest
-	if err := m.Decode(&q); err != nil {
-		return nil, nil, err
-	}
-	w.note(func(s *Seen) { s.Touched = append(s.Touched, q) })
-	if !who.done {
-		return nil, nil, fmt.Errorf("nobody was asserted")
-	}
-	if w.Touch != nil {
-		return struct{}{}, nil, w.Touch(q)
-	}
-	return struct{}{}, nil, nil
 }
 
 func (w *Warden) open(who *asserted, m wire.Message) (any, []*os.File, error) {
