@@ -42,6 +42,8 @@ const (
 	ClassHint                  // marks that the client sent: these only ever lower
 	ClassKey                   // a key that signed the session
 	ClassAttested              // a certificate of the workstation's attestor for this very connection
+	ClassPresence              // and, beside it, a security key that somebody touched for it
+	ClassApproved              // a security key that verified who touched it, or a second person, has agreed to this very thing
 )
 
 func (c Class) String() string {
@@ -54,6 +56,10 @@ func (c Class) String() string {
 		return "key"
 	case ClassAttested:
 		return "attested"
+	case ClassPresence:
+		return "presence"
+	case ClassApproved:
+		return "approved"
 	}
 	return fmt.Sprintf("class %d", uint8(c))
 }
@@ -72,5 +78,11 @@ type Caller struct {
 	Attested string   `json:"attested,omitempty"` // and what it says: person, agent, unverified
 	Chain    []string `json:"chain,omitempty"`    // of whom: the client's process, its parent and so on
 	Shared   bool     `json:"shared,omitempty"`   // a person's connection, but for others who may use it as well
-	Override Override `json:"-"`                  // whoami keeps quiet about it: agents ask, too
+
+	// SecurityKey is the name of the key that was touched for this connection. Of class 4 only who came with an enrolled one may
+	// approve: a marked one is believed on the operator's word, not on its maker's.
+	SecurityKey string `json:"security_key,omitempty"`
+	Enrolled    bool   `json:"enrolled,omitempty"` // that key was enrolled with its maker's attestation
+
+	Override Override `json:"-"` // whoami keeps quiet about it: agents ask, too
 }

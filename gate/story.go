@@ -19,6 +19,18 @@ type Evidence struct {
 
 	Attestor  string // SHA256 fingerprint of the attestor's key that signed Key's certificate; empty for an ordinary key
 	Statement []byte // which that certificate carries, as the warden verified it
+
+	SecurityKey bool   // Key is a security key's (sk-), and was touched: which by itself shows nobody
+	Touch       *Touch // beside a certificate, as second factor; nil: none
+	Untouched   string // names of the security keys that could have been; for whoami
+}
+
+// Touch is a security key that somebody touched for this connection, and that counts: the warden has verified its signature, and knows
+// the key as the principal's.
+type Touch struct {
+	Name     string // of the key, the operator's
+	Key      string // its SHA256 fingerprint
+	Enrolled bool   // with its maker's attestation; else it is marked by the operator
 }
 
 // Ask is what arrives on one channel: somebody wants to do something somewhere.

@@ -35,7 +35,7 @@ func commands() *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Repositories and forks:", append(verbCommands(), repoCommand())},
-		{"The host:", []*cobra.Command{statusCommand(), doctorCommand(), logsCommand(), policyCommand(), poolCommand(), rootfsCommand(), versionCommand()}},
+		{"The host:", []*cobra.Command{statusCommand(), doctorCommand(), logsCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), versionCommand()}},
 		{"Services, started by systemd:", []*cobra.Command{wardenCommand(), gateCommand(), netCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})

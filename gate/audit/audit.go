@@ -37,37 +37,38 @@ const (
 // Events that the record tells of.
 const (
 	EventDecision = "decision" // policy was asked
-	EventRefused  = "refused"  // somebody was not let in, with a certificate
+	EventRefused  = "refused"  // somebody was not let in, with a certificate or a security key
 	EventVerb     = "verb"     // a control word or an operator's command is about to run
 	EventService  = "service"  // the warden started, or took or refused a policy
 )
 
 // Entry is one line. Times are UTC. Command is what the client sent, any bytes, quoted as a Go string is.
 type Entry struct {
-	Version   int         `json:"v"`
-	Time      time.Time   `json:"time"`
-	Event     string      `json:"event"`
-	Session   string      `json:"session,omitempty"`
-	Principal string      `json:"principal,omitempty"`
-	Kind      string      `json:"kind,omitempty"`
-	Class     gate.Class  `json:"class,omitempty"`
-	Agent     string      `json:"agent,omitempty"`
-	Key       string      `json:"key,omitempty"`
-	Evidence  []string    `json:"evidence,omitempty"`
-	Attestor  string      `json:"attestor,omitempty"`
-	Attested  string      `json:"attested,omitempty"`
-	Chain     []string    `json:"chain,omitempty"`
-	Override  string      `json:"override,omitempty"` // REPO,REPO, or "refused: " and why
-	Door      string      `json:"door,omitempty"`
-	Source    *netip.Addr `json:"source,omitempty"`
-	Op        gate.Op     `json:"op,omitempty"`
-	Ref       string      `json:"ref,omitempty"`
-	GUID      string      `json:"guid,omitempty"`
-	Command   string      `json:"command,omitempty"`
-	Verdict   string      `json:"verdict,omitempty"` // of decisions
-	Rule      string      `json:"rule,omitempty"`
-	Where     string      `json:"where,omitempty"`
-	Reason    string      `json:"reason,omitempty"`
+	Version     int         `json:"v"`
+	Time        time.Time   `json:"time"`
+	Event       string      `json:"event"`
+	Session     string      `json:"session,omitempty"`
+	Principal   string      `json:"principal,omitempty"`
+	Kind        string      `json:"kind,omitempty"`
+	Class       gate.Class  `json:"class,omitempty"`
+	Agent       string      `json:"agent,omitempty"`
+	Key         string      `json:"key,omitempty"`
+	Evidence    []string    `json:"evidence,omitempty"`
+	Attestor    string      `json:"attestor,omitempty"`
+	Attested    string      `json:"attested,omitempty"`
+	Chain       []string    `json:"chain,omitempty"`
+	SecurityKey string      `json:"security_key,omitempty"` // that was touched, by its name
+	Override    string      `json:"override,omitempty"`     // REPO,REPO, or "refused: " and why
+	Door        string      `json:"door,omitempty"`
+	Source      *netip.Addr `json:"source,omitempty"`
+	Op          gate.Op     `json:"op,omitempty"`
+	Ref         string      `json:"ref,omitempty"`
+	GUID        string      `json:"guid,omitempty"`
+	Command     string      `json:"command,omitempty"`
+	Verdict     string      `json:"verdict,omitempty"` // of decisions
+	Rule        string      `json:"rule,omitempty"`
+	Where       string      `json:"where,omitempty"`
+	Reason      string      `json:"reason,omitempty"`
 }
 
 // Log appends to the record. Its methods may be called at the same time.
@@ -111,8 +112,8 @@ func (l *Log) Verb(session string, r gate.Request) error {
 	return l.write(entry(EventVerb, session, r))
 }
 
-// Certificate records why somebody was not let in with a certificate: the client is told nothing of it.
-func (l *Log) Certificate(session string, r gate.Request, why string) error {
+// Refused records why somebody was not let in, with a certificate or a security key, or not as what: the client is told nothing of it.
+func (l *Log) Refused(session string, r gate.Request, why string) error {
 	e := entry(EventRefused, session, r)
 	e.Kind, e.Reason = "", gate.Printable(why)
 	return l.write(e)
@@ -125,7 +126,7 @@ func entry(event, session string, r gate.Request) Entry {
 	e := Entry{
 		Event: event, Session: session,
 		Principal: r.Caller.Principal, Kind: r.Caller.Kind.String(), Class: r.Caller.Class, Agent: r.Caller.Agent, Key: r.Caller.Key,
-		Attestor: r.Caller.Attestor, Attested: r.Caller.Attested, Chain: r.Caller.Chain, Override: override(r),
+		Attestor: r.Caller.Attestor, Attested: r.Caller.Attested, Chain: r.Caller.Chain, SecurityKey: r.Caller.SecurityKey, Override: override(r),
 		Evidence: r.Caller.Evidence, Door: r.Door, Op: r.Op, GUID: r.Target.GUID,
 	}
 	if r.Source.IsValid() {

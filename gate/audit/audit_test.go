@@ -68,7 +68,7 @@ func TestALineTellsWhatWasAttested(t *testing.T) {
 	err := l.Decision("s1", r, gate.Decision{Verdict: gate.Permit})
 	r.Target.Repo = "payroll"
 	err = errors.Join(err, l.Decision("s2", r, gate.Decision{}))
-	err = errors.Join(err, l.Certificate("s3", gate.Request{Caller: gate.Caller{Key: "SHA256:y"}, Door: "ssh"}, "no\n{\"v\":1}"))
+	err = errors.Join(err, l.Refused("s3", gate.Request{Caller: gate.Caller{Key: "SHA256:y"}, Door: "ssh"}, "no\n{\"v\":1}"))
 	if err != nil {
 		t.Fatal(err)
 	}

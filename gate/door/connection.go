@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // maxChannels is how many session channels one connection may have open.
@@ -45,6 +47,10 @@ type connection struct {
 	warden *link
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+
+	// Of the handshake, and of its goroutine alone.
+	offer       ssh.PublicKey // what the client offered last
+	certificate ssh.PublicKey // what has been accepted so far, where a touch is asked for
 
 	deadline *time.Timer
 	watched  sync.Once // by keepAlive

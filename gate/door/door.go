@@ -23,6 +23,8 @@ type Warden interface {
 	Sign(context.Context, client.SignRequest) (client.SignReply, error)
 	Identify(context.Context, client.IdentifyRequest) (bool, error)
 	Assert(context.Context, client.AssertRequest) (client.AssertReply, error)
+	Touch(context.Context, client.TouchRequest) error
+	Untouched(context.Context, client.UntouchedRequest) error
 	Open(context.Context, client.OpenRequest) (*client.Session, error)
 	Verb(context.Context, client.VerbRequest) ([]byte, error)
 	Notify(func(client.Notice))

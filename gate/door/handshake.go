@@ -58,6 +58,7 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 
 // offered answers whether it is worth the client's while to sign with a key. Nothing is proved yet.
 func (c *connection) offered(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	c.offer = key
 	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
 	defer cancel()
 	var known bool
@@ -81,17 +82,30 @@ func (c *connection) offered(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permis
 type proofKey struct{}
 
 // proved is called when a signature has been verified, with the key that made it. A certificate is the warden's to verify, and that at
-// once: whoever made one for himself would otherwise be in, if only to nothing.
+// once: whoever made one for himself would otherwise be in, if only to nothing. After one comes the touch of a security key, if the warden
+// wants one.
 func (c *connection) proved(meta ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	if c.certificate != nil {
+		return c.touched(key)
+	}
 	if _, ok := key.(*ssh.Certificate); ok {
 		ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
 		defer cancel()
-		if _, err := c.warden.assert(ctx, c.assertion(meta, key)); err != nil {
+		made, err := c.warden.assert(ctx, c.assertion(meta, key))
+		if err != nil {
 			c.log.Info("a certificate was not accepted", "source", c.source, "error", gate.Printable(err.Error()))
 			return nil, errCertificate
 		}
+		if made.Touch {
+			return nil, c.askForTouch(key)
+		}
 	}
-	return &ssh.Permissions{ExtraData: map[any]any{proofKey{}: key}}, nil
+	return c.permissions(key), nil
+}
+
+// permissions say which key, or certificate, has proved who speaks.
+func (c *connection) permissions(key ssh.PublicKey) *ssh.Permissions {
+	return &ssh.Permissions{ExtraData: map[any]any{proofKey{}: key}}
 }
 
 // assertion is what the warden is told of who speaks.
@@ -118,8 +132,8 @@ func (c *connection) identity(conn *ssh.ServerConn) (client.AssertRequest, error
 func (c *connection) single(who client.AssertRequest) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
 	defer cancel()
-	single, err := c.warden.assert(ctx, who)
-	return single || err != nil
+	made, err := c.warden.assert(ctx, who)
+	return made.Single || err != nil
 }
 
 // hostKeys are the host keys of the warden that the door can offer.

@@ -18,7 +18,7 @@ type link struct {
 	mu       sync.Mutex // held over a few exchanges that take microseconds each; all of them end with their context
 	warden   Warden
 	asserted bool
-	single   bool // what the assertion came to
+	made     client.AssertReply // what the assertion came to
 	closed   bool
 }
 
@@ -62,14 +62,24 @@ func (l *link) ready(ctx context.Context, who client.AssertRequest) (Warden, err
 	return l.warden, nil
 }
 
-// assert tells the warden who speaks, if it has not been told, and returns whether the connection is a single one.
-func (l *link) assert(ctx context.Context, who client.AssertRequest) (single bool, err error) {
+// assert tells the warden who speaks, if it has not been told, and returns what kind of connection that makes.
+func (l *link) assert(ctx context.Context, who client.AssertRequest) (client.AssertReply, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.assertLocked(ctx, who); err != nil {
-		return true, err
+		return client.AssertReply{Single: true}, err
 	}
-	return l.single, nil
+	return l.made, nil
+}
+
+// touch tells the warden that was told who speaks of a security key that was touched. Another one would know of neither.
+func (l *link) touch(ctx context.Context, q client.TouchRequest) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.asserted {
+		return errClosed
+	}
+	return l.warden.Touch(ctx, q)
 }
 
 func (l *link) assertLocked(ctx context.Context, who client.AssertRequest) error {
@@ -78,7 +88,7 @@ func (l *link) assertLocked(ctx context.Context, who client.AssertRequest) error
 	}
 	return l.askLocked(ctx, func(w Warden) error {
 		reply, err := w.Assert(ctx, who)
-		l.asserted, l.single = err == nil, reply.Single || err != nil
+		l.asserted, l.made = err == nil, reply
 		return err
 	})
 }

@@ -14,11 +14,9 @@ import (
 // of the first attempt, not those that were proved.
 func (c *connection) speak() {
 	server := &ssh.Server{
-		ServerConfigCallback: func(ssh.Context) *gossh.ServerConfig { return c.serverConfig() },
-		ConnectionFailedCallback: func(_ net.Conn, err error) {
-			c.log.Info("handshake failed", "source", c.source, "error", gate.Printable(err.Error()))
-		},
-		ChannelHandlers: map[string]ssh.ChannelHandler{"default": c.handler((*connection).unknownChannel)},
+		ServerConfigCallback:     func(ssh.Context) *gossh.ServerConfig { return c.serverConfig() },
+		ConnectionFailedCallback: func(_ net.Conn, err error) { c.failed(err) },
+		ChannelHandlers:          map[string]ssh.ChannelHandler{"default": c.handler((*connection).unknownChannel)},
 		RequestHandlers: map[string]ssh.RequestHandler{
 			"default": func(_ ssh.Context, _ *ssh.Server, r *gossh.Request) (bool, []byte) {
 				defer c.survive("request")

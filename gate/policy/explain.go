@@ -76,16 +76,17 @@ func (e Explanation) String() string {
 
 // Summary counts what a policy holds, for `forkgate policy check`.
 type Summary struct {
-	Files      int `json:"files"`
-	Principals int `json:"principals"`
-	Keys       int `json:"keys"`
-	Attestors  int `json:"attestors"`
-	Agents     int `json:"agents"`
-	Permits    int `json:"permits"`
-	Limits     int `json:"limits"` // permits that have some
-	Forbids    int `json:"forbids"`
-	Repos      int `json:"repositories"` // that have a block
-	Tests      int `json:"tests"`        // all of them passed, or the policy would not have loaded
+	Files        int `json:"files"`
+	Principals   int `json:"principals"`
+	Keys         int `json:"keys"`
+	Attestors    int `json:"attestors"`
+	SecurityKeys int `json:"security_keys"` // that are marked
+	Agents       int `json:"agents"`
+	Permits      int `json:"permits"`
+	Limits       int `json:"limits"` // permits that have some
+	Forbids      int `json:"forbids"`
+	Repos        int `json:"repositories"` // that have a block
+	Tests        int `json:"tests"`        // all of them passed, or the policy would not have loaded
 }
 
 // Summary counts.
@@ -93,6 +94,6 @@ func (p *Policy) Summary() Summary { return p.summary }
 
 // String is one line.
 func (s Summary) String() string {
-	return fmt.Sprintf("%d files: %d principals with %d keys, %d attestors, %d agents, %d permits (%d with limits), %d forbids, %d repositories, %d tests passed",
-		s.Files, s.Principals, s.Keys, s.Attestors, s.Agents, s.Permits, s.Limits, s.Forbids, s.Repos, s.Tests)
+	return fmt.Sprintf("%d files: %d principals with %d keys, %d attestors, %d security keys, %d agents, %d permits (%d with limits), %d forbids, %d repositories, %d tests passed",
+		s.Files, s.Principals, s.Keys, s.Attestors, s.SecurityKeys, s.Agents, s.Permits, s.Limits, s.Forbids, s.Repos, s.Tests)
 }

@@ -19,6 +19,7 @@ func Load(sources ...Source) (*Policy, error) {
 	if l.sound() {
 		l.readPrincipals()
 		l.readAttestors()
+		l.readSecurityKeys()
 		l.readAgents()
 		l.readRules()
 		l.readRepositories()
@@ -125,6 +126,7 @@ var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "forbid", LabelNames: []string{"name"}},
 	{Type: "test", LabelNames: []string{"name"}},
 	{Type: "attestor", LabelNames: []string{"name"}},
+	{Type: "security_key", LabelNames: []string{"name"}},
 	{Type: "repository", LabelNames: []string{"name"}},
 	{Type: "pods"},
 }}

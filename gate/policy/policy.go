@@ -16,7 +16,8 @@ type Policy struct {
 	principals    map[string]Principal
 	byKey         map[string]string // public key in SSH wire format -> principal
 	byFingerprint map[string]string
-	attestors     []provenance.Attestor // by name
+	attestors     []provenance.Attestor    // by name
+	securityKeys  []provenance.SecurityKey // by name
 	agents        []provenance.Agent
 	rules         []*rule // by name
 	index         map[slot]bucket

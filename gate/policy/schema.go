@@ -87,7 +87,7 @@ const (
 )
 
 // maxClass is the best evidence that can be given yet.
-const maxClass = gate.ClassAttested
+const maxClass = gate.ClassPresence
 
 type schema map[string]*attribute
 
@@ -123,11 +123,13 @@ func newSchema(p *Policy) schema {
 		{name: "caller.principal", meaning: "who speaks", words: speaker, text: func(q r) string { return q.Caller.Principal }},
 		{name: "caller.kind", meaning: "human or agent", words: closed("kind of caller", false, []string{"agent", "human"}), text: func(q r) string { return q.Caller.Kind.String() }},
 		{name: "caller.groups", meaning: "the principal's groups", words: closed("group", false, groups), list: func(q r) []string { return q.Caller.Groups }},
-		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key, 3 attested", number: func(q r) int { return int(q.Caller.Class) }},
+		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key, 3 attested, 4 presence", number: func(q r) int { return int(q.Caller.Class) }},
 		{name: "caller.agent", meaning: "the agent that marks name, or empty", words: closed("agent", true, agents), text: func(q r) string { return q.Caller.Agent }},
 		{name: "caller.attestor", meaning: "the workstation whose word there is, or empty", words: closed("attestor", true, attestors), text: func(q r) string { return q.Caller.Attestor }},
 		{name: "caller.attested", meaning: "what it says: person, agent, unverified, or empty", words: closed("verdict of an attestor", true, []string{"person", "agent", "unverified"}), text: func(q r) string { return q.Caller.Attested }},
 		{name: "caller.shared", meaning: "an agent for one reason: others may use the person's connection", flag: func(q r) bool { return q.Caller.Shared }},
+		{name: "caller.security_key", meaning: "the security key that was touched beside an attestor's word, or empty", words: &vocabulary{what: "security key", check: gate.CheckName, empty: true}, text: func(q r) string { return q.Caller.SecurityKey }},
+		{name: "caller.enrolled", meaning: "that key's maker has attested it; only such a one may approve", flag: func(q r) bool { return q.Caller.Enrolled }},
 		{name: "override.granted", meaning: "the agent has a person's leave to be in this repository", flag: func(q r) bool { return q.OverrideGranted() }},
 		{name: "override.refused", meaning: "why the override that an agent came with counts for nothing here, or empty", words: closed("refusal of an override", true, gate.OverrideRefusals()), text: func(q r) string { return q.OverrideRefused() }},
 		{name: "op", meaning: "what is asked", words: closed("operation", false, opWords()), text: func(q r) string { return string(q.Op) }},

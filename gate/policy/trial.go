@@ -47,7 +47,7 @@ func (l *loader) runTest(block, request, expect *hcl.Block) {
 // readRequest reads a request block. Its caller need be no principal of any file: rules can be tested before anybody is.
 func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
 	f := l.fields(block, "caller", "kind", "groups", "op", "target", "owner", "parent", "parent_owner", "door", "source", "command",
-		"attested", "shared", "override", "override_refused")
+		"attested", "shared", "security_key", "enrolled", "override", "override_refused")
 	caller, op, target := f.required("caller"), f.required("op"), f.text("target")
 	if f.broken {
 		return gate.Request{}, false
@@ -93,6 +93,7 @@ func (f *fields) provenance(who *gate.Caller, words schema) {
 		}
 	}
 	who.Shared = f.flag("shared")
+	f.touched(who, words)
 	for _, name := range f.list("override") {
 		if f.among(words["target.repo"].words, name) {
 			who.Override.Repos = append(who.Override.Repos, name.text)
@@ -101,6 +102,22 @@ func (f *fields) provenance(who *gate.Caller, words schema) {
 	if why := f.text("override_refused"); f.has("override_refused") && f.among(words["override.refused"].words, why) {
 		who.Override.Refused = why.text
 	}
+}
+
+// touched reads which security key the caller of a test touched. That is worth something beside the word of an attestor, of a person.
+func (f *fields) touched(who *gate.Caller, words schema) {
+	key := f.text("security_key")
+	if who.Enrolled = f.flag("enrolled"); key.text == "" {
+		if who.Enrolled {
+			f.complain(f.attrs["enrolled"].Range, "No security key", "A key that is enrolled has a name: security_key = \"NAME\".")
+		}
+		return
+	}
+	f.among(words["caller.security_key"].words, key)
+	if who.Class != gate.ClassAttested || who.Kind != gate.Human {
+		f.complain(key.at, "A touch of nobody", "A touch counts of attested people alone: kind = \"human\" and attested = \"person\".")
+	}
+	who.Class, who.SecurityKey = gate.ClassPresence, key.text
 }
 
 // among checks that a text is a word of the vocabulary.

@@ -141,9 +141,14 @@ func canMatch(c condition, m mentions) bool {
 	return try(attrs)
 }
 
-// possible leaves out worlds that no request is: nothing is a repository and a fork at once, and an override opens repositories, to
-// agents.
+// possible leaves out worlds that no request is: nothing is a repository and a fork at once, an override opens repositories, to
+// agents, and presence is a person's.
 func possible(w world) bool {
+	class, graded := w["caller.class"]
+	if graded && (class.number == int(gate.ClassPresence) && w["caller.kind"].text == gate.Agent.String() ||
+		class.number < int(gate.ClassPresence) && w["caller.enrolled"].flag) {
+		return false
+	}
 	grand, known := w["target.grand"]
 	kind := w["caller.kind"]
 	return !(grand.flag && w["target.fork"].flag) &&

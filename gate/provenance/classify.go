@@ -41,6 +41,9 @@ func Classify(agents []Agent, attestors []Attestor, principal Principal, e gate.
 			caller.Kind = gate.Human
 		}
 	}
+	if attested != nil {
+		readTouch(&caller, e, say)
+	}
 	caller.Override = overrideOf(attested, e)
 	return caller
 }
@@ -76,6 +79,9 @@ func readKey(caller *gate.Caller, principal Principal, e gate.Evidence, say func
 	} else {
 		caller.Class = gate.ClassKey
 		say("key " + gate.Printable(e.Key) + " signed this connection")
+		if e.SecurityKey {
+			say("it is a security key, and was touched: without an attestor nothing shows by whom, or for what")
+		}
 	}
 	name := gate.Printable(e.Principal)
 	switch {

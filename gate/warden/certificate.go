@@ -41,7 +41,7 @@ func (r *request) refuseCertificate(cert *ssh.Certificate, who *identity, why er
 	asked := gate.Request{
 		Caller: gate.Caller{Key: ssh.FingerprintSHA256(cert.Key), Evidence: []string{}}, Source: who.source, Door: sshDoor,
 	}
-	if err := r.log.Certificate(r.session, asked, why.Error()); err != nil {
+	if err := r.log.Refused(r.session, asked, why.Error()); err != nil {
 		return err
 	}
 	return &gate.Refusal{Reason: "the certificate is not accepted", Hint: "ask the operator, who finds out why"}

@@ -290,7 +290,7 @@ func (l *fakeLog) Decision(_ string, r gate.Request, d gate.Decision) error {
 func (l *fakeLog) Verb(_ string, r gate.Request) error {
 	return l.write("verb %s %s", r.Caller.Principal, r.Command)
 }
-func (l *fakeLog) Certificate(_ string, r gate.Request, why string) error {
+func (l *fakeLog) Refused(_ string, r gate.Request, why string) error {
 	return l.write("refused %s: %s", r.Source, why)
 }
 func (l *fakeLog) Service(what string) error { return l.write("service %s", what) }

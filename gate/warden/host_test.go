@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"forkgate/gate/enrolled"
 	"forkgate/gate/policy"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
@@ -92,9 +93,13 @@ func newHost(t testing.TB) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
+	record, err := enrolled.Open(t.TempDir(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	pods := newPods(h.pods, h.rules, t.TempDir())
 	pods.exec, pods.hits, pods.trees, h.trees.end = h.pods.exec, h.pods.hit, h.trees, pods.End
-	h.Warden = newWarden(keys, h.rules, h.log, h.trees, pods, slog.New(slog.DiscardHandler))
+	h.Warden = newWarden(keys, h.rules, h.log, h.trees, pods, record, slog.New(slog.DiscardHandler))
 	h.version, h.policyPlace = "test", "test.hcl"
 	return h
 }

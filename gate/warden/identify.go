@@ -10,6 +10,7 @@ import (
 
 	"forkgate/gate"
 	"forkgate/gate/provenance"
+	"forkgate/gate/provenance/presence"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
 )
@@ -21,10 +22,14 @@ type identity struct {
 	key     ssh.PublicKey
 	version string
 	source  netip.Addr
+	session []byte // id of the SSH connection
 
 	attested  *attestation // nil: an ordinary key
 	principal string       // whose connection it is
 	entered   atomic.Bool  // it has had its session
+
+	touched ssh.PublicKey // a security key of the principal's, whose signature for this connection was verified; nil: none
+	tried   bool          // one has been handed over, good or not
 }
 
 // once lets one session come of a certificate, whatever the door says: what an attestor has said of a process is about what that
@@ -40,6 +45,9 @@ func (i *identity) once() error {
 func identify(_ context.Context, r *request, q client.IdentifyRequest) (answer, error) {
 	if shut := r.rules.shut(); shut != nil {
 		return answer{}, shut
+	}
+	if q.Touch {
+		return answer{body: client.IdentifyReply{Known: r.touchable(q.Key)}}, nil
 	}
 	if _, known := r.rules.Principal(q.Key); known {
 		return answer{body: client.IdentifyReply{Known: true}}, nil
@@ -67,7 +75,7 @@ func isRefusal(err error) bool {
 
 // assert takes the door's word for who speaks on this connection, once, and only for a handshake that this warden signed. A
 // certificate it verifies itself.
-func assert(_ context.Context, r *request, q client.AssertRequest) (answer, error) {
+func assert(ctx context.Context, r *request, q client.AssertRequest) (answer, error) {
 	hostKey, ok := r.signed.by(q.SessionID, r.now())
 	if !ok {
 		// After a restart of the warden honest doors end here as well, with connections that are older.
@@ -81,7 +89,9 @@ func assert(_ context.Context, r *request, q client.AssertRequest) (answer, erro
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: assert: %v", wire.ErrMalformed, err)
 	}
-	who := &identity{user: string(q.User), key: key, version: string(q.ClientVersion), source: q.Source.Addr().Unmap()}
+	who := &identity{
+		user: string(q.User), key: key, version: string(q.ClientVersion), source: q.Source.Addr().Unmap(), session: q.SessionID,
+	}
 	if cert, ok := key.(*ssh.Certificate); ok {
 		err = r.certified(cert, provenance.Connection{SessionID: q.SessionID, HostKey: hostKey}, who)
 	} else if principal, known := r.rules.Principal(q.Key); known {
@@ -100,7 +110,7 @@ func assert(_ context.Context, r *request, q client.AssertRequest) (answer, erro
 		}
 	}
 	r.logout, r.identity = logout, who
-	return answer{body: client.AssertReply{Single: who.attested != nil || r.mayBePerson()}}, nil
+	return answer{body: client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}}, nil
 }
 
 // mayBePerson reports whether a session on this connection could be a person's, if no mark of an agent comes with it.
@@ -134,13 +144,14 @@ func (r *request) evidence(alone bool, marks, env [][]byte) (gate.Evidence, erro
 	}
 	if who.attested != nil {
 		evidence.Attestor, evidence.Statement = who.attested.attestor, who.attested.statement
+		evidence.Touch, evidence.Untouched = r.touchOf(who)
 		return evidence, nil
 	}
 	principal, known := r.rules.Principal(who.key.Marshal())
 	if !known {
 		return gate.Evidence{}, unknownKey(who.key)
 	}
-	evidence.Principal = principal.Name
+	evidence.Principal, evidence.SecurityKey = principal.Name, presence.IsSecurityKey(who.key)
 	return evidence, nil
 }
 

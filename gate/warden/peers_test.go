@@ -104,7 +104,8 @@ func TestWhoMaySayWhat(t *testing.T) {
 		"hostkeys": {doorEarly, doorLate}, "sign": {doorEarly, doorLate}, "identify": {doorEarly, doorLate},
 		"assert": {doorEarly}, "open": {doorLate}, "verb": {doorLate}, "struck": {doorLate},
 		"operator-verb": {op}, "status": {op}, "repo-create": {op}, "repo-remove": {op}, "rootfs-import": {op},
-		"rootfs-list": {op},
+		"rootfs-list": {op}, "key-enroll": {op}, "key-list": {op}, "key-remove": {op},
+		"touch": {doorLate}, "untouched": {doorEarly, doorLate},
 	}
 	if len(want) != len(h.messages) {
 		t.Errorf("the table has %d types, this test %d", len(h.messages), len(want))

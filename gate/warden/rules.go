@@ -16,6 +16,8 @@ type Policy interface {
 	Principal(key []byte) (policy.Principal, bool) // key in SSH wire format
 	PrincipalByName(name string) (policy.Principal, bool)
 	Attestors() []provenance.Attestor
+	SecurityKeys() []provenance.SecurityKey // those that are marked
+	Names() []string                        // of the principals
 	Repository(name string) policy.Repository
 	Autostart() []string // repositories
 	Pods() policy.Pods
@@ -90,6 +92,22 @@ func (r *rules) PrincipalByName(name string) (policy.Principal, bool) {
 func (r *rules) Attestors() []provenance.Attestor {
 	if p := r.has.Load().policy; p != nil {
 		return p.Attestors()
+	}
+	return nil
+}
+
+// SecurityKeys lists the security keys that are marked.
+func (r *rules) SecurityKeys() []provenance.SecurityKey {
+	if p := r.has.Load().policy; p != nil {
+		return p.SecurityKeys()
+	}
+	return nil
+}
+
+// Names lists the principals.
+func (r *rules) Names() []string {
+	if p := r.has.Load().policy; p != nil {
+		return p.Names()
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"forkgate/fork"
 	"forkgate/gate/audit"
+	"forkgate/gate/enrolled"
 	"forkgate/nsjail/wire"
 	"forkgate/systemd"
 )
@@ -68,8 +69,12 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	pods.trees = store
+	securityKeys, err := enrolled.Open(filepath.Join(c.State, filepath.Base(enrolled.Dir)), c.Journal)
+	if err != nil {
+		return err
+	}
 	reconcile(ctx, store, pods, c.Journal)
-	w := newWarden(keys, rules, log, store, pods, c.Journal)
+	w := newWarden(keys, rules, log, store, pods, securityKeys, c.Journal)
 	w.version, w.policyPlace = c.Version, c.PolicyPlace
 	if err := w.reload("the warden started"); err != nil {
 		return err

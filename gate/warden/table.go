@@ -40,19 +40,24 @@ type answer struct {
 // messages is the table: whatever is not in it, or not in its row, ends the connection.
 func messages() map[string]message {
 	return map[string]message{
-		client.TypeHostKeys: {from: door, when: always, read: reading(hostKeys)},
-		client.TypeSign:     {from: door, when: always, read: reading(sign)}, // a key re-exchange comes after the assertion
-		client.TypeIdentify: {from: door, when: always, read: reading(identify)},
-		client.TypeAssert:   {from: door, when: before, read: reading(assert)},
-		client.TypeOpen:     {from: door, when: after, long: true, read: reading(open)},
-		client.TypeVerb:     {from: door, when: after, long: true, read: reading(verb)},
-		client.TypeStruck:   {from: door, when: after, long: true, read: reading(struck)},
+		client.TypeHostKeys:  {from: door, when: always, read: reading(hostKeys)},
+		client.TypeSign:      {from: door, when: always, read: reading(sign)}, // a key re-exchange comes after the assertion
+		client.TypeIdentify:  {from: door, when: always, read: reading(identify)},
+		client.TypeAssert:    {from: door, when: before, read: reading(assert)},
+		client.TypeTouch:     {from: door, when: after, read: reading(touch)},
+		client.TypeUntouched: {from: door, when: always, read: reading(untouched)},
+		client.TypeOpen:      {from: door, when: after, long: true, read: reading(open)},
+		client.TypeVerb:      {from: door, when: after, long: true, read: reading(verb)},
+		client.TypeStruck:    {from: door, when: after, long: true, read: reading(struck)},
 
 		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},
 		client.TypeStatus:       {from: operator, when: before, long: true, read: reading(status)},
 		client.TypeRepoCreate:   {from: operator, when: before, long: true, files: 1, read: reading(repoCreate)},
 		client.TypeRepoRemove:   {from: operator, when: before, long: true, read: reading(repoRemove)},
 		client.TypeRootfsImport: {from: operator, when: before, long: true, files: 1, read: reading(rootfsImport)},
+		client.TypeKeyEnroll:    {from: operator, when: before, long: true, read: reading(keyEnroll)},
+		client.TypeKeyList:      {from: operator, when: before, long: true, read: reading(keyList)},
+		client.TypeKeyRemove:    {from: operator, when: before, long: true, read: reading(keyRemove)},
 		client.TypeRootfsList:   {from: operator, when: before, long: true, read: reading(rootfsList)},
 	}
 }

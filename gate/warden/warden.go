@@ -7,9 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/time/rate"
 
 	"forkgate/gate"
+	"forkgate/gate/enrolled"
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
 )
@@ -18,8 +20,16 @@ import (
 type Record interface {
 	gate.Log
 	Verb(session string, r gate.Request) error
-	Certificate(session string, r gate.Request, why string) error
+	Refused(session string, r gate.Request, why string) error
 	Service(what string) error
+}
+
+// SecurityKeys is where enrolled keys are kept. *enrolled.Record is one.
+type SecurityKeys interface {
+	Find(ssh.PublicKey) (enrolled.Key, bool)
+	All() []enrolled.Key
+	Add(enrolled.Key) error
+	Remove(name string) error
 }
 
 // Warden answers peers.
@@ -39,6 +49,7 @@ type Warden struct {
 	logins      *limit[string]
 	serials     *serials
 	strangers   *rate.Limiter
+	enrolled    SecurityKeys
 
 	version     string
 	policyPlace string
@@ -48,9 +59,9 @@ type Warden struct {
 }
 
 // newWarden puts the parts together that come from elsewhere.
-func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods, journal *slog.Logger) *Warden {
+func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods, securityKeys SecurityKeys, journal *slog.Logger) *Warden {
 	return &Warden{
-		keys: keys, rules: rules, log: log, trees: trees, pods: pods, journal: journal,
+		keys: keys, rules: rules, log: log, trees: trees, pods: pods, enrolled: securityKeys, journal: journal,
 		gate: &gate.Gate[*nsjail.Session]{
 			Witness: rules, Judge: rules, Log: log, Forks: forks{trees}, Pods: pods,
 		},

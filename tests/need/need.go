@@ -33,6 +33,16 @@ func Tools(t testing.TB, names ...string) {
 	}
 }
 
+// Files needs files of Debian packages, by path.
+func Files(t testing.TB, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			missing(t, path+": run make test, which installs it")
+		}
+	}
+}
+
 // PATH has all tests of a package find what is under /usr/sbin. It is for TestMain.
 func PATH() error { return os.Setenv("PATH", os.Getenv("PATH")+sbin) }
 

@@ -32,6 +32,7 @@ type forge struct {
 	t      *testing.T
 	ca     ssh.Signer
 	serial uint64 // of all that is said twice
+	drawer *drawer
 
 	mu    sync.Mutex
 	first map[string]ssh.Signer // what was minted first of a kind
@@ -39,9 +40,9 @@ type forge struct {
 
 func newForge(t *testing.T, h *host.Host) *forge {
 	t.Helper()
-	f := &forge{t: t, ca: newSigner(t), serial: 42, first: map[string]ssh.Signer{}}
-	policy := fmt.Sprintf("principal %q {\n}\nattestor \"forge\" {\n  key        = %q\n  principals = { \"1000\" = %[1]q }\n}\n",
-		certified, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(f.ca.PublicKey()))))
+	f := &forge{t: t, ca: newSigner(t), serial: 42, drawer: newDrawer(t, h), first: map[string]ssh.Signer{}}
+	policy := fmt.Sprintf("principal %q {\n}\nattestor \"forge\" {\n  key        = %q\n  principals = { \"1000\" = %[1]q, \"1001\" = %[3]q }\n}\n",
+		certified, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(f.ca.PublicKey()))), holder)
 	if err := os.WriteFile(filepath.Join(h.Root(), "etc/forkgate/policy.d/attestors.hcl"), []byte(policy), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +74,8 @@ var says = map[string]struct {
 	"unverified": {statement: func(s *provenance.Statement) {
 		s.Verdict, s.Reasons = provenance.Unverified, []string{"started by systemd --user"}
 	}},
+	"holder":    {statement: asHolder, certify: forHolder},
+	"holding":   {statement: func(s *provenance.Statement) { asHolder(s); byAgent(s) }, certify: forHolder},
 	"weak":      {statement: func(s *provenance.Statement) { s.Protections = s.Protections[:1] }},
 	"leave":     {statement: leave("demo", "")},
 	"elsewhere": {statement: leave("shop,dem", "")},

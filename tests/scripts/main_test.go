@@ -50,7 +50,7 @@ func TestBare(t *testing.T) {
 
 func needTools(t *testing.T) {
 	need.Systemd(t)
-	need.Tools(t, "ssh", "scp", "sftp", "rsync", "git", "python3", "socat", "/usr/sbin/sshd")
+	need.Tools(t, "ssh", "scp", "sftp", "rsync", "git", "cc", "python3", "socat", "/usr/sbin/sshd")
 }
 
 func files(t *testing.T, dir string) []string {
@@ -119,6 +119,9 @@ func setUp(h *host.Host, f *forge, e *testscript.Env) error {
 	e.Setenv("LANG", "C.UTF-8")
 	e.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	if err != nil || f == nil {
+		return err
+	}
+	if err := f.drawer.env(e); err != nil {
 		return err
 	}
 	return f.serve(e, filepath.Join(e.WorkDir, ".forge"))

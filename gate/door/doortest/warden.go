@@ -29,6 +29,10 @@ type Warden struct {
 	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
 	// Single connections could be a person's.
 	Single bool
+	// Asks for a touch beside a certificate, of the keys that KnowTouch names.
+	Asks bool
+	// Touch says whose touch is refused; nil refuses nobody's.
+	Touch func(client.TouchRequest) error
 	// Refuse says whose assertion is refused; nil refuses nobody's.
 	Refuse func(client.AssertRequest) error
 	// Deaf sessions never read what the door sends them.
@@ -54,6 +58,8 @@ type Seen struct {
 	Asserted []client.AssertRequest
 	Opened   []client.OpenRequest
 	Verbs    []client.VerbRequest
+	Touched  []client.TouchRequest
+	Without  []client.UntouchedRequest
 	Signed   int // key exchanges
 	Running  int // sessions whose command has not ended
 }
@@ -111,6 +117,13 @@ func (w *Warden) Know(key ssh.PublicKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.keys[string(key.Marshal())] = true
+}
+
+// KnowTouch makes a touch of a key count.
+func (w *Warden) KnowTouch(key ssh.PublicKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys["touch "+string(key.Marshal())] = true
 }
 
 // Say says something, without having been asked, to the session that it opens for each door.
@@ -201,20 +214,11 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 	case client.TypeIdentify:
 		return w.identify(m)
 	case client.TypeAssert:
-		if who.done {
-			return nil, nil, fmt.Errorf("asserted twice")
-		}
-		if err := m.Decode(&who.AssertRequest); err != nil {
-			return nil, nil, err
-		}
-		w.note(func(s *Seen) { s.Asserted = append(s.Asserted, who.AssertRequest) })
-		if w.Refuse != nil {
-			if err := w.Refuse(who.AssertRequest); err != nil {
-				return nil, nil, err
-			}
-		}
-		who.done = true
-		return client.AssertReply{Single: w.Single}, nil, nil
+		return w.assert(who, m)
+	case client.TypeTouch:
+		return w.touch(who, m)
+	case client.TypeUntouched:
+		return w.untouched(m)
 	case client.TypeOpen:
 		return w.open(who, m)
 	case client.TypeVerb:
@@ -223,20 +227,6 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		return w.Struck, nil, nil
 	}
 	return nil, nil, fmt.Errorf("unknown message %q", m.Type)
-}
-
-func (w *Warden) identify(m wire.Message) (any, []*os.File, error) {
-	var q client.IdentifyRequest
-	if err := m.Decode(&q); err != nil {
-		return nil, nil, err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen.Offered = append(w.seen.Offered, q.Key)
-	if w.Shut != nil {
-		return nil, nil, w.Shut
-	}
-	return client.IdentifyReply{Known: w.keys[string(q.Key)]}, nil, nil
 }
 
 func (w *Warden) open(who *asserted, m wire.Message) (any, []*os.File, error) {

@@ -93,6 +93,16 @@ func (c *Client) Assert(ctx context.Context, q AssertRequest) (AssertReply, erro
 	return r, err
 }
 
+// Touch hands over the signature of a security key that was touched for this connection. It must come after Assert.
+func (c *Client) Touch(ctx context.Context, q TouchRequest) error {
+	return c.call(ctx, TypeTouch, q, &struct{}{})
+}
+
+// Untouched has the record say that a security key signed without being touched.
+func (c *Client) Untouched(ctx context.Context, q UntouchedRequest) error {
+	return c.call(ctx, TypeUntouched, q, &struct{}{})
+}
+
 // Open starts a session.
 func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	var r OpenReply

@@ -13,14 +13,16 @@ const (
 
 // Message types. A request is answered by a message of the same type and ID, or by TypeRefused or TypeFailed.
 const (
-	TypeHostKeys = "hostkeys"
-	TypeSign     = "sign"
-	TypeIdentify = "identify"
-	TypeAssert   = "assert"
-	TypeOpen     = "open"
-	TypeVerb     = "verb"
-	TypeStruck   = "struck"
-	TypeNotice   = "notice" // warden to door, to nobody's question
+	TypeHostKeys  = "hostkeys"
+	TypeSign      = "sign"
+	TypeIdentify  = "identify"
+	TypeAssert    = "assert"
+	TypeTouch     = "touch"
+	TypeUntouched = "untouched"
+	TypeOpen      = "open"
+	TypeVerb      = "verb"
+	TypeStruck    = "struck"
+	TypeNotice    = "notice" // warden to door, to nobody's question
 
 	TypeProgress = "progress" // any number of these come before the answer to what takes long
 	TypeRefused  = "refused"
@@ -50,6 +52,7 @@ type SignReply struct {
 type IdentifyRequest struct {
 	Key    []byte         `json:"key"`
 	Source netip.AddrPort `json:"source"`
+	Touch  bool           `json:"touch,omitempty"` // after the assertion: whether a touch of this security key would count beside it
 }
 
 // IdentifyReply answers it. Which principal it is, the door need not know.
@@ -70,6 +73,20 @@ type AssertRequest struct {
 // channel in its whole life, and ends with it.
 type AssertReply struct {
 	Single bool `json:"single"`
+	Touch  bool `json:"touch,omitempty"` // a touch of a security key would make a difference: ask the client for one
+}
+
+// TouchRequest hands over what a security key has signed to authenticate on this connection, after the assertion. It is verified here,
+// by the session id and the user of the assertion.
+type TouchRequest struct {
+	Key       []byte `json:"key"`       // SSH wire format
+	Signature []byte `json:"signature"` // RFC 4253 section 6.6, with the flags of OpenSSH's PROTOCOL.u2f
+}
+
+// UntouchedRequest says that a security key has signed without being touched, which let nobody in.
+type UntouchedRequest struct {
+	Key    []byte         `json:"key"`
+	Source netip.AddrPort `json:"source"`
 }
 
 // Terminal is a pty-req.

@@ -35,7 +35,15 @@ permit "classes" {
 }
 
 permit "class that nobody reaches" {
-  when = caller.class >= 4
+  when = caller.class >= 9
+}
+
+permit "an agent that is present" {
+  when = caller.kind == "agent" && caller.class == 4
+}
+
+permit "enrolled, and not touched" {
+  when = caller.enrolled && caller.class < 4
 }
 
 permit "flag" {

@@ -54,3 +54,41 @@ test "fields" {
     verdict = "forbid"
   }
 }
+
+test "an agent's touch" {
+  request {
+    caller       = "alice"
+    kind         = "agent"
+    attested     = "person"
+    security_key = "yubikey"
+    op           = "shell"
+  }
+  expect {
+    verdict = "forbid"
+  }
+}
+
+test "a touch without an attestor" {
+  request {
+    caller       = "alice"
+    kind         = "human"
+    security_key = "yubikey"
+    op           = "shell"
+  }
+  expect {
+    verdict = "forbid"
+  }
+}
+
+test "an enrolled nothing" {
+  request {
+    caller   = "alice"
+    kind     = "human"
+    attested = "person"
+    enrolled = true
+    op       = "shell"
+  }
+  expect {
+    verdict = "forbid"
+  }
+}
