@@ -4,12 +4,19 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-const ioctlSync = 0x9408 // BTRFS_IOC_SYNC, linux/btrfs.h: commits, and wakes the thread that frees removed subvolumes
+// linux/btrfs.h
+const (
+	ioctlSync      = 0x9408     // BTRFS_IOC_SYNC: writes all that waits to be written, and commits
+	ioctlStartSync = 0x80089418 // BTRFS_IOC_START_SYNC: begins a commit of what is written, and says which it is
+	ioctlWaitSync  = 0x40089416 // BTRFS_IOC_WAIT_SYNC: waits for one
+)
 
 // Room is how much of the pool is left, in bytes, and how much is kept in reserve for grand trees. Below the reserve nothing is
 // made; below half of it forks are ended: a fork that writes nothing can still fill the pool, because what production rewrites
@@ -18,6 +25,9 @@ type Room struct{ Free, Reserve uint64 }
 
 // Tight says that forks have to go.
 func (r Room) Tight() bool { return r.Free < r.Reserve/2 }
+
+// urgent says that production may meet a full disk before what it has written is on it.
+func (r Room) urgent() bool { return r.Free < r.Reserve/4 }
 
 // maxReserve is what production can write on a fast disk while the space of a removed fork comes back, with something to spare.
 const maxReserve = 10 << 30
@@ -64,9 +74,24 @@ func (s *Store) settledRoom(enough func(Room) bool) (Room, error) {
 	return s.Room()
 }
 
+// commit makes what is freed usable, and wakes the thread that frees removed subvolumes. It does not write what waits in memory, which
+// takes seconds while production writes on: in that time the disk was full.
 func commit(pool *os.File) error {
-	if err := ioctl(pool, ioctlSync, nil); err != nil {
+	var transaction uint64
+	err := ioctl(pool, ioctlStartSync, unsafe.Pointer(&transaction))
+	if err == nil {
+		err = ioctl(pool, ioctlWaitSync, unsafe.Pointer(&transaction))
+	}
+	if err != nil {
 		return fmt.Errorf("cannot commit: %w", err)
+	}
+	return nil
+}
+
+// flush writes what waits in memory: what that overwrites is free after it, where no fork shares it.
+func flush(pool *os.File) error {
+	if err := ioctl(pool, ioctlSync, nil); err != nil {
+		return fmt.Errorf("cannot write what waits: %w", err)
 	}
 	return nil
 }
@@ -93,25 +118,14 @@ const (
 // KeepReserve ends forks, oldest first, while the pool is tight, until ctx ends. It waits until the space of one is really back
 // before it looks again, so that none goes in vain. ending hears of each fork before it goes.
 func (s *Store) KeepReserve(ctx context.Context, ending func(Tree, Room)) {
-	helpless := false // said already, so as not to say it twenty times a second
+	k := keeper{Store: s, ending: ending, flushing: make(chan struct{}, 1)}
+	defer k.flushes.Wait()
 	for ctx.Err() == nil {
 		room, err := s.settledRoom(func(r Room) bool { return !r.Tight() })
-		oldest, any := s.oldestFork()
-		switch {
-		case err != nil:
+		if err != nil {
 			s.opts.Log.Error("the reserve is not kept", "error", err)
-		case !room.Tight():
-			helpless = false
-		case any:
-			ending(oldest, room)
-			if err := s.end(ctx, oldest); err == nil {
-				continue
-			} else if ctx.Err() == nil {
-				s.opts.Log.Error("the pool is tight, and a fork does not go", "ref", oldest.Ref(), "guid", oldest.GUID, "error", err)
-			}
-		case !helpless:
-			helpless = true
-			s.opts.Log.Error("the pool is tight, and no fork is left to end: enlarge it", "free", room.Free, "reserve", room.Reserve)
+		} else if k.keep(ctx, room) {
+			continue
 		}
 		pause := often
 		if room.Free > 2*room.Reserve || err != nil {
@@ -123,6 +137,59 @@ func (s *Store) KeepReserve(ctx context.Context, ending func(Tree, Room)) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// keeper is KeepReserve at work.
+type keeper struct {
+	*Store
+	ending   func(Tree, Room)
+	last     time.Time // when a fork went
+	helpless bool      // said already, so as not to say it twenty times a second
+	flushing chan struct{}
+	flushes  sync.WaitGroup
+}
+
+// keep does what the room asks for, and reports whether a fork went.
+func (k *keeper) keep(ctx context.Context, room Room) bool {
+	if !room.Tight() {
+		k.helpless = false
+		return false
+	}
+	// What waits to be written counts as used, and what it will free does not count as free yet.
+	k.flush()
+	oldest, any := k.oldestFork()
+	switch {
+	case !any && !k.helpless:
+		k.helpless = true
+		k.opts.Log.Error("the pool is tight, and no fork is left to end: enlarge it", "free", room.Free, "reserve", room.Reserve)
+	case any && (room.urgent() || time.Since(k.last) > settle):
+		k.ending(oldest, room)
+		err := k.end(ctx, oldest)
+		k.last = time.Now()
+		if err != nil && ctx.Err() == nil {
+			k.opts.Log.Error("the pool is tight, and a fork does not go", "ref", oldest.Ref(), "guid", oldest.GUID, "error", err)
+		}
+		return err == nil
+	}
+	return false
+}
+
+// settle is how long what is written has to come to the disk after a fork went, before the next one goes.
+const settle = time.Second
+
+// flush writes what waits, beside all else: it takes as long as the disk does.
+func (k *keeper) flush() {
+	select {
+	case k.flushing <- struct{}{}:
+	default:
+		return // it is under way
+	}
+	k.flushes.Go(func() {
+		defer func() { <-k.flushing }()
+		if err := k.withPool(flush); err != nil {
+			k.opts.Log.Error("the pool is tight", "error", err)
+		}
+	})
 }
 
 func (s *Store) oldestFork() (oldest Tree, ok bool) {

@@ -139,6 +139,53 @@ func TestProductionNeverMeetsAFullDisk(t *testing.T) {
 	wantGroups(t, s)
 }
 
+// hasty writes into memory as fast as it can, a gigabyte over what an idle fork shares, with room for a bit less than that.
+func hasty(t *testing.T, s *Store) error {
+	t.Helper()
+	const size, room = 900 * mib, 850 * mib
+	demo, p := newProduction(t, s, size)
+	makeFork(t, s, demo, "idle")
+	is, err := s.Room()
+	if err != nil {
+		t.Fatal(err)
+	}
+	filler, err := os.Create(s.pool + "/filler")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	if err := unix.Fallocate(int(filler.Fd()), 0, 0, int64(is.Free)-room); err != nil {
+		t.Fatal(err)
+	}
+	page := make([]byte, mib)
+	for at := 0; at < p.size; at += len(page) {
+		if _, err := p.file.WriteAt(page, int64(at)); err != nil {
+			return err
+		}
+	}
+	return p.file.Sync()
+}
+
+// What production has written into memory is not on the disk yet, and takes its room nonetheless: writing that out first, with more
+// coming all the time, took longer than the room lasted.
+func TestProductionMayHurry(t *testing.T) {
+	t.Run("control: nobody keeps the reserve", func(t *testing.T) {
+		if err := hasty(t, newStore(t, Options{Pool: need.BtrfsOf(t, 8<<30)})); !errors.Is(err, unix.ENOSPC) {
+			t.Errorf("production: %v", err)
+		}
+	})
+	t.Run("the reserve is kept", func(t *testing.T) {
+		s := newStore(t, Options{Pool: need.BtrfsOf(t, 8<<30)})
+		ended := keepReserve(t, s)
+		if err := hasty(t, s); err != nil {
+			t.Errorf("production: %v", err)
+		}
+		if gone := ended(); len(gone) != 1 {
+			t.Errorf("these went: %s", refs(gone))
+		}
+	})
+}
+
 // Each fork holds more than is missing: one has to go, and the space of one is waited for.
 func TestNoForkGoesInVain(t *testing.T) {
 	s := newStore(t, Options{Pool: need.BtrfsOf(t, 2<<30)})
