@@ -50,11 +50,14 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
 	  systemctl daemon-reload && echo 'next: forkgate pool init, then systemctl enable --now forkgate.target'; fi
 
-# All stops at once, so that systemd keeps the order: with its last pod forkgate-net takes its rules away. What one that was killed
-# has left is deleted.
+# Whoever can start a pod stops first, and pods before the service of their networks: with its last pod that takes its rules away, and
+# leaves those of pods that run. What one that was killed has left is deleted.
+stop := for units in 'forkgate-gate.*' 'forkgate-warden.* forkgate-operator.socket' 'forkgate-pod@*' "forkgate.target forkgate-*"; do \
+  set -f; systemctl stop $$units; set +f; done
+
 uninstall: ## remove what make install has installed; the policy and the data stay
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	  systemctl disable forkgate.target; systemctl stop forkgate.target 'forkgate-*'; \
+	  systemctl disable forkgate.target; $(stop); \
 	  nft delete table inet forkgate 2>/dev/null || true; fi
 	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf
 	rm -rf $(libdir)/forkgate $(docdir)

@@ -20,6 +20,7 @@ func TestNetworkOfPods(t *testing.T) {
 	need.Tools(t, "ip", "nft", "busybox", "python3")
 	h := host.Start(t, host.Options{People: []string{"alice"}, Agents: []string{"bot"}})
 	uplink, world := internet(t, h)
+	h.Must(t, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward; iptables -N DOCKER-USER; iptables -A DOCKER-USER -j RETURN")
 	h.Must(t, "sed", "-i", `s|egress = \[\]|egress = ["8.8.8.8:80/tcp"]|`, "/etc/forkgate/policy.d/baseline.hcl")
 	h.Must(t, "sh", "-c", `cat >/etc/forkgate/policy.d/network.hcl <<'END'
 repository "demo" {
@@ -82,6 +83,22 @@ forkgate policy check && systemctl reload forkgate-warden`)
 
 	h.Must(t, "forkgate", "rm", "demo:x")
 	holds(t, h, "a removed fork's rules are gone", func(rules string) bool { return !strings.Contains(rules, "8.8.8.8 . tcp . 80") })
+	uninstalled(t, h)
+}
+
+// uninstalled takes forkgate off a host on which pods run, a published container among them: nothing of them is left, and the host is no
+// router any more.
+func uninstalled(t *testing.T, h *host.Host) {
+	t.Helper()
+	const left = `echo links: $(ip -o link | grep -c ': fg') rules: $(nft list ruleset | grep -cE 'fg|forkgate') processes: $(pgrep -fc 'forkgate|^dockerd')
+		echo forwarding: $(cat /proc/sys/net/ipv4/conf/up0/forwarding)`
+	if before := h.Must(t, "bash", "-c", left); strings.Contains(before, " 0") || !strings.HasSuffix(before, "forwarding: 1") {
+		t.Errorf("before there is %s, this test proves nothing", before)
+	}
+	h.Must(t, "sh", "-c", "make --silent -C "+h.Built+" uninstall")
+	if after := h.Must(t, "bash", "-c", left); after != "links: 0 rules: 0 processes: 0\nforwarding: 0" {
+		t.Errorf("after uninstall there is %s", after)
+	}
 }
 
 // imports gives a tree's Docker daemon an image, bb, of a busybox.
