@@ -16,6 +16,9 @@ type Target struct {
 	Owner  string `json:"owner,omitempty"`  // the principal that made the fork
 	Parent string `json:"parent,omitempty"` // ref of what it was forked from
 
+	// Entered says that an agent has been in its pod, and may have left there what waits for the next one.
+	Entered bool `json:"entered,omitempty"`
+
 	// ParentOwner is the parent's owner, known only while a fork is being asked for: a fork shows its maker all that its
 	// parent holds.
 	ParentOwner string `json:"parent_owner,omitempty"`
@@ -32,6 +35,10 @@ type Request struct {
 	Source  netip.Addr `json:"source"`
 	Door    string     `json:"door"`              // ssh, operator
 	Command string     `json:"command,omitempty"` // as the client sent it; any bytes
+
+	Grant    string `json:"grant,omitempty"`    // the grant that a session asks to use: found in the warden's book, and nowhere else
+	Asker    string `json:"asker,omitempty"`    // for ops approve and revoke: the principal whose session it is about
+	Approver string `json:"approver,omitempty"` // for op revoke: the principal that approved it
 }
 
 // Verdict is the answer. The zero Verdict forbids.
@@ -75,6 +82,9 @@ type Decision struct {
 
 	// Limits are those of the fork to be. Only a decision that permits op fork has any, and without them no fork is made.
 	Limits *Limits `json:"limits,omitempty"`
+
+	// Approval is there where the answer would be yes if only the session had a grant.
+	Approval *Approval `json:"approval,omitempty"`
 }
 
 // Refusal is what the caller hears of a decision that forbids.

@@ -40,6 +40,7 @@ type Ask struct {
 	Ref      Ref
 	Op       Op
 	Work     Work
+	Tell     func(text string) // tells the caller something while the ask is under way; nil: nobody hears it
 }
 
 // Work is what is to run inside the pod.
@@ -47,6 +48,7 @@ type Work struct {
 	Command  []byte    // for a shell; empty asks for a login shell
 	Env      []string  // NAME=VALUE, already filtered by the door
 	Terminal *Terminal // nil: pipes
+	Grant    string    // what it runs under: with that it ends; empty: nothing of the kind
 }
 
 // Terminal is what pty-req asks for (RFC 4254, section 6.2).
@@ -104,10 +106,11 @@ type Gate[S any] struct {
 	Log     Log
 	Forks   Forks
 	Pods    Pods[S]
+	Grants  Grants // nil: nothing can be approved
 }
 
-// Enter is the product in one function: it finds out who asks and where to, has policy decide, makes the fork that is asked
-// for, and puts the caller's work into its pod. Refused, nothing has been made.
+// Enter is the product in one function: it finds out who asks and where to, has policy decide, waits for an approval where policy
+// says that there may be one, makes the fork that is asked for, and puts the caller's work into its pod. Refused, nothing has been made.
 func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 	var none S
 	request := g.Request(ask)
@@ -122,9 +125,16 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 			return none, err
 		}
 	}
-	if err := g.Permitted(ask, request); err != nil {
+	opened := func() {}
+	if exists {
+		request, opened, err = g.admit(ctx, ask, request)
+	} else {
+		err = g.Permitted(ask, request)
+	}
+	if err != nil {
 		return none, err
 	}
+	defer opened()
 	if !exists {
 		if request.Target, _, err = g.Forks.Make(ctx, target, limits); err != nil {
 			return none, fmt.Errorf("cannot make %s: %w", target.Ref(), err)
@@ -136,6 +146,7 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 			}
 		}
 	}
+	ask.Work.Grant = request.Grant
 	return g.Pods.Run(ctx, ask.Session, request.Caller, request.Target, ask.Work)
 }
 
@@ -186,13 +197,13 @@ func (g *Gate[S]) Permitted(ask Ask, r Request) error {
 func (g *Gate[S]) decide(ask Ask, r Request) (Decision, error) {
 	decision := g.Judge.Decide(r)
 	if err := g.Log.Decision(ask.Session, r, decision); err != nil {
-		return decision, fmt.Errorf("cannot write the audit log: %w", err)
+		return Decision{}, fmt.Errorf("cannot write the audit log: %w", err)
 	}
 	if decision.Verdict == Permit {
 		return decision, nil
 	}
 	if !g.Visible(r) {
-		return decision, NotFound(ask.Ref)
+		return Decision{}, NotFound(ask.Ref)
 	}
 	return decision, decision.Refusal()
 }

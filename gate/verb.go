@@ -6,13 +6,19 @@ type Verb struct {
 	Name    string
 	Args    string // usage of what follows, empty for none
 	Summary string
-	Op      Op  // what policy must permit; empty: the word tells callers of themselves only
-	Min     int // how many arguments at least
-	Max     int // and at most
+	Detail  string // what help VERB says beside it, some lines; empty for nothing
+	Op      Op     // what policy must permit; empty: the word tells callers of themselves only
+	Min     int    // how many arguments at least
+	Max     int    // and at most
 }
 
 // Verbs lists the control words in the order in which help shows them.
 func Verbs() []Verb {
+	const approving = "It takes policy's permission, and a person: one of class 4 whose security key is enrolled, for what somebody else asks; or\n" +
+		"a signature by a security key of yours that is enrolled and has verified you, for what you ask as well:\n\n" +
+		"    ssh gate@host challenge ID >ID\n" +
+		"    ssh-keygen -Y sign -n grant@forkgate -f KEY ID\n" +
+		"    ssh gate@host approve ID $(grep -v -- --- ID.sig | tr -d '\\n')\n"
 	return []Verb{
 		{Name: "help", Args: "[VERB]", Summary: "list the control words, or explain one", Max: 1},
 		{Name: "whoami", Summary: "say how you are classified, and by which evidence"},
@@ -21,6 +27,10 @@ func Verbs() []Verb {
 		{Name: "fork", Args: "REPO[:TAG] [TAG]", Summary: "make a fork, printing each step with its time", Op: OpFork, Min: 1, Max: 2},
 		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
 		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
+		{Name: "grants", Summary: "list what waits for approval and what is granted, of you or by you"},
+		{Name: "approve", Args: "ID [SIGNATURE]", Summary: "approve what a session waits for", Detail: approving, Op: OpApprove, Min: 1, Max: 2},
+		{Name: "challenge", Args: "ID", Summary: "print what to sign to approve it by a signature", Op: OpApprove, Min: 1, Max: 1},
+		{Name: "revoke", Args: "ID", Summary: "take a grant back and end its sessions, or turn a request down", Op: OpRevoke, Min: 1, Max: 1},
 		{Name: "explain", Args: "OP REF", Summary: "say what policy would answer, and by which rule", Min: 2, Max: 2},
 	}
 }

@@ -23,6 +23,7 @@ type Exec struct {
 	Env      []string       // NAME=VALUE
 	Terminal *wire.Terminal // nil: pipes
 	Linger   time.Duration  // how long what the session leaves behind lives on
+	Apart    bool           // in a cgroup of its own name, by which EndSession and Lives find it
 }
 
 // Session is what a door needs to pump a session's bytes: the session's socket and then stdin, stdout and stderr, or the
@@ -63,7 +64,7 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	}()
 	request := wire.Exec{
 		Session: e.Session, Home: e.Home, Dir: []byte(spec.Mountpoint), Command: e.Command, Terminal: e.Terminal,
-		Linger: e.Linger,
+		Linger: e.Linger, Apart: e.Apart,
 	}
 	for _, v := range e.Env {
 		request.Env = append(request.Env, []byte(v))

@@ -27,7 +27,7 @@ permit "agents-enter-by-override" {
 forbid "agents-keep-out-of-production" {
   when = (
     caller.kind == "agent" && target.grand && door != "operator" &&
-    !(override.granted && contains(["shell", "exec", "sftp"], op)) &&
+    !((override.granted || grant.held) && contains(["shell", "exec", "sftp"], op)) &&
     contains([
       "shell", "exec", "sftp", "forward-local", "forward-remote", "forward-unix", "agent-forward",
       "remove", "restore", "secret",
@@ -41,7 +41,7 @@ forbid "agents-keep-out-of-production" {
 # the way more exactly. None of them says how an override is set: agents read this.
 forbid "agents-by-own-override" {
   when = (
-    caller.kind == "agent" && target.grand && door != "operator" &&
+    caller.kind == "agent" && target.grand && !grant.held && door != "operator" &&
     contains(["set-by-agent", "unprotected", "malformed", "unseen"], override.refused) && contains(["shell", "exec", "sftp"], op)
   )
   reason = "no person's leave to enter ${target.ref} is proved, and an agent cannot give itself one"
@@ -50,7 +50,7 @@ forbid "agents-by-own-override" {
 
 forbid "agents-by-override-elsewhere" {
   when = (
-    caller.kind == "agent" && target.grand && door != "operator" && override.refused == "elsewhere" &&
+    caller.kind == "agent" && target.grand && !grant.held && door != "operator" && override.refused == "elsewhere" &&
     contains(["shell", "exec", "sftp"], op)
   )
   reason = "this agent has a person's leave for other repositories, and none for ${target.ref}"
@@ -59,7 +59,7 @@ forbid "agents-by-override-elsewhere" {
 
 forbid "agents-by-override-unattested" {
   when = (
-    caller.kind == "agent" && target.grand && door != "operator" && override.refused == "unattested" &&
+    caller.kind == "agent" && target.grand && !grant.held && door != "operator" && override.refused == "unattested" &&
     contains(["shell", "exec", "sftp"], op)
   )
   reason = "nobody attests what this client says of leave to enter ${target.ref}: its platform has no attestor, or ssh does not ask it"
@@ -68,7 +68,7 @@ forbid "agents-by-override-unattested" {
 
 forbid "agents-by-shared-connection" {
   when = (
-    caller.kind == "agent" && caller.shared && target.grand && door != "operator" && contains(["shell", "exec", "sftp"], op)
+    caller.kind == "agent" && caller.shared && target.grand && !grant.held && door != "operator" && contains(["shell", "exec", "sftp"], op)
   )
   reason = "${target.ref} is a grand (production) repository, and others could use this connection as well as the person who opened it"
   hint   = "ssh -o ControlMaster=no, or that in ssh_config; ssh gate@host whoami says more"
@@ -76,11 +76,36 @@ forbid "agents-by-shared-connection" {
 
 forbid "agents-by-unverified-chain" {
   when = (
-    caller.kind == "agent" && caller.attested == "unverified" && override.refused == "" && target.grand && door != "operator" &&
+    caller.kind == "agent" && caller.attested == "unverified" && override.refused == "" && target.grand && !grant.held && door != "operator" &&
     contains(["shell", "exec", "sftp"], op)
   )
   reason = "${target.ref} is a grand (production) repository, and nothing shows that a person is at the other end"
   hint   = "ssh gate@host whoami says why; agents work in forks: ssh ${target.repo}+NAME@host"
+}
+
+# Nothing can be approved by this baseline: there is no approve rule. In a file of your own one says which sessions wait for somebody's
+# approval instead of being refused, and a permit of op approve says whose; the forbids above give way to a session that holds a grant.
+#
+#   approve "agents-enter-shop" {
+#     when  = caller.kind == "agent" && target.repo == "shop" && contains(["shell", "exec"], op)
+#     wait  = "2m"     # how long a session waits
+#     lasts = "15m"    # how long what is granted lasts
+#     uses  = 1        # how many sessions it opens
+#   }
+#   permit "the-owners-of-shop-approve" {
+#     when = contains(["approve", "revoke"], op) && target.repo == "shop" && contains(caller.groups, "shop-owners")
+#   }
+#
+# Whoever asked for a grant, or approved it, may end it.
+permit "grants-are-taken-back" {
+  when = op == "revoke" && (request.asker == caller.principal || request.approver == caller.principal)
+}
+
+# An agent that has been in a pod may have left something there that waits for the next ssh-agent to come in.
+forbid "no-ssh-agent-where-agents-were" {
+  when   = op == "agent-forward" && target.entered && door != "operator"
+  reason = "an agent has been in ${target.ref}, and what it left there could use your ssh-agent"
+  hint   = "work with your keys outside, or in a fork that no agent has entered"
 }
 
 # What a fork may use is fixed when it is made: of all permits that match, the strictest of each. These are the bounds for all
@@ -370,5 +395,34 @@ test "a shared connection is an agent's" {
   expect {
     verdict = "forbid"
     rule    = "agents-by-shared-connection"
+  }
+}
+
+test "whoever approved it takes it back" {
+  request {
+    caller   = "alice"
+    kind     = "human"
+    op       = "revoke"
+    target   = "demo"
+    asker    = "bob"
+    approver = "alice"
+  }
+  expect {
+    verdict = "permit"
+    rule    = "grants-are-taken-back"
+  }
+}
+
+test "no ssh-agent goes where an agent has been" {
+  request {
+    caller  = "alice"
+    kind    = "human"
+    op      = "agent-forward"
+    target  = "demo:x"
+    entered = true
+  }
+  expect {
+    verdict = "forbid"
+    rule    = "no-ssh-agent-where-agents-were"
   }
 }

@@ -225,3 +225,72 @@ func TestEachMarkMakesAnAgent(t *testing.T) {
 		}
 	}
 }
+
+// Nothing can be approved by the baseline, and nobody approves; what was granted by rules of an operator's is taken back by those whom it
+// concerns. These are no tests of the policy itself: an operator's rules may change all but the last.
+func TestNothingIsApprovable(t *testing.T) {
+	p := shipped(t)
+	for _, kind := range []gate.Kind{gate.Agent, gate.Human} {
+		who := gate.Caller{Principal: "alice", Kind: kind, Class: gate.ClassPresence, Enrolled: true}
+		for _, target := range []gate.Target{grand, bobs} {
+			for _, op := range gate.Ops() {
+				r := gate.Request{Caller: who, Op: op, Target: target, Door: "ssh"}
+				without := p.Decide(r)
+				if r.Grant = "g"; without.Approval != nil || p.Decide(r).Verdict != without.Verdict {
+					t.Errorf("%s, %s on %s: a grant opens it\n%s", kind, op, target.Ref(), p.Explain(r))
+				}
+			}
+			for _, op := range []gate.Op{gate.OpApprove, gate.OpRevoke} {
+				r := gate.Request{Caller: who, Op: op, Target: target, Door: "ssh", Asker: "bob", Approver: "carol"}
+				if p.Decide(r).Verdict == gate.Permit {
+					t.Errorf("%s, %s on %s\n%s", kind, op, target.Ref(), p.Explain(r))
+				}
+				r.Asker, r.Approver = "alice", "alice"
+				if got := p.Decide(r).Verdict == gate.Permit; got != (op == gate.OpRevoke) {
+					t.Errorf("%s, %s of one's own on %s: %v\n%s", kind, op, target.Ref(), got, p.Explain(r))
+				}
+			}
+		}
+	}
+}
+
+// An operator adds two rules, and an agent's session in production waits for somebody whom he names, and for nobody else.
+func TestTheExampleOfAnApproval(t *testing.T) {
+	text, err := os.ReadFile("baseline.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "#   approve \"agents-enter-shop\"")
+	commented, _, _ := strings.Cut("approve \"agents-enter-shop\""+after, "#\n# Whoever")
+	example := policy.Text{Name: "example.hcl", Text: []byte(strings.ReplaceAll(commented, "#   ", "") +
+		"\nprincipal \"owner\" {\n  groups = [\"shop-owners\"]\n}\nattestor \"a\" {\n  key = \"" + anyKey + "\"\n  principals = { \"1\" = \"owner\" }\n}\n")}
+	p, err := policy.Load(policy.FS{FS: policyd.Files()}, example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shop := gate.Target{GUID: "4", Repo: "shop", Grand: true}
+	agent := gate.Caller{Principal: "alice", Class: gate.ClassKey}
+	for _, c := range []struct {
+		name string
+		gate.Request
+		verdict    gate.Verdict
+		approvable bool
+	}{
+		{"an agent at shop", gate.Request{Caller: agent, Op: "exec", Target: shop}, gate.Forbid, true},
+		{"with a grant", gate.Request{Caller: agent, Op: "exec", Target: shop, Grant: "g"}, gate.Permit, false},
+		{"files", gate.Request{Caller: agent, Op: "sftp", Target: shop}, gate.Forbid, false},
+		{"files, with a grant", gate.Request{Caller: agent, Op: "sftp", Target: shop, Grant: "g"}, gate.Forbid, false},
+		{"removal, with a grant", gate.Request{Caller: agent, Op: "remove", Target: shop, Grant: "g"}, gate.Forbid, false},
+		{"a forward, with a grant", gate.Request{Caller: agent, Op: "forward-local", Target: shop, Grant: "g"}, gate.Forbid, false},
+		{"elsewhere", gate.Request{Caller: agent, Op: "exec", Target: grand}, gate.Forbid, false},
+		{"who may approve", gate.Request{Caller: gate.Caller{Principal: "owner", Kind: gate.Human, Groups: []string{"shop-owners"}}, Op: "approve", Target: shop}, gate.Permit, false},
+		{"who may not", gate.Request{Caller: gate.Caller{Principal: "bob", Kind: gate.Human}, Op: "approve", Target: shop}, gate.Forbid, false},
+	} {
+		c.Door = "ssh"
+		if d := p.Decide(c.Request); d.Verdict != c.verdict || (d.Approval != nil) != c.approvable {
+			t.Errorf("%s: %s, approvable %v\n%s", c.name, d.Verdict, d.Approval != nil, p.Explain(c.Request))
+		}
+	}
+}
+
+const anyKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDI/kXM5byMqO+aSicmtMhyHHdQ6sfTdr1xNXbNyrYpQ"

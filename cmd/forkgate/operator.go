@@ -45,7 +45,7 @@ func verbCommands() []*cobra.Command {
 
 func verbCommand(v gate.Verb, name string) *cobra.Command {
 	c := &cobra.Command{
-		Use: strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Args: cobra.RangeArgs(v.Min, v.Max),
+		Use: strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Long: strings.TrimSpace(v.Summary + "\n\n" + v.Detail), Args: cobra.RangeArgs(v.Min, v.Max),
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {

@@ -39,6 +39,7 @@ const (
 	EventDecision = "decision" // policy was asked
 	EventRefused  = "refused"  // somebody was not let in, with a certificate or a security key
 	EventVerb     = "verb"     // a control word or an operator's command is about to run
+	EventGrant    = "grant"    // something became of a wish to be approved, or of a grant
 	EventService  = "service"  // the warden started, or took or refused a policy
 )
 
@@ -59,6 +60,8 @@ type Entry struct {
 	Chain       []string    `json:"chain,omitempty"`
 	SecurityKey string      `json:"security_key,omitempty"` // that was touched, by its name
 	Override    string      `json:"override,omitempty"`     // REPO,REPO, or "refused: " and why
+	Grant       string      `json:"grant,omitempty"`        // the name of a wish, and of the grant that comes of it
+	Asker       string      `json:"asker,omitempty"`        // whose session an approval or its end is about
 	Door        string      `json:"door,omitempty"`
 	Source      *netip.Addr `json:"source,omitempty"`
 	Op          gate.Op     `json:"op,omitempty"`
@@ -119,6 +122,13 @@ func (l *Log) Refused(session string, r gate.Request, why string) error {
 	return l.write(e)
 }
 
+// Grant records what becomes of a wish to be approved, or of the grant that is the request's.
+func (l *Log) Grant(session string, r gate.Request, what string) error {
+	e := entry(EventGrant, session, r)
+	e.Reason = gate.Printable(what)
+	return l.write(e)
+}
+
 // Service records what happened to the warden itself.
 func (l *Log) Service(what string) error { return l.write(Entry{Event: EventService, Reason: what}) }
 
@@ -127,7 +137,7 @@ func entry(event, session string, r gate.Request) Entry {
 		Event: event, Session: session,
 		Principal: r.Caller.Principal, Kind: r.Caller.Kind.String(), Class: r.Caller.Class, Agent: r.Caller.Agent, Key: r.Caller.Key,
 		Attestor: r.Caller.Attestor, Attested: r.Caller.Attested, Chain: r.Caller.Chain, SecurityKey: r.Caller.SecurityKey, Override: override(r),
-		Evidence: r.Caller.Evidence, Door: r.Door, Op: r.Op, GUID: r.Target.GUID,
+		Evidence: r.Caller.Evidence, Door: r.Door, Op: r.Op, GUID: r.Target.GUID, Grant: r.Grant, Asker: r.Asker,
 	}
 	if r.Source.IsValid() {
 		e.Source = &r.Source
@@ -167,6 +177,7 @@ func (l *Log) write(e Entry) error {
 func (e Entry) attributes() (said []any) {
 	for _, a := range []struct{ key, value string }{
 		{"session", e.Session}, {"principal", e.Principal}, {"kind", e.Kind}, {"agent", e.Agent}, {"op", string(e.Op)}, {"ref", e.Ref},
+		{"grant", e.Grant}, {"asker", e.Asker},
 		{"command", e.Command}, {"verdict", e.Verdict}, {"rule", e.Rule}, {"reason", e.Reason},
 	} {
 		if a.value != "" {

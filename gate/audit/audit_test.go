@@ -245,3 +245,22 @@ func TestTheJournalHearsOfItToo(t *testing.T) {
 		t.Errorf("the journal has %s", line)
 	}
 }
+
+// What becomes of a grant is in the line with its name, and with whose session it is about; what a pod says cannot forge one.
+func TestALineTellsOfAGrant(t *testing.T) {
+	l, path := open(t)
+	l.now = func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
+	r := gate.Request{Caller: gate.Caller{Principal: "carol", Kind: gate.Human}, Target: gate.Target{Repo: "shop", Grand: true}, Grant: "g1", Asker: "bob", Op: gate.OpApprove}
+	if err := l.Grant("s1", r, "made meanwhile: containers x\n{\"v\":1}"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"v":1,"time":"2026-11-23T12:00:00Z","event":"grant","session":"s1","principal":"carol","kind":"human","grant":"g1","asker":"bob",` +
+		`"op":"approve","ref":"shop","reason":"made meanwhile: containers x\\n{\"v\":1}"}` + "\n"
+	if string(got) != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

@@ -63,3 +63,30 @@ func TestForwardText(t *testing.T) {
 		t.Errorf("-R: %+v", got)
 	}
 }
+
+// An ssh-agent stays outside, and the client's user hears why: the protocol has no room for that, standard error has.
+func TestNoAgentForwarding(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	c := p.dial("demo")
+	s, err := c.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if ok, err := s.SendRequest("auth-agent-req@openssh.com", true, nil); ok || err != nil {
+		t.Errorf("%v, %v", ok, err)
+	}
+	var errs bytes.Buffer
+	s.Stderr = &errs
+	if err := s.Run("echo $SSH_AUTH_SOCK"); err != nil {
+		t.Error(err)
+	}
+	if got := errs.String(); got != "forkgate: no ssh-agent here\n" {
+		t.Errorf("it hears %q", got)
+	}
+	opened := p.warden.Seen().Opened
+	if len(opened) != 1 || !opened[0].AgentForward {
+		t.Errorf("the warden hears %+v", opened)
+	}
+}

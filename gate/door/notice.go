@@ -2,6 +2,7 @@ package door
 
 import (
 	"fmt"
+	"strings"
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
@@ -18,6 +19,16 @@ func (s *session) begin() (end func()) {
 		defer s.c.mu.Unlock()
 		delete(s.c.running, id)
 	}
+}
+
+// told tells the session's caller what is going on before it runs. It comes from the warden, in its own words, and does not wait for a
+// client that reads nothing.
+func (s *session) told(text string) {
+	s.spawn(&s.telling, func() {
+		for line := range strings.Lines(text) {
+			fmt.Fprintf(s.stderr(), "%s\n", gate.Printable(strings.TrimSuffix(line, "\n")))
+		}
+	})
 }
 
 // notice tells a session's caller what the warden has to say. It does not wait for a client that reads nothing.

@@ -29,9 +29,11 @@ type session struct {
 	terminal *client.Terminal // nil: pipes
 	wishes   *wishes
 	unread   unread
+	forward  bool // the client wants to bring its ssh-agent along
 	started  bool
 	sentEOF  bool
 	work     sync.WaitGroup
+	telling  sync.WaitGroup // of what the warden says before it answers; part of work
 }
 
 // job is what a session is to do: run a command, a shell or the sftp server.
@@ -82,6 +84,9 @@ func (s *session) answer(r *ssh.Request) (start *job, ok bool) {
 	case "env":
 		name, value, ok := parseEnv(r.Payload)
 		return nil, ok && s.env.add(name, value)
+	case "auth-agent-req@openssh.com": // PROTOCOL of OpenSSH; there is no room for a reason: see do
+		s.forward = true
+		return nil, false
 	case "pty-req":
 		terminal, ok := parsePty(r.Payload)
 		if ok = ok && s.terminal == nil; ok {
@@ -131,6 +136,7 @@ func (s *session) resize(to wire.Resize) bool {
 func (s *session) run(ctx context.Context, j job) {
 	begin := time.Now()
 	exit, err := s.do(ctx, j)
+	s.telling.Wait() // the reason for an end comes after that
 	if err != nil {
 		exit = s.explain(err)
 	}
@@ -151,6 +157,7 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	}
 	request := client.OpenRequest{
 		Op: string(j.op), Command: j.command, Env: s.env.session, Marks: s.env.marks, Terminal: s.terminal, Alone: s.alone(ctx),
+		AgentForward: s.forward, Told: s.told,
 	}
 	if err := fits(request); err != nil {
 		return wire.Exit{}, err
@@ -161,6 +168,9 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	}
 	s.id = opened.ID
 	s.log = s.log.With("session", opened.ID)
+	if opened.Said != "" {
+		s.told("forkgate: " + opened.Said)
+	}
 	defer s.begin()()
 	exit, err := s.pump(ctx, opened)
 	if err == nil && (exit.Code != 0 || exit.Signal != "") {

@@ -11,15 +11,15 @@ import (
 type Explanation struct {
 	Request  gate.Request  `json:"request"`
 	Decision gate.Decision `json:"decision"`
-	Matched  []Matched     `json:"matched"` // forbids first, each by name
+	Matched  []Matched     `json:"matched"` // forbids first, then permits, then what could be approved, each by name
 }
 
 // Matched is a rule that matched.
 type Matched struct {
-	Effect gate.Verdict `json:"effect"`
-	Rule   string       `json:"rule"`
-	Where  string       `json:"where"`            // FILE:LINE
-	Limits string       `json:"limits,omitempty"` // what it says of them, for op fork
+	Effect string `json:"effect"` // forbid, permit, approve
+	Rule   string `json:"rule"`
+	Where  string `json:"where"`            // FILE:LINE
+	Limits string `json:"limits,omitempty"` // what it says of them, for op fork
 }
 
 // Explain decides, and looks at every rule while it does: unlike Decide it uses no index.
@@ -28,9 +28,9 @@ func (p *Policy) Explain(r gate.Request) Explanation {
 	if malformed(&r) != "" {
 		return e
 	}
-	for _, effect := range []gate.Verdict{gate.Forbid, gate.Permit} {
+	for _, effect := range []string{"forbid", "permit", "approve"} {
 		for _, rule := range p.rules {
-			if rule.effect == effect && rule.when(&r) {
+			if rule.word() == effect && rule.speaksOf(r.Op) && rule.when(&r) {
 				e.Matched = append(e.Matched, Matched{effect, rule.name, rule.where, rule.states(r.Op)})
 			}
 		}
@@ -71,6 +71,9 @@ func (e Explanation) String() string {
 	if e.Decision.Limits != nil {
 		fmt.Fprintf(&text, "limits: %s\n", e.Decision.Limits)
 	}
+	if e.Decision.Approval != nil {
+		fmt.Fprintf(&text, "may be approved: %s\n", e.Decision.Approval)
+	}
 	return text.String()
 }
 
@@ -85,6 +88,7 @@ type Summary struct {
 	Permits      int `json:"permits"`
 	Limits       int `json:"limits"` // permits that have some
 	Forbids      int `json:"forbids"`
+	Approvals    int `json:"approvals"`    // rules by which something may be approved
 	Repos        int `json:"repositories"` // that have a block
 	Tests        int `json:"tests"`        // all of them passed, or the policy would not have loaded
 }
@@ -94,6 +98,6 @@ func (p *Policy) Summary() Summary { return p.summary }
 
 // String is one line.
 func (s Summary) String() string {
-	return fmt.Sprintf("%d files: %d principals with %d keys, %d attestors, %d security keys, %d agents, %d permits (%d with limits), %d forbids, %d repositories, %d tests passed",
-		s.Files, s.Principals, s.Keys, s.Attestors, s.SecurityKeys, s.Agents, s.Permits, s.Limits, s.Forbids, s.Repos, s.Tests)
+	return fmt.Sprintf("%d files: %d principals with %d keys, %d attestors, %d security keys, %d agents, %d permits (%d with limits), %d forbids, %d approvals, %d repositories, %d tests passed",
+		s.Files, s.Principals, s.Keys, s.Attestors, s.SecurityKeys, s.Agents, s.Permits, s.Limits, s.Forbids, s.Approvals, s.Repos, s.Tests)
 }

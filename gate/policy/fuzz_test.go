@@ -53,7 +53,7 @@ func FuzzDecide(f *testing.F) {
 			Op:     gate.Op(op), Source: addr, Door: door, Command: command,
 		}
 		e := p.Explain(r)
-		if len(e.Matched) > 0 && (e.Matched[0].Rule != e.Decision.Rule || e.Matched[0].Effect != e.Decision.Verdict) {
+		if len(e.Matched) > 0 && (e.Matched[0].Rule != e.Decision.Rule || e.Matched[0].Effect != e.Decision.Verdict.String()) {
 			t.Fatalf("index and rules differ:\n%s", e)
 		}
 		entering := op != "list" && op != "show"

@@ -124,6 +124,7 @@ var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "agent", LabelNames: []string{"name"}},
 	{Type: "permit", LabelNames: []string{"name"}},
 	{Type: "forbid", LabelNames: []string{"name"}},
+	{Type: "approve", LabelNames: []string{"name"}},
 	{Type: "test", LabelNames: []string{"name"}},
 	{Type: "attestor", LabelNames: []string{"name"}},
 	{Type: "security_key", LabelNames: []string{"name"}},

@@ -33,7 +33,7 @@ type slot struct {
 }
 
 // bucket holds the rules that can match in a slot, each list by name.
-type bucket struct{ forbids, permits []*rule }
+type bucket struct{ forbids, permits, approvals []*rule }
 
 // Principal finds who has a public key, given in SSH wire format (RFC 4253, section 6.6).
 func (p *Policy) Principal(key []byte) (Principal, bool) {
@@ -69,22 +69,36 @@ func (p *Policy) Decide(r gate.Request) gate.Decision {
 		return gate.Decision{Verdict: gate.Forbid, Reason: reason}
 	}
 	rules := p.index[slot{r.Op, r.Caller.Kind}]
-	for _, forbid := range rules.forbids {
-		if forbid.when(&r) {
-			return forbid.decision(&r)
+	d := rules.decide(&r)
+	if d.Verdict == gate.Forbid && r.Grant == "" {
+		d.Approval = rules.approval(r)
+	}
+	return d
+}
+
+// decide has the rules of the request's slot answer it. An approve rule permits what holds a grant, and nothing else.
+func (b bucket) decide(r *gate.Request) gate.Decision {
+	for _, forbid := range b.forbids {
+		if forbid.when(r) {
+			return forbid.decision(r)
 		}
 	}
-	for i, permit := range rules.permits {
-		if permit.when(&r) {
-			d := permit.decision(&r)
+	for i, permit := range b.permits {
+		if permit.when(r) {
+			d := permit.decision(r)
 			if r.Op == gate.OpFork {
-				limits := merged(rules.permits[i:], &r)
+				limits := merged(b.permits[i:], r)
 				d.Limits = &limits
 			}
 			return d
 		}
 	}
-	return unpermitted(&r)
+	for _, approve := range b.approvals {
+		if r.Grant != "" && approve.when(r) {
+			return approve.decision(r)
+		}
+	}
+	return unpermitted(r)
 }
 
 // merged are the limits of all permits that match, the strictest of each.

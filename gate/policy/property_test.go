@@ -48,7 +48,7 @@ func (d dice) rule(t *testing.T, effect string, n int) string {
 		text += "}\n"
 		if _, err := policy.Load(readFile(t, "common.hcl"), policy.Text{Name: "r.hcl", Text: []byte(text)}); err == nil {
 			return text
-		} else if !strings.Contains(err.Error(), "Can never match") {
+		} else if !strings.Contains(err.Error(), "Can never match") && !strings.Contains(err.Error(), "Approval without effect") {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestLaws(t *testing.T) {
 		d := dice{rand.New(rand.NewPCG(seed, 7))}
 		var rules []string
 		for n := range 2 + d.IntN(6) {
-			rules = append(rules, d.rule(t, d.pick("permit", "forbid"), n))
+			rules = append(rules, d.rule(t, d.pick("permit", "forbid", "approve"), n))
 		}
 		p := load(t, rules...)
 		less := load(t, append(slices.Clone(rules), d.rule(t, "forbid", 99))...)
@@ -96,6 +96,27 @@ func TestLaws(t *testing.T) {
 		checkNeverMore(t, d, p, less)
 		checkOrder(t, d, p, rules)
 		checkIndex(t, d, p)
+		checkApprovals(t, d, p)
+	}
+}
+
+// checkApprovals: a request is called approvable exactly where it is forbidden, a session, spoken of by an approve rule, and permitted with
+// a grant.
+func checkApprovals(t *testing.T, d dice, p *policy.Policy) {
+	t.Helper()
+	for range requests {
+		r := d.request()
+		e, granted := p.Explain(r), r
+		granted.Grant = "g"
+		spoken := slices.ContainsFunc(e.Matched, func(m policy.Matched) bool { return m.Effect == "approve" })
+		session := slices.Contains([]gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP}, r.Op)
+		want := e.Decision.Verdict == gate.Forbid && session && spoken && p.Decide(granted).Verdict == gate.Permit
+		if got := e.Decision.Approval != nil; got != want {
+			t.Fatalf("approvable is %v:\n%s", got, e)
+		}
+		if !spoken && p.Decide(granted).Verdict != e.Decision.Verdict {
+			t.Fatalf("a grant changes what no approve rule speaks of:\n%s", e)
+		}
 	}
 }
 
@@ -136,11 +157,14 @@ func checkIndex(t *testing.T, d dice, p *policy.Policy) {
 	t.Helper()
 	for range requests {
 		e := p.Explain(d.request())
-		var want policy.Matched
+		want := policy.Matched{Effect: "forbid"}
 		if len(e.Matched) > 0 {
 			want = e.Matched[0]
 		}
-		if e.Decision.Rule != want.Rule || e.Decision.Verdict != want.Effect {
+		if want.Effect == "approve" { // with a grant, of which these requests have none
+			want = policy.Matched{Effect: "forbid"}
+		}
+		if e.Decision.Rule != want.Rule || e.Decision.Verdict.String() != want.Effect {
 			t.Fatalf("the decision is not that of the rules:\n%s", e)
 		}
 	}

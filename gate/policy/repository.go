@@ -87,6 +87,11 @@ func (l *loader) readRepository(block *hcl.Block, published map[string]string) R
 
 // duration reads a time such as "30m"; otherwise stands for an attribute that is missing.
 func (f *fields) duration(name string, least, otherwise time.Duration) time.Duration {
+	return f.upTo(name, least, otherwise, maxDuration)
+}
+
+// upTo is duration for what has a bound of its own.
+func (f *fields) upTo(name string, least, otherwise, most time.Duration) time.Duration {
 	if !f.has(name) {
 		return otherwise
 	}
@@ -97,8 +102,8 @@ func (f *fields) duration(name string, least, otherwise time.Duration) time.Dura
 		f.complain(said.at, "Malformed time", "A time is a quoted text such as \"30m\" or \"1h30m\".")
 	case err != nil:
 		f.complain(said.at, "Malformed time", "%s is no time: write it like \"30m\" or \"1h30m\".", quoted(said.text))
-	case d < least || d > maxDuration:
-		f.complain(said.at, "Out of range", "%s is %s to %s.", name, least, maxDuration)
+	case d < least || d > most:
+		f.complain(said.at, "Out of range", "%s is %s to %s.", name, least, most)
 	}
 	return d
 }

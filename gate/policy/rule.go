@@ -1,8 +1,12 @@
 package policy
 
-import "forkgate/gate"
+import (
+	"slices"
 
-// rule is one permit or forbid, compiled.
+	"forkgate/gate"
+)
+
+// rule is one permit, forbid or approve, compiled.
 type rule struct {
 	name   string
 	where  string // FILE:LINE
@@ -11,6 +15,8 @@ type rule struct {
 	reason func(*gate.Request) string
 	hint   func(*gate.Request) string
 	bounds bounds // what a permit's limits block says
+
+	approval *gate.Approval // of an approve rule: a permit for sessions that hold a grant
 }
 
 func (r *rule) decision(q *gate.Request) gate.Decision {
@@ -23,6 +29,17 @@ func (r *rule) decision(q *gate.Request) gate.Decision {
 	}
 	return d
 }
+
+// word is what the rule's block is called.
+func (r *rule) word() string {
+	if r.approval != nil {
+		return "approve"
+	}
+	return r.effect.String()
+}
+
+// speaksOf reports whether the rule has any meaning for an operation.
+func (r *rule) speaksOf(op gate.Op) bool { return r.approval == nil || slices.Contains(approvable, op) }
 
 // states is what the rule says of limits, where op is the one that they matter to.
 func (r *rule) states(op gate.Op) string {

@@ -23,24 +23,22 @@ var ruleSchema = map[string]*hcl.BodySchema{
 	},
 }
 
-// readRules compiles the permits and forbids, and files each under where it can match.
+// readRules compiles the permits, forbids and approve rules, and files each under where it can match.
 func (l *loader) readRules() {
 	p, s := l.policy, newSchema(l.policy)
 	p.index = map[slot]bucket{}
-	for _, block := range l.of("permit", "forbid") {
-		r, c := l.readRule(s, block)
+	for _, block := range l.of("permit", "forbid", "approve") {
+		read, where := l.readRule, slots
+		if block.Type == "approve" {
+			read, where = l.readApprove, approvals
+		}
+		r, c := read(s, block)
 		p.rules = append(p.rules, r)
 		if c == nil {
 			continue
 		}
-		for _, at := range slots(c) {
-			b := p.index[at]
-			if r.effect == gate.Permit {
-				b.permits = append(b.permits, r)
-			} else {
-				b.forbids = append(b.forbids, r)
-			}
-			p.index[at] = b
+		for _, at := range where(c) {
+			p.index[at] = p.index[at].with(r)
 		}
 	}
 	byName := func(a, b *rule) int { return cmp.Compare(a.name, b.name) }
@@ -48,15 +46,32 @@ func (l *loader) readRules() {
 	for _, b := range p.index {
 		slices.SortFunc(b.forbids, byName)
 		slices.SortFunc(b.permits, byName)
+		slices.SortFunc(b.approvals, byName)
 	}
 	l.count()
 }
 
+// with adds a rule to a bucket.
+func (b bucket) with(r *rule) bucket {
+	switch {
+	case r.approval != nil:
+		b.approvals = append(b.approvals, r)
+	case r.effect == gate.Permit:
+		b.permits = append(b.permits, r)
+	default:
+		b.forbids = append(b.forbids, r)
+	}
+	return b
+}
+
 func (l *loader) count() {
 	for _, r := range l.policy.rules {
-		if r.effect == gate.Permit {
+		switch {
+		case r.approval != nil:
+			l.policy.summary.Approvals++
+		case r.effect == gate.Permit:
 			l.policy.summary.Permits++
-		} else {
+		default:
 			l.policy.summary.Forbids++
 		}
 	}

@@ -132,6 +132,7 @@ func newSchema(p *Policy) schema {
 		{name: "caller.enrolled", meaning: "that key's maker has attested it; only such a one may approve", flag: func(q r) bool { return q.Caller.Enrolled }},
 		{name: "override.granted", meaning: "the agent has a person's leave to be in this repository", flag: func(q r) bool { return q.OverrideGranted() }},
 		{name: "override.refused", meaning: "why the override that an agent came with counts for nothing here, or empty", words: closed("refusal of an override", true, gate.OverrideRefusals()), text: func(q r) string { return q.OverrideRefused() }},
+		{name: "grant.held", meaning: "somebody has approved this session", flag: func(q r) bool { return q.Grant != "" }},
 		{name: "op", meaning: "what is asked", words: closed("operation", false, opWords()), text: func(q r) string { return string(q.Op) }},
 		{name: "target.repo", meaning: "the repository's name", words: name, text: func(q r) string { return q.Target.Repo }},
 		{name: "target.tag", meaning: "the fork's name within it, or empty", words: tag, text: func(q r) string { return q.Target.Tag }},
@@ -139,10 +140,13 @@ func newSchema(p *Policy) schema {
 		{name: "target.grand", meaning: "a production repository", flag: func(q r) bool { return q.Target.Grand }},
 		{name: "target.fork", meaning: "a fork, existing or to be made", flag: func(q r) bool { return q.Target.Fork }},
 		{name: "target.owner", meaning: "the principal that made the fork", words: owner, text: func(q r) string { return q.Target.Owner }},
+		{name: "target.entered", meaning: "an agent has been in its pod", flag: func(q r) bool { return q.Target.Entered }},
 		{name: "target.parent", meaning: "what it is a fork of, REPO or REPO:TAG", words: parent, text: func(q r) string { return q.Target.Parent }},
 		{name: "target.parent_owner", meaning: "for op fork, the principal that made the parent", words: owner, text: func(q r) string { return q.Target.ParentOwner }},
 		{name: "source.ip", meaning: "the caller's address", addr: func(q r) netip.Addr { return q.Source.Unmap().WithZone("") }},
 		{name: "door", meaning: "ssh, or operator for root's own socket", words: closed("door", false, []string{DoorSSH, DoorOperator}), text: func(q r) string { return q.Door }},
+		{name: "request.asker", meaning: "for ops approve and revoke, the principal whose session it is about, or empty", words: owner, text: func(q r) string { return q.Asker }},
+		{name: "request.approver", meaning: "for op revoke, the principal that approved it, or empty", words: owner, text: func(q r) string { return q.Approver }},
 		{name: "request.command", meaning: "the command as sent", words: &vocabulary{what: "command", empty: true}, text: func(q r) string { return q.Command }},
 	} {
 		s[a.name] = a

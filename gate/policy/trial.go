@@ -39,7 +39,7 @@ func (l *loader) runTest(block, request, expect *hcl.Block) {
 	}
 	l.policy.summary.Tests++
 	got := l.policy.Decide(r)
-	if got.Verdict != want.verdict || want.rule != nil && got.Rule != *want.rule || !want.bounds.are(got.Limits) {
+	if !want.met(got) {
 		l.complain(block.DefRange, "Test failed", "Test %q expects another answer. The policy says:\n%s", block.Labels[0], strings.TrimSpace(l.policy.Explain(r).String()))
 	}
 }
@@ -47,7 +47,8 @@ func (l *loader) runTest(block, request, expect *hcl.Block) {
 // readRequest reads a request block. Its caller need be no principal of any file: rules can be tested before anybody is.
 func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
 	f := l.fields(block, "caller", "kind", "groups", "op", "target", "owner", "parent", "parent_owner", "door", "source", "command",
-		"attested", "shared", "security_key", "enrolled", "override", "override_refused")
+		"attested", "shared", "security_key", "enrolled", "override", "override_refused",
+		"granted", "asker", "approver", "entered")
 	caller, op, target := f.required("caller"), f.required("op"), f.text("target")
 	if f.broken {
 		return gate.Request{}, false
@@ -81,7 +82,26 @@ func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
 	if err != nil {
 		f.complain(target.at, "Malformed ref", "%v.", err)
 	}
+	f.approval(&r)
 	return r, !f.broken
+}
+
+// approval reads what a test says of a grant that its session holds, or that it approves or takes back, and of who has been there.
+func (f *fields) approval(r *gate.Request) {
+	r.Target.Entered = f.flag("entered")
+	if f.flag("granted") {
+		r.Grant = "of a test"
+	}
+	for _, one := range []struct {
+		name string
+		fact *string
+	}{{"asker", &r.Asker}, {"approver", &r.Approver}} {
+		name := f.text(one.name)
+		if err := gate.CheckName(name.text); f.has(one.name) && err != nil {
+			f.complain(name.at, "Malformed name", "%s cannot be a principal: %v.", quoted(name.text), err)
+		}
+		*one.fact = name.text
+	}
 }
 
 // provenance reads what an attestor says of the caller of a test. override lists the repositories that an agent has leave for.
@@ -133,6 +153,14 @@ type expectation struct {
 	verdict gate.Verdict
 	rule    *string // nil: whichever; empty: none
 	bounds  bounds  // of a fork to be; what is not spoken of may be anything
+
+	approvable *bool // nil: whichever
+}
+
+// met reports whether a decision is the one that is expected.
+func (want expectation) met(got gate.Decision) bool {
+	return got.Verdict == want.verdict && (want.rule == nil || got.Rule == *want.rule) && want.bounds.are(got.Limits) &&
+		(want.approvable == nil || *want.approvable == (got.Approval != nil))
 }
 
 // are reports whether limits are those that a test speaks of.
@@ -151,7 +179,7 @@ func (b bounds) are(limits *gate.Limits) bool {
 }
 
 func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
-	f := l.fieldsAnd(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "limits"}}}, block, "verdict", "rule")
+	f := l.fieldsAnd(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "limits"}}}, block, "verdict", "rule", "approvable")
 	var want expectation
 	limits, sound := l.limitsOf(f.blocks)
 	want.bounds = limits
@@ -164,6 +192,10 @@ func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
 	}
 	if rule := f.text("rule"); f.has("rule") {
 		want.rule = &rule.text
+	}
+	if f.has("approvable") {
+		approvable := f.flag("approvable")
+		want.approvable = &approvable
 	}
 	return want, sound && !f.broken
 }

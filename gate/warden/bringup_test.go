@@ -60,7 +60,7 @@ func TestPodsThatWaitAreTaken(t *testing.T) {
 			if h.pods.starts() != c.starts || h.pods.kills != c.kills {
 				t.Errorf("%d starts, %d kills", h.pods.starts(), h.pods.kills)
 			}
-			s, err := p.Run(t.Context(), "s", gate.Caller{Principal: "alice"}, forks{h.trees}.target(made), gate.Work{})
+			s, err := p.Run(t.Context(), "s", gate.Caller{Principal: "alice"}, forks{trees: h.trees}.target(made), gate.Work{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -37,6 +37,9 @@ type connection struct {
 
 	opening sync.Mutex
 	opened  map[string]begun // the connection's sessions
+
+	waiting sync.Mutex
+	waits   map[uint64]context.CancelCauseFunc // requests under way that take long, by ID
 }
 
 // serve reads and answers messages until the peer hangs up, ctx ends, or the peer says what it may not. It returns when all
@@ -79,11 +82,40 @@ func (c *connection) dispatch(ctx context.Context, requests *sync.WaitGroup, m w
 		wire.CloseAll(files)
 		return fmt.Errorf("%w: more than %d requests without waiting for an answer", wire.ErrMalformed, maxUnanswered)
 	}
+	ctx, done := c.track(ctx, m.ID)
 	requests.Go(func() {
 		defer c.unanswered.Add(-1)
+		defer done()
 		r.answer(ctx, do)
 	})
 	return nil
+}
+
+// track has giveUp end a request, until done is called.
+func (c *connection) track(ctx context.Context, id uint64) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	c.waiting.Lock()
+	defer c.waiting.Unlock()
+	if c.waits == nil {
+		c.waits = map[uint64]context.CancelCauseFunc{}
+	}
+	c.waits[id] = cancel
+	return ctx, func() {
+		c.waiting.Lock()
+		defer c.waiting.Unlock()
+		delete(c.waits, id)
+		cancel(nil)
+	}
+}
+
+// giveUp ends a request of this connection for whose answer nobody waits any more. One that has been answered is no error.
+func giveUp(_ context.Context, r *request, q client.GiveUp) (answer, error) {
+	r.waiting.Lock()
+	defer r.waiting.Unlock()
+	if cancel, ok := r.waits[q.Request]; ok {
+		cancel(errHungUp)
+	}
+	return answer{body: struct{}{}}, nil
 }
 
 // admit looks a message up in the table, and reads it.

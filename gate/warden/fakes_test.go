@@ -293,6 +293,9 @@ func (l *fakeLog) Verb(_ string, r gate.Request) error {
 func (l *fakeLog) Refused(_ string, r gate.Request, why string) error {
 	return l.write("refused %s: %s", r.Source, why)
 }
+func (l *fakeLog) Grant(_ string, r gate.Request, what string) error {
+	return l.write("grant of %s on %s: %s", r.Caller.Principal, r.Target.Ref(), what)
+}
 func (l *fakeLog) Service(what string) error { return l.write("service %s", what) }
 
 func (l *fakeLog) all() []string {

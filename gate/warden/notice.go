@@ -41,6 +41,24 @@ func (a *audience) tell(guid, text string) (told int) {
 	return told
 }
 
+// tellOne tells one session something, if its connection is there. Nobody waits for the door.
+func (a *audience) tellOne(session, text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for c := range a.here {
+		if c.has(session) {
+			c.saying.Go(func() { c.say(client.Notice{Session: session, Text: text}) })
+		}
+	}
+}
+
+func (c *connection) has(session string) bool {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	_, ok := c.opened[session]
+	return ok
+}
+
 // sessionsIn lists the sessions that were opened in a tree by way of this connection.
 func (c *connection) sessionsIn(guid string) (names []string) {
 	c.opening.Lock()

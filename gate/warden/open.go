@@ -31,7 +31,14 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 		return answer{}, err
 	}
 	r.begin(session.GUID)
-	return answer{body: client.OpenReply{Session: r.session}, files: session.Files}, nil
+	reply := client.OpenReply{Session: r.session}
+	if q.AgentForward {
+		if reply.Said, err = r.agentForward(ctx, ask, session.GUID); err != nil {
+			session.Close()
+			return answer{}, err
+		}
+	}
+	return answer{body: reply, files: session.Files}, nil
 }
 
 // ask is what a door's message asks of the gate.
@@ -57,6 +64,7 @@ func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
 	return gate.Ask{
 		Session: r.session, Evidence: evidence, Ref: ref, Op: op,
 		Work: gate.Work{Command: command, Env: texts(q.Env), Terminal: terminal(q.Terminal)},
+		Tell: func(text string) { _ = r.send(client.TypeProgress, client.Progress{Line: text}) }, // who has gone is noticed elsewhere
 	}, nil
 }
 

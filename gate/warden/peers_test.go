@@ -106,6 +106,7 @@ func TestWhoMaySayWhat(t *testing.T) {
 		"operator-verb": {op}, "status": {op}, "repo-create": {op}, "repo-remove": {op}, "rootfs-import": {op},
 		"rootfs-list": {op}, "key-enroll": {op}, "key-list": {op}, "key-remove": {op},
 		"touch": {doorLate}, "untouched": {doorEarly, doorLate},
+		"give-up": {doorEarly, doorLate, op, {operator, true}},
 	}
 	if len(want) != len(h.messages) {
 		t.Errorf("the table has %d types, this test %d", len(h.messages), len(want))

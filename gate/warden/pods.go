@@ -44,6 +44,7 @@ type pods struct {
 	trees  Trees
 	rules  *rules
 	busy   func(guid string) (bool, error)
+	visits *visits // of agents; nil: they are not recorded
 
 	once    singleflight.Group
 	mu      sync.Mutex
@@ -69,6 +70,9 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	tree, ok := p.trees.Get(where.GUID)
 	if !ok {
 		return nil, fmt.Errorf("cannot enter %s: %w", where.Ref(), errEnded)
+	}
+	if err := p.visits.note(tree.GUID, who); err != nil {
+		return nil, err
 	}
 	work := p.execution(session, who, tree, what)
 	running, err := p.enter(ctx, tree.GUID, work)
@@ -131,7 +135,7 @@ func (p *pods) End(ctx context.Context, guid string) error {
 	if err := p.units.Kill(ctx, unit); err != nil {
 		return err
 	}
-	return errors.Join(p.unlimit(ctx, unit, guid), nsjail.Remove(p.runDir, guid))
+	return errors.Join(p.unlimit(ctx, unit, guid), nsjail.Remove(p.runDir, guid), p.visits.forget(guid))
 }
 
 // EndUnknown ends pods of trees that do not exist: an earlier warden's, or an earlier registry's.
@@ -210,7 +214,7 @@ func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate
 		role = "grand"
 	}
 	e := nsjail.Exec{
-		Session: session, Home: who.Principal + "." + who.Kind.String(), Command: what.Command,
+		Session: session, Apart: what.Grant != "", Home: who.Principal + "." + who.Kind.String(), Command: what.Command,
 		Env: append(append([]string(nil), what.Env...),
 			"REDIACC_WORKING_DIR="+nsjail.Mountpoint(t.GUID),
 			"REDIACC_REPOSITORY="+t.GUID,
@@ -222,7 +226,7 @@ func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate
 		),
 	}
 	// What an agent leaves behind ends with its session. A person's work outlives a network that fails.
-	if who.Kind == gate.Human {
+	if who.Kind == gate.Human && what.Grant == "" {
 		e.Linger = p.rules.Repository(t.Repo).Linger
 	}
 	if t := what.Terminal; t != nil {

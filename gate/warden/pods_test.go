@@ -17,7 +17,7 @@ import (
 func TestAPodIsStartedOnceForAll(t *testing.T) {
 	h := newHost(t)
 	demo, _ := h.trees.Find("demo", "")
-	where := forks{h.trees}.target(demo)
+	where := forks{trees: h.trees}.target(demo)
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		h.pods.hold = hold
@@ -72,7 +72,7 @@ func TestAPodThatIsGoneIsStartedAgain(t *testing.T) {
 func TestNoPodStartsInWhatIsBeingRemoved(t *testing.T) {
 	h := newHost(t)
 	made := h.trees.add(fork.Tree{Repo: "demo", Tag: "x", Owner: "bob"})
-	where := forks{h.trees}.target(made)
+	where := forks{trees: h.trees}.target(made)
 	p := h.Warden.pods
 	unlock := p.lock(made.GUID) // as End does
 	var all sync.WaitGroup

@@ -13,6 +13,7 @@ import (
 	"forkgate/fork"
 	"forkgate/gate/audit"
 	"forkgate/gate/enrolled"
+	"forkgate/gate/grants"
 	"forkgate/nsjail/wire"
 	"forkgate/systemd"
 )
@@ -73,13 +74,47 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := pods.openVisits(store); err != nil {
+		return err
+	}
 	reconcile(ctx, store, pods, c.Journal)
 	w := newWarden(keys, rules, log, store, pods, securityKeys, c.Journal)
 	w.version, w.policyPlace = c.Version, c.PolicyPlace
+	if err := w.openGrants(store); err != nil {
+		return err
+	}
+	w.granter.settle(ctx)
 	if err := w.reload("the warden started"); err != nil {
 		return err
 	}
-	return w.run(ctx, c, store.KeepSpares, func(ctx context.Context) { store.KeepReserve(ctx, w.ending) })
+	return w.run(ctx, c, store.KeepSpares, func(ctx context.Context) { store.KeepReserve(ctx, w.ending) }, w.granter.keep)
+}
+
+// openVisits reads where agents have been, which lies in the registry as well.
+func (p *pods) openVisits(store *fork.Store) error {
+	shelf, err := store.Shelf("visits")
+	if err == nil {
+		p.visits, err = openVisits(shelf)
+	}
+	return err
+}
+
+// openGrants reads the book of grants, which lies in the registry.
+func (w *Warden) openGrants(store *fork.Store) error {
+	shelf, err := store.Shelf("grants")
+	if err != nil {
+		return err
+	}
+	book, err := grants.Open(shelf, w.now)
+	if err != nil {
+		return err
+	}
+	w.granter = newGranter(book, w)
+	w.gate.Grants = w.granter
+	if w.granter.host, err = os.Hostname(); err != nil {
+		return fmt.Errorf("cannot say which host this is: %w", err)
+	}
+	return nil
 }
 
 // reconcile brings registry, disk and units together after whatever ended the last warden. What cannot be put right stays shut, and

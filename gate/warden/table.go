@@ -49,6 +49,7 @@ func messages() map[string]message {
 		client.TypeOpen:      {from: door, when: after, long: true, read: reading(open)},
 		client.TypeVerb:      {from: door, when: after, long: true, read: reading(verb)},
 		client.TypeStruck:    {from: door, when: after, long: true, read: reading(struck)},
+		client.TypeGiveUp:    {from: door | operator, when: always, read: reading(giveUp)},
 
 		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},
 		client.TypeStatus:       {from: operator, when: before, long: true, read: reading(status)},

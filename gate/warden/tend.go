@@ -18,15 +18,21 @@ const podSlice = "forkgate.slice"
 
 // busy reports whether somebody works in a pod, or a container runs there.
 func busy(guid string) (bool, error) {
+	group, err := podGroup(guid)
+	if err != nil {
+		return false, err
+	}
+	return nsjail.Busy(group)
+}
+
+// podGroup is where the cgroup of a pod's unit is, or would be.
+func podGroup(guid string) (string, error) {
 	unit, err := systemd.Instance(podUnit, guid)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	root, err := cgroup.Mount()
-	if err != nil {
-		return false, err
-	}
-	return nsjail.Busy(filepath.Join(root, podSlice, unit))
+	return filepath.Join(root, podSlice, unit), err
 }
 
 // tend stops pods in which nothing has gone on for as long as policy says, until ctx ends. The next login starts them again.

@@ -31,7 +31,10 @@ type Trees interface {
 
 // forks makes the pool gate.Forks: trees become targets, and what fork reports becomes refusals where callers can do
 // something about it.
-type forks struct{ trees Trees }
+type forks struct {
+	trees  Trees
+	visits *visits // nil: an agent may have been everywhere
+}
 
 func (f forks) Find(_ context.Context, repo, tag string) (gate.Target, bool, error) {
 	tree, ok := f.trees.Find(repo, tag)
@@ -67,7 +70,7 @@ func (f forks) target(t fork.Tree) gate.Target {
 	if t.GUID == "" {
 		return gate.Target{}
 	}
-	target := gate.Target{GUID: t.GUID, Repo: t.Repo, Tag: t.Tag, Grand: t.Grand, Fork: !t.Grand, Owner: t.Owner}
+	target := gate.Target{GUID: t.GUID, Repo: t.Repo, Tag: t.Tag, Grand: t.Grand, Fork: !t.Grand, Owner: t.Owner, Entered: f.visits.entered(t.GUID)}
 	if parent, ok := f.trees.Get(t.Parent); ok {
 		target.Parent = parent.Ref()
 	}

@@ -31,14 +31,18 @@ type word struct {
 // words says what each of gate.Verbs does. What it needs permission for is a column of that table.
 func words() map[string]func(context.Context, *word) (page, error) {
 	return map[string]func(context.Context, *word) (page, error){
-		"help":    help,
-		"whoami":  whoami,
-		"repos":   repos,
-		"forks":   listForks,
-		"fork":    makeFork,
-		"show":    show,
-		"rm":      remove,
-		"explain": explain,
+		"help":      help,
+		"whoami":    whoami,
+		"repos":     repos,
+		"forks":     listForks,
+		"fork":      makeFork,
+		"show":      show,
+		"rm":        remove,
+		"grants":    listGrants,
+		"approve":   approve,
+		"challenge": printChallenge,
+		"revoke":    revoke,
+		"explain":   explain,
 	}
 }
 

@@ -53,7 +53,7 @@ func TestTheControlWords(t *testing.T) {
 		"help": {"help"}, "help-rm": {"help", "rm"}, "nothing": {}, "whoami": {"whoami"}, "repos": {"repos"}, "forks": {"forks"},
 		"forks-demo": {"forks", "demo"}, "fork": {"fork", "demo", "new"}, "fork-fresh": {"fork", "demo"},
 		"fork-tag": {"fork", "demo:new"}, "show-grand": {"show", "demo"}, "show-fork": {"show", "demo+his"},
-		"rm": {"rm", "demo=his"}, "explain-forbid": {"explain", "shell", "demo"}, "explain-permit": {"explain", "exec", "demo:his"},
+		"rm": {"rm", "demo=his"}, "grants": {"grants"}, "help-approve": {"help", "approve"}, "explain-forbid": {"explain", "shell", "demo"}, "explain-permit": {"explain", "exec", "demo:his"},
 		"explain-default": {"explain", "kill", "demo"},
 	} {
 		for _, asJSON := range []bool{false, true} {

@@ -21,6 +21,7 @@ type Record interface {
 	gate.Log
 	Verb(session string, r gate.Request) error
 	Refused(session string, r gate.Request, why string) error
+	Grant(session string, r gate.Request, what string) error
 	Service(what string) error
 }
 
@@ -50,6 +51,7 @@ type Warden struct {
 	serials     *serials
 	strangers   *rate.Limiter
 	enrolled    SecurityKeys
+	granter     *granter // nil: nothing can be approved
 
 	version     string
 	policyPlace string
@@ -63,7 +65,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 	return &Warden{
 		keys: keys, rules: rules, log: log, trees: trees, pods: pods, enrolled: securityKeys, journal: journal,
 		gate: &gate.Gate[*nsjail.Session]{
-			Witness: rules, Judge: rules, Log: log, Forks: forks{trees}, Pods: pods,
+			Witness: rules, Judge: rules, Log: log, Forks: forks{trees, pods.visits}, Pods: pods,
 		},
 		messages: messages(), words: words(),
 		requests: newLimit[string](maxRequests), connections: newLimit[uint32](maxConnections),

@@ -14,12 +14,13 @@ func help(_ context.Context, w *word) (page, error) {
 		Name    string  `json:"name"`
 		Args    string  `json:"args,omitempty"`
 		Summary string  `json:"summary"`
+		Detail  string  `json:"detail,omitempty"`
 		Op      gate.Op `json:"op,omitempty"`
 	}
 	var entries []entry
 	for _, v := range gate.Verbs() {
 		if len(w.args) == 0 || w.args[0] == v.Name {
-			entries = append(entries, entry{v.Name, v.Args, v.Summary, v.Op})
+			entries = append(entries, entry{v.Name, v.Args, v.Summary, v.Detail, v.Op})
 		}
 	}
 	if len(entries) == 0 {
@@ -34,8 +35,13 @@ func help(_ context.Context, w *word) (page, error) {
 		columns(out, rows...)
 		if len(w.args) == 0 {
 			fmt.Fprint(out, "\n--json after any of them prints JSON\n")
-		} else if op := entries[0].Op; op != "" {
-			fmt.Fprintf(out, "\npolicy must permit %s: %s\n", op, op.Meaning())
+			return
+		}
+		if one := entries[0]; one.Op != "" {
+			fmt.Fprintf(out, "\npolicy must permit %s: %s\n", one.Op, one.Op.Meaning())
+		}
+		if one := entries[0]; one.Detail != "" {
+			fmt.Fprintf(out, "\n%s", one.Detail)
 		}
 	}}, nil
 }
@@ -113,6 +119,9 @@ func printDecision(out io.Writer, d gate.Decision) {
 	}
 	if d.Limits != nil {
 		fmt.Fprintf(out, "limits: %s\n", d.Limits)
+	}
+	if d.Approval != nil {
+		fmt.Fprintf(out, "may be approved: %s\n", d.Approval)
 	}
 }
 

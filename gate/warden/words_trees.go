@@ -49,7 +49,7 @@ func (w *word) view(t fork.Tree) (treeView, bool) {
 
 func (w *word) visible(t fork.Tree) bool {
 	asking := w.asking
-	asking.Target = forks{w.trees}.target(t)
+	asking.Target = forks{w.trees, w.pods.visits}.target(t)
 	return w.gate.Visible(asking)
 }
 

@@ -7,6 +7,9 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
 )
 
 // groups are the sessions' cgroups, below the half's own. One that a session has left is used for the next: to remove and make
@@ -28,11 +31,29 @@ func (g *groups) take() (*os.File, error) {
 		g.free = g.free[:n-1]
 		return group, nil
 	}
-	name := fmt.Sprintf("session-%d", g.made)
+	group, err := g.make(fmt.Sprintf("session-%d", g.made))
+	if err == nil {
+		g.made++
+	}
+	return group, err
+}
+
+// forSession returns the group of a session: one that waits for the next, or one of its own.
+func (g *groups) forSession(e wire.Exec) (*os.File, error) {
+	if !e.Apart {
+		return g.take()
+	}
+	name, err := nsjail.SessionGroup(e.Session)
+	if err != nil {
+		return nil, err
+	}
+	return g.make(name)
+}
+
+func (g *groups) make(name string) (*os.File, error) {
 	if err := unix.Mkdirat(int(g.top.Fd()), name, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make cgroup %s: %w", name, err)
 	}
-	g.made++
 	fd, err := unix.Openat(int(g.top.Fd()), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open cgroup %s: %w", name, err)
@@ -44,7 +65,7 @@ func (g *groups) take() (*os.File, error) {
 // pid namespace with it. If there is, it is killed, and the group is not used again: Linux 6.18 kills whatever is born into a
 // group whose cgroup.kill was once written to.
 func (g *groups) giveBack(group *os.File) {
-	if isEmpty(group) && g.keep(group) {
+	if isEmpty(group) && !nsjail.IsApart(group.Name()) && g.keep(group) {
 		return
 	}
 	if err := killGroup(group); err != nil {

@@ -47,7 +47,7 @@ func (i *sessionInit) start(e wire.Exec, files []*os.File) (master *os.File, err
 		stdio = []*os.File{slave, slave, slave}
 	}
 	s := &session{groups: i.groups}
-	if s.group, err = i.groups.take(); err == nil {
+	if s.group, err = i.groups.forSession(e); err == nil {
 		err = s.launch(i, e, v, stdio)
 	}
 	if err == nil {

@@ -20,6 +20,8 @@ type Exec struct {
 	Terminal *Terminal `json:"terminal"` // nil: pipes
 	// Linger is how long what the session leaves behind lives on after its door has gone, in nanoseconds; 0: not at all.
 	Linger time.Duration `json:"linger,omitempty"`
+	// Apart puts the session into a cgroup of its own, which bears its name and is used for no other.
+	Apart bool `json:"apart,omitempty"`
 }
 
 // Terminal is what a terminal starts with.

@@ -41,6 +41,8 @@ type Warden struct {
 	Shut *gate.Refusal
 	// Struck is what is said of limits after each session that failed.
 	Struck client.StruckReply
+	// Tell is what callers are told before their session is opened or refused; empty: nothing.
+	Tell string
 	// Wordless sessions vanish instead of telling how they ended.
 	Wordless bool
 
@@ -60,6 +62,7 @@ type Seen struct {
 	Verbs    []client.VerbRequest
 	Touched  []client.TouchRequest
 	Without  []client.UntouchedRequest
+	GaveUp   int // requests for whose answer nobody waits any more
 	Signed   int // key exchanges
 	Running  int // sessions whose command has not ended
 }
@@ -174,6 +177,11 @@ func (w *Warden) serve(c *wire.Conn) {
 		if err != nil {
 			return
 		}
+		if m.Type == client.TypeOpen && w.Tell != "" {
+			if err := c.Send(m.ID, client.TypeProgress, client.Progress{Line: w.Tell}); err != nil {
+				w.t.Logf("fake warden: %v", err)
+			}
+		}
 		body, reply, err := w.answer(who, m)
 		switch r, refused := gate.AsRefusal(err); {
 		case refused:
@@ -223,6 +231,9 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		return w.open(who, m)
 	case client.TypeVerb:
 		return w.verb(who, m)
+	case client.TypeGiveUp:
+		w.note(func(s *Seen) { s.GaveUp++ })
+		return struct{}{}, nil, nil
 	case client.TypeStruck:
 		return w.Struck, nil, nil
 	}
@@ -243,8 +254,12 @@ func (w *Warden) open(who *asserted, m wire.Message) (any, []*os.File, error) {
 			return nil, nil, err
 		}
 	}
+	reply := client.OpenReply{Session: "fake-session"}
+	if q.AgentForward {
+		reply.Said = "no ssh-agent here"
+	}
 	files, err := w.run(q)
-	return client.OpenReply{Session: "fake-session"}, files, err
+	return reply, files, err
 }
 
 func (w *Warden) verb(who *asserted, m wire.Message) (any, []*os.File, error) {

@@ -106,11 +106,15 @@ func (c *Client) Untouched(ctx context.Context, q UntouchedRequest) error {
 // Open starts a session.
 func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	var r OpenReply
-	files, err := c.exchange(ctx, question{kind: TypeOpen, body: q}, &r)
+	files, err := c.exchange(ctx, question{kind: TypeOpen, body: q, progress: q.Told}, &r)
 	if err != nil {
 		return nil, err
 	}
-	return newSession(r.Session, files, q.Terminal != nil)
+	s, err := newSession(r.Session, files, q.Terminal != nil)
+	if err == nil {
+		s.Said = r.Said
+	}
+	return s, err
 }
 
 // Struck tells which limits a session of this connection ran into.
@@ -163,6 +167,8 @@ func (c *Client) exchange(ctx context.Context, q question, r any) ([]*os.File, e
 	}
 	select {
 	case <-ctx.Done():
+		// What was asked may wait for somebody. That this does not reach the warden means that it is gone.
+		_ = c.send(0, question{kind: TypeGiveUp, body: GiveUp{Request: id}})
 		return nil, context.Cause(ctx)
 	case got, ok := <-answer:
 		if !ok {
@@ -263,13 +269,12 @@ func (c *Client) deliver(r reply) {
 	w.answer <- r // has room: it takes one, and gets no second
 }
 
-// report passes a line of progress on to who waits.
+// report passes a line of progress on to who waits. That is done under the lock, so that nothing is told to who has stopped waiting.
 func (c *Client) report(m wire.Message) {
 	c.mu.Lock()
-	w := c.waiting[m.ID]
-	c.mu.Unlock()
+	defer c.mu.Unlock()
 	var p Progress
-	if w.progress != nil && m.Decode(&p) == nil {
+	if w := c.waiting[m.ID]; w.progress != nil && m.Decode(&p) == nil {
 		w.progress(p.Line)
 	}
 }

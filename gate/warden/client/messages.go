@@ -23,6 +23,7 @@ const (
 	TypeVerb      = "verb"
 	TypeStruck    = "struck"
 	TypeNotice    = "notice" // warden to door, to nobody's question
+	TypeGiveUp    = "give-up"
 
 	TypeProgress = "progress" // any number of these come before the answer to what takes long
 	TypeRefused  = "refused"
@@ -107,12 +108,23 @@ type OpenRequest struct {
 	Marks    [][]byte  `json:"marks,omitempty"` // NAME=VALUE that are evidence only
 	Terminal *Terminal `json:"terminal,omitempty"`
 	Alone    bool      `json:"alone,omitempty"` // the client has said that it opens no other session
+
+	AgentForward bool `json:"agent_forward,omitempty"` // the client wants to bring its ssh-agent along
+
+	// Told gets what the caller is to know before the answer comes. It stays here, and must not wait; nil: nobody is told.
+	Told func(string) `json:"-"`
 }
 
 // OpenReply comes with descriptors: the session's socket and then stdin, stdout, stderr (the door's ends of pipes); or the
 // session's socket and the terminal's master.
 type OpenReply struct {
 	Session string `json:"session"`
+	Said    string `json:"said,omitempty"` // for the caller: what was asked for beside the session, and is not to be had
+}
+
+// GiveUp says that nobody waits any more for the answer to a request: who asked has gone. It has no answer that anybody reads.
+type GiveUp struct {
+	Request uint64 `json:"request"` // its ID
 }
 
 // Notice is what callers in a session are to know, without having asked.

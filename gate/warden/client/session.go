@@ -12,6 +12,7 @@ import (
 // of the way.
 type Session struct {
 	ID     string
+	Said   string   // for the caller; empty: nothing
 	Stdin  *os.File // nil where there is a terminal
 	Stdout *os.File
 	Stderr *os.File

@@ -1,0 +1,95 @@
+package warden
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
+	"forkgate/gate/enrolled"
+	"forkgate/gate/grants"
+	"forkgate/gate/provenance/presence"
+)
+
+// enrolledKeys is what the granter asks of the record of enrolled keys: marked ones let in, and approve nothing.
+type enrolledKeys interface {
+	Find(ssh.PublicKey) (enrolled.Key, bool)
+}
+
+// proof says by what an approver is known to be a person who agrees, or refuses. Policy has said already that this principal may approve;
+// what it takes to be believed is no matter of policy.
+func (g *granter) proof(who gate.Caller, door string, w grants.Waiting, signature string) (string, error) {
+	switch {
+	case door == operatorDoor:
+		return "root on this host", nil
+	case signature != "":
+		return g.signed(who, w, signature)
+	case who.Kind != gate.Human || who.Class < gate.ClassPresence || !who.Enrolled:
+		return "", &gate.Refusal{
+			Reason: fmt.Sprintf("approving takes a person who touches an enrolled security key: this connection is %s's, of class %d", kindWord(who), who.Class),
+			Hint:   "sign what ssh gate@host challenge " + w.ID + " prints; ssh gate@host help approve says how",
+		}
+	case who.Principal == w.Who.Principal:
+		return "", &gate.Refusal{
+			Reason: "what " + who.Principal + " asks somebody else approves, or a signature by a security key that has verified you",
+			Hint:   "sign what ssh gate@host challenge " + w.ID + " prints; ssh gate@host help approve says how",
+		}
+	}
+	return "the security key " + who.SecurityKey + " was touched for a connection of class 4", nil
+}
+
+func kindWord(who gate.Caller) string {
+	if who.Kind == gate.Human {
+		return "a person"
+	}
+	return "an agent"
+}
+
+// signed takes a signature over the wish's challenge for a proof: by an enrolled key of the approver's own, which has verified who
+// touched it. Such a one may approve what its own principal asks: who signs has read what for.
+func (g *granter) signed(who gate.Caller, w grants.Waiting, signature string) (string, error) {
+	proof, err := presence.Verify(g.challenge(w), armored(signature), g.now())
+	if err != nil {
+		return "", &gate.Refusal{Reason: "the signature is not good: " + strings.TrimSpace(err.Error()), Hint: "sign what ssh gate@host challenge " + w.ID + " prints"}
+	}
+	key, ok := enrolled.Key{}, false
+	if g.keys != nil {
+		key, ok = g.keys.Find(proof.Key)
+	}
+	switch {
+	case !ok || key.Principal != who.Principal:
+		return "", &gate.Refusal{Reason: fmt.Sprintf("%s is no enrolled security key of %s", ssh.FingerprintSHA256(proof.Key), who.Principal), Hint: "the operator enrolls one with: forkgate key enroll"}
+	case !proof.Verified:
+		return "", &gate.Refusal{Reason: "the security key was touched, and has not verified by whom", Hint: "sign with a key made by ssh-keygen -O verify-required"}
+	}
+	return "the security key " + key.Name + " has verified who signed", nil
+}
+
+// challenge is what there is to sign for a wish. The nonce is the wish's own, and with the wish it is gone.
+func (g *granter) challenge(w grants.Waiting) presence.Challenge {
+	return presence.Challenge{
+		Host: g.host, Caller: w.Who.Principal, Op: gate.OpGrant, Repo: w.Target.Ref(), Expires: w.Until.Truncate(time.Second).UTC(), Nonce: w.Nonce,
+	}
+}
+
+// armored puts a signature that came as one word between the lines that ssh-keygen writes around it.
+func armored(word string) []byte {
+	const begin, end = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+	if strings.HasPrefix(word, begin) {
+		return []byte(word)
+	}
+	return []byte(begin + "\n" + word + "\n" + end + "\n")
+}
+
+// unknownGrant is what callers hear of a name that is nothing's, and of one that is not theirs to know.
+func unknownGrant(id string) *gate.Refusal {
+	return &gate.Refusal{
+		Reason: fmt.Sprintf("nothing of the name %.40q waits for your approval, or is granted and yours to end", id),
+		Hint:   "ssh gate@host grants",
+	}
+}
+
+func isUnknown(err error) bool { return errors.Is(err, grants.ErrUnknown) }

@@ -1,0 +1,163 @@
+package warden
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"forkgate/gate"
+	"forkgate/gate/grants"
+	"forkgate/gate/provenance"
+	"forkgate/nsjail"
+	"forkgate/nsjail/docker"
+)
+
+// containers is what the granter asks of a pod's Docker daemon. docker.Daemon is one.
+type containers interface {
+	List(context.Context) (docker.Inventory, error)
+	Stop(ctx context.Context, id string) error
+}
+
+// granter makes the book of grants gate.Grants, and ends what was granted: see keep.
+type granter struct {
+	book     *grants.Book
+	log      Record
+	trees    Trees
+	audience *audience
+	journal  *slog.Logger
+	now      func() time.Time
+
+	start      func(ctx context.Context, guid string) error // of a pod, if it does not run
+	running    func(context.Context) ([]string, error)      // GUIDs of pods
+	containers func(guid string) containers
+	lives      func(guid, session string) (bool, error)
+	end        func(ctx context.Context, guid, session string) error // of a session; returns when nothing of it lives
+
+	host string       // which gate this is, to who signs
+	keys enrolledKeys // nil: no key is enrolled
+
+	mu     sync.Mutex
+	ending map[string]bool // grants that somebody is ending right now
+}
+
+// newGranter puts the parts together that are the host's.
+func newGranter(book *grants.Book, w *Warden) *granter {
+	return &granter{
+		book: book, log: w.log, trees: w.trees, audience: &w.audience, journal: w.journal, now: w.now, keys: w.enrolled,
+		start: w.pods.start, running: w.pods.Running, ending: map[string]bool{},
+		containers: func(guid string) containers { return docker.Of(w.pods.runDir, guid) },
+		lives: func(guid, session string) (bool, error) {
+			group, err := podGroup(guid)
+			if err != nil {
+				return false, err
+			}
+			return nsjail.Lives(group, session)
+		},
+		end: func(ctx context.Context, guid, session string) error {
+			group, err := podGroup(guid)
+			if err != nil {
+				return err
+			}
+			return nsjail.EndSession(ctx, group, session)
+		},
+	}
+}
+
+// Ask is gate.Grants: it finds a grant that is there already, or has the session wait for one, telling its caller so.
+func (g *granter) Ask(ctx context.Context, ask gate.Ask, r gate.Request, terms gate.Approval) (gate.Leave, error) {
+	w := grants.Wish{
+		Session: ask.Session, Target: r.Target, Who: r.Caller, Lineage: provenance.Lineage(ask.Evidence, r.Caller),
+		Op: r.Op, Command: gate.Printable(r.Command), Terms: terms,
+	}
+	grant, found, err := g.book.Take(w)
+	if err == nil && !found {
+		grant, err = g.await(ctx, ask, r, w)
+	}
+	if err != nil {
+		return gate.Leave{}, err
+	}
+	opened := func() { g.book.Opened(ask.Session) }
+	if err := g.begin(ctx, ask.Session, r, grant); err != nil {
+		opened()
+		return gate.Leave{}, err
+	}
+	return gate.Leave{Grant: grant.ID, Opened: opened}, nil
+}
+
+// await has a wish wait. Every way in which that ends is recorded.
+func (g *granter) await(ctx context.Context, ask gate.Ask, r gate.Request, w grants.Wish) (grants.Grant, error) {
+	waiting, err := g.book.Wait(w)
+	if errors.Is(err, grants.ErrTooMany) {
+		return grants.Grant{}, &gate.Refusal{Reason: err.Error(), Hint: "wait for the answer to one of them"}
+	}
+	if err != nil {
+		return grants.Grant{}, err
+	}
+	r.Grant = waiting.ID
+	if err := g.log.Grant(ask.Session, r, "waits for approval, "+terms(w.Terms)); err != nil {
+		g.book.Withdraw(waiting)
+		return grants.Grant{}, err
+	}
+	if ask.Tell != nil {
+		ask.Tell(fmt.Sprintf("forkgate: %s needs a person's approval; request %s waits %s for it\nhint: somebody else types: ssh gate@host approve %[2]s\n",
+			r.Target.Ref(), waiting.ID, w.Terms.Wait))
+	}
+	grant, err := g.book.Await(ctx, waiting)
+	if err == nil {
+		return grant, nil
+	}
+	what, refusal := outcome(ctx, waiting, err)
+	return grants.Grant{}, errors.Join(refusal, g.log.Grant(ask.Session, r, what))
+}
+
+// outcome says why a wish came to nothing: for the record, and for the caller.
+func outcome(ctx context.Context, w *grants.Waiting, err error) (what string, refusal error) {
+	switch {
+	case errors.Is(err, grants.ErrNobody):
+		return "nobody approved it in " + w.Terms.Wait.String(),
+			&gate.Refusal{Reason: fmt.Sprintf("nobody approved request %s within %s", w.ID, w.Terms.Wait), Hint: forkHint(w.Target)}
+	case errors.Is(err, grants.ErrDenied):
+		return "it was turned down", &gate.Refusal{Reason: fmt.Sprintf("request %s was turned down", w.ID), Hint: forkHint(w.Target)}
+	case ctx.Err() != nil:
+		return "its client has gone", err
+	}
+	return "the gate failed", err
+}
+
+// forkHint says where one can work without asking.
+func forkHint(t gate.Target) string { return "a fork needs no approval: ssh " + t.Repo + "+NAME@host" }
+
+func terms(t gate.Approval) string { return fmt.Sprintf("by rule %q: %s", t.Rule, t) }
+
+// begin records that a session uses a grant and, with the first one, what there was before.
+func (g *granter) begin(ctx context.Context, session string, r gate.Request, grant grants.Grant) error {
+	r.Grant = grant.ID
+	what := fmt.Sprintf("opens session %d of %d, approved by %s (%s), until %s",
+		len(grant.Sessions), grant.Uses, grant.Approver, grant.Proof, grant.Until.Format(time.RFC3339))
+	if err := g.log.Grant(session, r, what); err != nil {
+		return err
+	}
+	if len(grant.Sessions) > 1 {
+		return nil
+	}
+	if err := g.start(ctx, grant.GUID); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, docker.Patience)
+	defer cancel()
+	before, err := g.containers(grant.GUID).List(ctx)
+	if err != nil {
+		// A pod whose Docker daemon does not work is no reason to keep somebody out who may have come to mend it.
+		g.journal.Warn("what was there before a grant is not known", "grant", grant.ID, "error", err)
+		return nil
+	}
+	text, err := json.Marshal(before)
+	if err != nil {
+		return err
+	}
+	return g.book.Note(grant.ID, text)
+}

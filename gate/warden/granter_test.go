@@ -1,0 +1,293 @@
+package warden
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"forkgate/gate"
+	"forkgate/gate/enrolled"
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail/docker"
+	"forkgate/tests/keys"
+)
+
+func TestASessionWaitsAndIsApproved(t *testing.T) {
+	g := newGranting(t)
+	a := g.ask(t)
+	page, err := g.word(t, g.carol, "grants")
+	if err != nil || !strings.Contains(page, a.id) || !strings.Contains(page, "waiting") || !strings.Contains(page, "make deploy") {
+		t.Errorf("carol sees %q, %v", page, err)
+	}
+	page, err = g.word(t, g.carol, "approve", a.id)
+	if err != nil || !strings.Contains(page, "agent bob may enter demo, until ") {
+		t.Errorf("%q, %v", page, err)
+	}
+	if err := <-a.result; err != nil {
+		t.Fatal(err)
+	}
+	ran := g.pods.ran()
+	if len(ran) != 1 || !ran[0].Apart || ran[0].Linger != 0 {
+		t.Errorf("it ran as %+v", ran)
+	}
+	for _, line := range []string{
+		"grant of bob on demo: waits for approval, by rule \"at-demo\"", "grant of carol on demo: approved, the security key hers was touched",
+		"grant of bob on demo: opens session 1 of 1, approved by carol", "permit bob exec demo", "permit carol approve demo",
+	} {
+		g.logged(t, line)
+	}
+	if _, err := g.word(t, g.carol, "approve", a.id); !refusedWith(err, "nothing of the name") {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
+// Policy lets both of these approve; what they come with does not.
+func TestWhoIsNoApprover(t *testing.T) {
+	g := newGranting(t)
+	a := g.ask(t)
+	for name, change := range map[string]func(*gate.Caller){
+		"an agent":             func(w *gate.Caller) { byTouch(w); w.Kind = gate.Agent },
+		"class 3":              func(w *gate.Caller) { byTouch(w); w.Class = gate.ClassAttested },
+		"class 2":              func(w *gate.Caller) { byTouch(w); w.Class = gate.ClassKey },
+		"a key that is marked": func(w *gate.Caller) { byTouch(w); w.Enrolled = false },
+	} {
+		g.callers.Store("carol", change)
+		if _, err := g.word(t, g.carol, "approve", a.id); !refusedWith(err, "approving takes a person") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	g.callers.Store("bob", byTouch)
+	if _, err := g.word(t, g.bob, "approve", a.id); !refusedWith(err, "what bob asks somebody else approves") {
+		t.Errorf("of one's own: %v", err)
+	}
+	g.logged(t, "grant of bob on demo: not approved: what bob asks")
+	select {
+	case err := <-a.result:
+		t.Fatalf("it does not wait any more: %v", err)
+	default:
+	}
+	g.callers.Store("carol", byTouch)
+	if _, err := g.word(t, g.carol, "approve", a.id); err != nil {
+		t.Errorf("control: %v", err)
+	}
+	<-a.result
+}
+
+// Who knows a name, or guesses one, and may not approve, hears the same either way.
+func TestAThiefOfNames(t *testing.T) {
+	g := newGranting(t)
+	g.callers.Store("dave", byTouch)
+	a := g.ask(t)
+	for _, verb := range []string{"approve", "challenge", "revoke"} {
+		_, known := g.word(t, g.dave, verb, a.id)
+		_, guessed := g.word(t, g.dave, verb, "aaaaaaaaaaaa")
+		one, _ := gate.AsRefusal(known)
+		other, _ := gate.AsRefusal(guessed)
+		if one == nil || other == nil || strings.ReplaceAll(one.Reason, a.id, "aaaaaaaaaaaa") != other.Reason || one.Hint != other.Hint {
+			t.Errorf("%s: %v and %v", verb, known, guessed)
+		}
+	}
+	if page, err := g.word(t, g.dave, "grants"); err != nil || strings.Contains(page, a.id) {
+		t.Errorf("dave sees %q, %v", page, err)
+	}
+	if _, err := g.word(t, g.bob, "revoke", a.id); err != nil { // whose it is may give it up
+		t.Errorf("control: %v", err)
+	}
+	if err := <-a.result; !refusedWith(err, "was turned down") {
+		t.Errorf("turned down: %v", err)
+	}
+}
+
+func TestApprovingBySignature(t *testing.T) {
+	g := newGranting(t)
+	key, foreign, stranger := keys.NewSecurityKey(t), keys.NewSecurityKey(t), keys.NewSecurityKey(t)
+	g.enrolled[string(key.PublicKey().Marshal())] = enrolled.Key{Name: "bobs", Principal: "bob"}
+	g.enrolled[string(foreign.PublicKey().Marshal())] = enrolled.Key{Name: "carols", Principal: "carol"}
+	other, a := g.ask(t), g.ask(t)
+	text, err := g.word(t, g.bob, "challenge", a.id)
+	if err != nil || !strings.HasPrefix(text, "forkgate challenge 1\nhost host\ncaller bob\nop grant\nrepo demo\nexpires ") {
+		t.Fatalf("the challenge is %q, %v", text, err)
+	}
+	for _, no := range []struct {
+		name  string
+		key   *keys.SecurityKey
+		flags byte
+		text  string
+		why   string
+	}{
+		{"touched, not verified", key, keys.Touched, text, "has not verified by whom"},
+		{"not touched", key, keys.Verified, text, "the signature is not good"},
+		{"another's key", foreign, keys.Touched | keys.Verified, text, "is no enrolled security key of bob"},
+		{"nobody's key", stranger, keys.Touched | keys.Verified, text, "is no enrolled security key of bob"},
+		{"another text", key, keys.Touched | keys.Verified, strings.Replace(text, "demo", "shop", 1), "the signature is not good"},
+	} {
+		no.key.Flags = no.flags
+		if _, err := g.word(t, g.bob, "approve", a.id, g.signature(t, no.key, no.text)); !refusedWith(err, no.why) {
+			t.Errorf("%s: %v", no.name, err)
+		}
+	}
+	key.Flags = keys.Touched | keys.Verified
+	signed := g.signature(t, key, text)
+	if _, err := g.word(t, g.bob, "approve", other.id, signed); !refusedWith(err, "the signature is not good") {
+		t.Errorf("for another request: %v", err)
+	}
+	if _, err := g.word(t, g.bob, "approve", a.id, signed); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-a.result; err != nil {
+		t.Error(err)
+	}
+	if _, err := g.word(t, g.bob, "approve", a.id, signed); !refusedWith(err, "nothing of the name") {
+		t.Errorf("a second time: %v", err)
+	}
+	other.leave()
+	<-other.result
+}
+
+// A client that gives up has nothing waiting for it, though its connection goes on.
+func TestWhoGivesUpWaitsForNothing(t *testing.T) {
+	g := newGranting(t)
+	a := g.ask(t)
+	a.leave()
+	if err := <-a.result; err == nil {
+		t.Error("it got in")
+	}
+	eventually(t, "nothing waits", func() bool { return len(g.granter.book.AllWaiting()) == 0 })
+	if _, err := g.word(t, g.carol, "approve", a.id); !refusedWith(err, "nothing of the name") {
+		t.Errorf("it can be approved: %v", err)
+	}
+	eventually(t, "the log says so", func() bool { return g.log.has("grant of bob on demo: its client has gone") })
+}
+
+func TestRevokingEndsTheSession(t *testing.T) {
+	g := newGranting(t)
+	id, session := g.granted(t)
+	eventually(t, "it runs", func() bool { return g.lives(session) })
+	page, err := g.word(t, g.carol, "revoke", id)
+	if err != nil || !strings.Contains(page, id+" is ended") {
+		t.Errorf("%q, %v", page, err)
+	}
+	if g.lives(session) {
+		t.Error("its session lives")
+	}
+	if len(g.shelf) != 0 {
+		t.Errorf("the book has %q", g.shelf)
+	}
+	g.logged(t, "ends: carol took it back; sessions to be ended: "+session)
+}
+
+func TestWhatIsMadeUnderAGrant(t *testing.T) {
+	g := newGranting(t)
+	g.daemon.makes(docker.Thing{ID: "old", Name: "db", Running: true})
+	id, _ := g.granted(t)
+	g.daemon.makes(docker.Thing{ID: "new", Name: "miner", Running: true})
+	g.daemon.change(func() {
+		g.daemon.has.Images, g.daemon.has.Volumes = []docker.Thing{{ID: "sha256:1", Name: "xmr:1"}}, []docker.Thing{{ID: "v"}}
+	})
+	page, err := g.word(t, g.carol, "revoke", id)
+	if err != nil || !strings.Contains(page, "containers made meanwhile: miner\nimages made meanwhile: xmr:1\nvolumes made meanwhile: v\n") {
+		t.Errorf("%q, %v", page, err)
+	}
+	g.logged(t, "made meanwhile: containers miner; images xmr:1; volumes v")
+	if len(g.daemon.stopped) != 0 {
+		t.Errorf("policy does not say so, and these are stopped: %q", g.daemon.stopped)
+	}
+
+	g.text = strings.Replace(g.text, `  uses = 1`, `  stop_containers = true`, 1)
+	if err := g.rules.reload(); err != nil {
+		t.Fatal(err)
+	}
+	id, _ = g.granted(t)
+	g.daemon.makes(docker.Thing{ID: "newer", Running: true}, docker.Thing{ID: "done"})
+	if _, err := g.word(t, g.carol, "revoke", id); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.daemon.stopped) != 1 || g.daemon.stopped[0] != "newer" {
+		t.Errorf("these are stopped: %q", g.daemon.stopped)
+	}
+
+	g.daemon.change(func() { g.daemon.fail = errDaemon })
+	id, session := g.granted(t)
+	if _, err := g.word(t, g.carol, "revoke", id); err != nil || g.lives(session) {
+		t.Errorf("with a daemon that does not answer: %v", err)
+	}
+	g.logged(t, "what it leaves behind cannot be listed")
+}
+
+// What the keeper does each second: a grant ends with its time, and with its last session.
+func TestGrantsEndByThemselves(t *testing.T) {
+	g := newGranting(t)
+	expires, first := g.granted(t)
+	used, second := g.granted(t)
+	eventually(t, "both run", func() bool { return g.lives(first) && g.lives(second) })
+	g.granter.settle(t.Context())
+	if len(g.granter.book.Grants()) != 2 {
+		t.Fatal("they end at once")
+	}
+	g.live(second, false) // its command has ended
+	g.granter.settle(t.Context())
+	if _, there := g.granter.book.Grant(used); there {
+		t.Error("a grant outlives its one session")
+	}
+	g.granter.now = func() time.Time { return time.Now().Add(16 * time.Minute) }
+	g.granter.settle(t.Context())
+	if _, there := g.granter.book.Grant(expires); there || g.lives(first) {
+		t.Errorf("after its time the grant is there: %v, its session lives: %v", there, g.lives(first))
+	}
+	g.logged(t, "ends: it expired; sessions to be ended: "+first)
+	g.logged(t, "ends: it is used up; sessions to be ended: none")
+}
+
+// The warden is killed while a grant is being ended, or lives past its time: the next one ends its sessions before anybody comes in.
+func TestTheNextWardenEndsWhatHasEnded(t *testing.T) {
+	g := newGranting(t)
+	ending, first := g.granted(t)
+	_, second := g.granted(t)
+	eventually(t, "both run", func() bool { return g.lives(first) && g.lives(second) })
+	if err := g.granter.book.End(ending, "carol took it back"); err != nil {
+		t.Fatal(err)
+	}
+	g.restart(t)
+	g.granter.settle(t.Context())
+	if g.lives(first) || !g.lives(second) {
+		t.Errorf("the one that was ended lives: %v, the other: %v", g.lives(first), g.lives(second))
+	}
+	g.restart(t)
+	g.granter.now = func() time.Time { return time.Now().Add(16 * time.Minute) }
+	g.granter.settle(t.Context())
+	if g.lives(second) || len(g.shelf) != 0 {
+		t.Errorf("one that has expired lives: %v; the book has %q", g.lives(second), g.shelf)
+	}
+}
+
+// The operator approves by being root, and sees and ends everything.
+func TestTheOperatorApproves(t *testing.T) {
+	g := newGranting(t)
+	a := g.ask(t)
+	op := dial(t, g.operator)
+	if page, err := op.OperatorVerb(t.Context(), client.VerbRequest{Words: say("grants", "--json")}); err != nil || !strings.Contains(string(page), a.id) {
+		t.Errorf("%s, %v", page, err)
+	}
+	if _, err := op.OperatorVerb(t.Context(), client.VerbRequest{Words: say("approve", a.id)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-a.result; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := op.OperatorVerb(t.Context(), client.VerbRequest{Words: say("revoke", a.id)}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Nothing can be approved on a host whose policy has no approve rule, or without a book.
+func TestNothingIsApprovableByDefault(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	_, err := h.connect(t, "demo", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
+	refused(t, err, "demo is a grand (production) repository; agents work in forks")
+	for _, verb := range []string{"approve", "challenge", "revoke"} {
+		if _, err := h.connect(t, "gate", h.bob).Verb(t.Context(), client.VerbRequest{Words: say(verb, "x")}); !refusedWith(err, "nothing of the name") {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+}
