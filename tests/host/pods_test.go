@@ -77,7 +77,7 @@ forkgate policy check && systemctl reload forkgate-warden`)
 	holds(t, h, "the published port answers", answers)
 	// As at a boot, which starts what multi-user.target wants: nobody has logged in, and the site is there.
 	h.Must(t, "sh", "-ec", `systemctl stop forkgate.target 'forkgate-*.service' 'forkgate-*.socket' var-lib-forkgate-pool.mount
-		rm -rf /run/forkgate; systemd-tmpfiles --create forkgate.conf
+		rm -rf /run/forkgate; systemd-tmpfiles --create forkgate.conf; echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding
 		if pgrep -x dockerd; then exit 1; fi; systemctl enable forkgate.target; systemctl start multi-user.target`)
 	holds(t, h, "the published port answers after a reboot", answers)
 
@@ -90,7 +90,7 @@ forkgate policy check && systemctl reload forkgate-warden`)
 // router any more.
 func uninstalled(t *testing.T, h *host.Host) {
 	t.Helper()
-	const left = `echo links: $(ip -o link | grep -c ': fg') rules: $(nft list ruleset | grep -cE 'fg|forkgate') processes: $(pgrep -fc 'forkgate|^dockerd')
+	const left = `echo links: $(ip -o link | grep -c ': fg') rules: $(nft list ruleset | grep -cE 'fg|forkgate') processes: $(pgrep -fc '[f]orkgate-pod|[f]orkgate (warden|gate|net)|^dockerd')
 		echo forwarding: $(cat /proc/sys/net/ipv4/conf/up0/forwarding)`
 	if before := h.Must(t, "bash", "-c", left); strings.Contains(before, " 0") || !strings.HasSuffix(before, "forwarding: 1") {
 		t.Errorf("before there is %s, this test proves nothing", before)
