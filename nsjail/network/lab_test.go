@@ -243,11 +243,13 @@ func (n *namespace) try(t *testing.T, network, address string) string {
 	return p.line(t)
 }
 
-// table is the host's ruleset, without what the kernel has put into it.
+// table is the host's ruleset, without what the kernel has put into it, and without the fence, which goes with its process.
 func (l *lab) table(t *testing.T) string {
 	t.Helper()
-	return kernels.ReplaceAllString(l.host.sh(t, "nft --stateless list ruleset"), "$1")
+	return fenced.ReplaceAllString(kernels.ReplaceAllString(l.host.sh(t, "nft --stateless list ruleset"), "$1"), "")
 }
+
+var fenced = regexp.MustCompile(`(?s)table inet forkgate_fence \{.*?\n\}\n`)
 
 var kernels = regexp.MustCompile(`(?s)(set (?:connections|rates) \{[^}]*?)\s*elements = \{[^}]*\}`)
 

@@ -217,7 +217,7 @@ func TestBaseIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"POD_RANGE", "NEVER", "PRIVATE", "CONNECTIONS", "RATE", "BURST"} {
+	for _, word := range []string{"POD_RANGE", "NEVER", "PRIVATE", "CONNECTIONS", "RATE", "BURST", "UNMARK", "MARK"} {
 		if !strings.Contains(rules, word) || strings.Contains(p.base(), word) {
 			t.Errorf("%s is not what is replaced", word)
 		}

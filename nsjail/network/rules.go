@@ -19,6 +19,10 @@ const (
 	newBurst       = 1024
 )
 
+// mark is the bit that is this package's, of connections' marks and of packets'. All others stay as they are. It is none that Docker,
+// Podman, Kubernetes, Tailscale or wg-quick(8) use.
+const mark uint32 = 1 << 12
+
 // base is the table without pods, for nft -f: it replaces what is there in one step.
 func (p plan) base() string {
 	var text strings.Builder
@@ -30,6 +34,7 @@ func (p plan) base() string {
 	return strings.NewReplacer(
 		"POD_RANGE", p.pods.String(), "NEVER", list(gate.NeverReached()), "PRIVATE", list(gate.Private()),
 		"CONNECTIONS", fmt.Sprint(maxConnections), "RATE", fmt.Sprint(newPerSecond), "BURST", fmt.Sprint(newBurst),
+		"UNMARK", fmt.Sprintf("%#x", ^mark), "MARK", fmt.Sprintf("%#x", mark),
 	).Replace(text.String())
 }
 

@@ -44,6 +44,12 @@ func Serve(ctx context.Context, c Config) error {
 		}
 		defer w.close()
 	}
+	// Before the rules, so that what is known of nftables then is what is there. Pods that run have rules already.
+	f, err := raiseFence()
+	if err != nil {
+		return err
+	}
+	defer f.close()
 	if err := s.begin(); err != nil {
 		return err
 	}
