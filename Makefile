@@ -40,6 +40,8 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |; s|=/usr/lib/forkgate/|=$(PREFIX)/lib/forkgate/|' $(libdir)/systemd/system/$$unit || exit 1; done
 	install -D -m 644 packaging/sysusers.conf $(libdir)/sysusers.d/forkgate.conf
 	install -D -m 644 packaging/tmpfiles.conf $(libdir)/tmpfiles.d/forkgate.conf
+	# Not 60-forkgate.conf, which is what doctor has the operator write in /etc, and would be read in the place of this.
+	install -D -m 644 packaging/sysctl.conf $(libdir)/sysctl.d/50-forkgate.conf
 	install -D -m 644 README.md $(docdir)/README.md
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d
 	# The policy is the operator's: what is there stays, and the shipped one lies beside it to compare.
@@ -48,7 +50,7 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  { test -e $(etcdir)/$$file || install -m 644 $$file $(etcdir)/$$file; } || exit 1; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
-	  systemctl daemon-reload && echo 'next: forkgate pool init, then systemctl enable --now forkgate.target'; fi
+	  systemctl daemon-reload && echo 'next: sysctl --system and forkgate pool init, then systemctl enable --now forkgate.target'; fi
 
 # Whoever can start a pod stops first, and pods before the service of their networks: with its last pod that takes its rules away, and
 # leaves those of pods that run. What one that was killed has left is deleted.
@@ -59,7 +61,7 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemctl disable forkgate.target; $(stop); \
 	  nft delete table inet forkgate 2>/dev/null || true; fi
-	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf
+	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf $(libdir)/sysctl.d/50-forkgate.conf
 	rm -rf $(libdir)/forkgate $(docdir)
 	for unit in $(units); do rm -f $(libdir)/systemd/system/$$unit; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

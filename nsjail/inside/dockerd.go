@@ -43,7 +43,8 @@ func runDocker() error {
 		"--config-file=" + dockerConfig,
 		// Its own driver for btrfs makes nested subvolumes, which a snapshot leaves empty.
 		"--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=cgroupfs",
-		"--bip=" + dockerBridge + "/16", "--dns=" + dockerBridge,
+		// Small networks: the kernel's table of neighbours is one for all pods and the host.
+		"--bip=" + dockerBridge + "/24", "--default-address-pool=base=172.17.0.0/16,size=24", "--dns=" + dockerBridge,
 	}
 	err := fmt.Errorf("none of %s is there", strings.Join(dockerds, ", "))
 	for _, program := range dockerds {

@@ -35,6 +35,9 @@ func brokenSettings() []breakage {
 	all := []breakage{
 		{"kernel.yama.ptrace_scope", Yellow, "no Yama", "boot a kernel", remove("proc/sys/kernel/yama/ptrace_scope")},
 		{"kernel.kptr_restrict", Yellow, `"on" is no number`, "kernel.kptr_restrict = 1", value("kernel.kptr_restrict", "on")},
+		{"user.max_net_namespaces", Yellow, "96364, and should be 1024", "user.max_net_namespaces = 1024", value("user.max_net_namespaces", "96364")},
+		{"user.max_net_namespaces", Yellow, "16, and Docker", "user.max_net_namespaces = 1024", value("user.max_net_namespaces", "16")},
+		{"user.max_net_namespaces", Yellow, "no network namespaces", "boot", remove("proc/sys/user/max_net_namespaces")},
 		{"kernel.core_pattern", Yellow, "systemd-coredump", "core_pattern = core", value("kernel.core_pattern", "|/usr/lib/systemd/systemd-coredump %P")},
 		{"kernel.core_pattern", Yellow, "apport", "disable --now apport", value("kernel.core_pattern", "|/usr/share/apport/apport %p")},
 

@@ -89,7 +89,7 @@ func healthy() *fake {
 	for name, value := range map[string]string{
 		"kernel.core_pattern": "core", "net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.default.rp_filter": "2",
 		"kernel.seccomp.actions_avail": "kill_process kill_thread trap errno user_notif trace log allow", "kernel.modules_disabled": "0",
-		"kernel.io_uring_disabled": "2", "kernel.yama.ptrace_scope": "1",
+		"user.max_net_namespaces": "1024", "kernel.io_uring_disabled": "2", "kernel.yama.ptrace_scope": "1",
 	} {
 		f.sysctl(name, value)
 	}

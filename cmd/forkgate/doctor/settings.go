@@ -37,6 +37,9 @@ func settings() []setting {
 			"programs that wait for files to change take one each, and all in a fork share this many"},
 		{"fs.inotify.max_user_watches", 65536, 524288, "this kernel has no inotify", "editors and builds take one for each directory, and all in a fork share this many"},
 		{"kernel.pid_max", 131072, 4194304, "", "pods share the host's numbers with it: when they run out, nothing starts any more"},
+		{"net.ipv4.neigh.default.gc_thresh3", 65536, 262144, "",
+			"neighbours of the host and of all pods are in one table; when a fork has filled it, the host reaches no new one"},
+		{"net.ipv6.neigh.default.gc_thresh3", 65536, 262144, "", "neighbours by IPv6 of the host and of all pods are in one table"},
 		{"net.netfilter.nf_conntrack_max", 65536, 262144, "", "all pods' connections are in one table with the host's; when it is full, new ones are dropped"},
 	}
 }
@@ -47,6 +50,7 @@ func settingChecks() []check {
 		all = append(all, check{s.name, s.why, s.probe})
 	}
 	return append(all,
+		check{"user.max_net_namespaces", "each pod may have so many, and each has tables in the kernel that count for nobody", namespacesCheck},
 		check{"kernel.core_pattern", "what crashes is handed to a program of the host's root; only a limit, which their filter of system calls holds, keeps pods from that",
 			coreCheck})
 }
@@ -74,6 +78,23 @@ func (s setting) probe(_ context.Context, h *Host) finding {
 // set is how a setting is changed for now and for good.
 func set(name, value string) string {
 	return fmt.Sprintf("echo '%s = %s' >>/etc/sysctl.d/60-forkgate.conf && sysctl --system", name, value)
+}
+
+// mostNamespaces is what packaging/sysctl.conf sets, with the reason.
+const mostNamespaces = 1024
+
+func namespacesCheck(_ context.Context, h *Host) finding {
+	text, _ := h.sysctl("user.max_net_namespaces")
+	value, err := strconv.Atoi(text)
+	switch {
+	case err != nil:
+		return yellow("boot a kernel that has it", "this kernel has no network namespaces")
+	case value > mostNamespaces:
+		return yellow(set("user.max_net_namespaces", strconv.Itoa(mostNamespaces)), "%d, and should be %d", value, mostNamespaces)
+	case value < mostNamespaces/8:
+		return yellow(set("user.max_net_namespaces", strconv.Itoa(mostNamespaces)), "%d, and Docker takes one for each container of a pod", value)
+	}
+	return green("%d", value)
 }
 
 func coreCheck(_ context.Context, h *Host) finding {
