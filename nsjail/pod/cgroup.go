@@ -64,11 +64,21 @@ func stepAside(own string) (unit string, err error) {
 	return unit, cgroup.Enable(unit, controllers)
 }
 
+// bounds are of the groups that a half may have below its own. The kernel has numbers for 65,535 groups in all that limit memory
+// (MEM_CGROUP_ID_MAX, include/linux/memcontrol.h), and ways through a deep tree are long for everybody. A container is two or three, at a depth of
+// three; one with systemd in it some dozens.
+var bounds = map[string]string{"cgroup.max.descendants": "1024", "cgroup.max.depth": "32"}
+
 // delegated makes a group for a half and gives it to the pod's root. The descriptor is of a detached clone: from a plain one
 // the pod would reach the host's files by "..".
 func delegated(path string, owner int) (*os.File, error) {
 	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("cannot make a cgroup: %w", err)
+	}
+	for name, most := range bounds { // these files stay the host's root's
+		if err := os.WriteFile(filepath.Join(path, name), []byte(most), 0); err != nil {
+			return nil, fmt.Errorf("cannot bound a cgroup: %w", err)
+		}
 	}
 	for _, name := range []string{"", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"} {
 		if err := os.Chown(filepath.Join(path, name), owner, owner); err != nil {

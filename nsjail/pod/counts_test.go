@@ -57,6 +57,40 @@ func TestPodTakesNothingOfRoots(t *testing.T) {
 	}
 }
 
+// The pod's root makes groups until it may not, and raises no bound of theirs. Without the bound it goes on.
+func TestGroupsOfAPodAreBounded(t *testing.T) {
+	need.Tools(t, "nsenter")
+	p := startPod(t)
+	machine := 0
+	for _, init := range children(t, p.process.Process.Pid) {
+		if out, _ := inPod(init, "grep -c machine /proc/1/cmdline"); out == "1\n" {
+			machine = init
+		}
+	}
+	for _, test := range []struct{ file, attempt, bounded, free string }{
+		{"cgroup.max.descendants", "while [ $i -lt 1100 ] && mkdir x$i; do i=$((i+1)); done; rmdir x*", "1024\n", "1100\n"},
+		{"cgroup.max.depth", "while [ $i -lt 40 ] && mkdir x && cd x; do i=$((i+1)); done", "32\n", "40\n"},
+	} {
+		attempt := "cd /sys/fs/cgroup; echo max >" + test.file + "; i=0; " + test.attempt + "; echo $i"
+		if out, err := inPod(machine, "exec 2>/dev/null; "+attempt); err != nil || out != test.bounded {
+			t.Errorf("with %s the pod's root makes %s, %v, want %s", test.file, out, err, test.bounded)
+		}
+		group := filepath.Join(p.cgroup, nsjail.MachineGroup)
+		must(t, removeBelow(group))
+		must(t, os.WriteFile(filepath.Join(group, test.file), []byte("max"), 0))
+		if out, err := inPod(machine, "exec 2>/dev/null; "+attempt); err != nil || out != test.free {
+			t.Errorf("control: without %s the pod's root makes %s, %v, want %s", test.file, out, err, test.free)
+		}
+		must(t, removeBelow(group))
+	}
+}
+
+// inPod runs a command as root of the pod of an init.
+func inPod(init int, command string) (string, error) {
+	out, err := exec.Command("nsenter", "-t", fmt.Sprint(init), "-U", "-m", "-p", "-n", "-i", "-u", "/bin/sh", "-c", command).CombinedOutput()
+	return string(out), err
+}
+
 // instances counts how many inotify instances root can still have, up to a hundred.
 func instances(t *testing.T) int {
 	t.Helper()
