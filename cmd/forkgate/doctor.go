@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ func doctorCommand() *cobra.Command {
 	pool := c.Flags().String("pool", poolDir, "where the pool is mounted")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		rows := doctor.Examine(cmd.Context(), doctor.Here(*pool))
+		rows := doctor.Examine(cmd.Context(), doctor.Here(*pool, published))
 		var err error
 		if *asJSON {
 			err = printJSON(cmd.OutOrStdout(), rows)
@@ -33,4 +34,17 @@ func doctorCommand() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+// published are the ports that the policy publishes, by repository.
+func published() (map[string][]string, error) {
+	p, err := loadPolicy(policyDir, false)
+	if err != nil {
+		return nil, errors.New("the policy does not load")
+	}
+	all := map[string][]string{}
+	for _, name := range p.Repositories() {
+		all[name] = p.Repository(name).Publish
+	}
+	return all, nil
 }

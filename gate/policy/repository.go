@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -34,6 +35,9 @@ func (p *Policy) Repository(name string) Repository {
 	r.Publish, r.Limits.Egress = slices.Clone(r.Publish), slices.Clone(r.Limits.Egress)
 	return r
 }
+
+// Repositories lists those of which something is said, by name. They need not exist.
+func (p *Policy) Repositories() []string { return slices.Sorted(maps.Keys(p.repositories)) }
 
 // Autostart lists the repositories whose pods start with the host, by name.
 func (p *Policy) Autostart() (names []string) {

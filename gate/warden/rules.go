@@ -19,7 +19,8 @@ type Policy interface {
 	SecurityKeys() []provenance.SecurityKey // those that are marked
 	Names() []string                        // of the principals
 	Repository(name string) policy.Repository
-	Autostart() []string // repositories
+	Repositories() []string // that have a block; they need not exist
+	Autostart() []string    // repositories
 	Pods() policy.Pods
 }
 
@@ -164,6 +165,14 @@ func (r *rules) Decide(q gate.Request) gate.Decision {
 func (r *rules) autostart() []string {
 	if p := r.has.Load().policy; p != nil {
 		return p.Autostart()
+	}
+	return nil
+}
+
+// repositories lists those that have a block in the policy.
+func (r *rules) repositories() []string {
+	if p := r.has.Load().policy; p != nil {
+		return p.Repositories()
 	}
 	return nil
 }

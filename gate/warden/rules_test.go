@@ -1,6 +1,9 @@
 package warden
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"forkgate/gate/warden/client"
@@ -43,5 +46,18 @@ func TestWithoutAPolicyTheDoorsAreShutAndTheOperatorIsNot(t *testing.T) {
 	}
 	if status, err := dial(t, h.operator).Status(t.Context()); err != nil || !status.PolicySince.IsZero() {
 		t.Errorf("status is %+v, %v", status, err)
+	}
+}
+
+func TestABlockOfNoRepositoryIsToldOf(t *testing.T) {
+	h := newHost(t)
+	var journal bytes.Buffer
+	h.journal = slog.New(slog.NewTextHandler(&journal, nil))
+	h.text += "repository \"demo\" {\n}\nrepository \"dmeo\" {\n  publish = [\"443:443/tcp\"]\n}\n"
+	if err := h.reload("a test"); err != nil {
+		t.Fatal(err)
+	}
+	if said := journal.String(); strings.Count(said, "there is none of") != 1 || !strings.Contains(said, "repository=dmeo") {
+		t.Errorf("the journal says\n%s", said)
 	}
 }

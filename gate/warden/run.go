@@ -149,7 +149,17 @@ func (w *Warden) reload(why string) error {
 		}
 		w.journal.Error(outcome, "error", err)
 	}
+	w.warnOfUnknown()
 	return w.log.Service(why + ": " + outcome)
+}
+
+// warnOfUnknown tells of blocks that are of no repository. That is no error of the policy's: one may write it before making the repository.
+func (w *Warden) warnOfUnknown() {
+	for _, name := range w.rules.repositories() {
+		if _, ok := w.trees.Find(name, ""); !ok {
+			w.journal.Warn("the policy has a block for a repository that there is none of: mend the name, or make it with: forkgate repo create "+name, "repository", name)
+		}
+	}
 }
 
 // run serves both sockets, does what goes on beside that, and heeds reloads, until ctx ends. It waits for all of it.

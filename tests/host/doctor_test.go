@@ -47,6 +47,7 @@ func doctor(t *testing.T, h *host.Host) {
 		{"pool", "systemctl stop forkgate-warden; umount --lazy /var/lib/forkgate/pool", "not mounted"},
 		{"running", "systemctl stop forkgate-gate.socket", "down: forkgate-gate.socket"},
 		{"units", "systemctl mask --runtime --now forkgate-gate.socket", "not loaded: forkgate-gate.socket"},
+		{"published ports", `printf 'repository "nosuch" {\n  publish = ["` + host.Port + `:80/tcp"]\n}\n' >/etc/forkgate/policy.d/doctor.hcl`, "where the gate hears"},
 		{"user forkgate", "sed -i.doctor /^forkgate:/d /etc/passwd", "there is none"},
 	} {
 		h.Must(t, "sh", "-ec", test.breaks)
@@ -55,6 +56,7 @@ func doctor(t *testing.T, h *host.Host) {
 			t.Errorf("after %s: exit code %d, %+v", test.breaks, code, row)
 		}
 		h.Must(t, "sh", "-ec", `[ ! -e /etc/passwd.doctor ] || mv /etc/passwd.doctor /etc/passwd
+			rm -f /etc/forkgate/policy.d/doctor.hcl
 			systemctl unmask --runtime forkgate-gate.socket
 			mountpoint -q /var/lib/forkgate/pool || systemctl start var-lib-forkgate-pool.mount
 			mount -o remount,nosuid /var/lib/forkgate/pool
@@ -62,6 +64,14 @@ func doctor(t *testing.T, h *host.Host) {
 		if names, _ := reds(); len(names) > 0 {
 			t.Errorf("red after %s was mended: %q", test.breaks, names)
 		}
+	}
+	h.Must(t, "sh", "-ec", `printf 'repository "nosuch" {\n}\n' >/etc/forkgate/policy.d/doctor.hcl; systemctl reload forkgate-warden`)
+	if rows, _ := examine(t, h); rows["repository blocks"].Level != "yellow" || !strings.Contains(rows["repository blocks"].Found, "no repository nosuch") {
+		t.Errorf("a block of no repository: %+v", rows["repository blocks"])
+	}
+	h.Must(t, "sh", "-ec", `rm /etc/forkgate/policy.d/doctor.hcl; systemctl reload forkgate-warden; journalctl --sync; journalctl -o cat -u forkgate-warden | grep -q "repository=nosuch"`)
+	if rows, _ := examine(t, h); rows["repository blocks"].Level != "green" {
+		t.Errorf("with no such block: %+v", rows["repository blocks"])
 	}
 	text := h.Run(t.Context(), t, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "forkgate", "doctor").Stdout
 	if !strings.Contains(text, "\nyellow  rootfs ") || strings.Contains(text, "docker.io") {

@@ -54,6 +54,7 @@ func brokenSettings() []breakage {
 		{"clock", Yellow, "nothing keeps it right", "timesyncd", func(f *fake) { f.kernel.unsynchronized = true }},
 		{"clock", Yellow, "nothing keeps it right", "timesyncd", func(f *fake) { f.kernel.clock = errDenied }},
 	}
+	all = append(all, brokenPolicy(gate)...)
 	for _, s := range settings() {
 		bad := "0"
 		if s.least < 0 {
@@ -62,6 +63,27 @@ func brokenSettings() []breakage {
 		all = append(all, breakage{s.name, Yellow, bad + ", and should be", "60-forkgate.conf", value(s.name, bad)})
 	}
 	return all
+}
+
+func brokenPolicy(gate func(*fake)) []breakage {
+	blocks := func(name string, publish ...string) func(*fake) {
+		return func(f *fake) { f.blocks[name] = publish }
+	}
+	return []breakage{
+		{"published ports", Red, "shop takes 2222/tcp, where the gate hears", "publish another port", blocks("shop", "2222:8080/tcp")},
+		{"published ports", Red, "takes 22/tcp", "publish another port", both(gate, blocks("demo", "22:8080/tcp"))},
+		{"published ports", Red, "takes 2222/tcp", "another", both(blocks("demo", "443:1/tcp", "2222:8080/tcp"), file("proc/net/tcp", hears("00000000:01BB", "0A")))},
+		{"published ports", Yellow, "demo takes 443/tcp", "ss -lnp 'sport = :443'", file("proc/net/tcp", hears("0A000001:01BB", "0A"))},
+		{"published ports", Yellow, "demo takes 443/tcp", "ss -lnp", file("proc/net/tcp6", hears("0000000000000000FFFF00000A00000A:01BB", "0A"))},
+		{"published ports", Yellow, "demo takes 2222/udp", "ss -lnp 'sport = :2222'", file("proc/net/udp", hears("00000000:08AE", "07"))},
+		{"published ports", Yellow, "does not load", "policy check", func(f *fake) { f.blocks = nil }},
+		{"published ports", Yellow, "HOSTPORT", "policy check", blocks("demo", "443")},
+		{"repository blocks", Yellow, "there is no repository dmeo, nosuch", "forkgate repo create dmeo", both(blocks("nosuch"), blocks("dmeo"))},
+		{"repository blocks", Yellow, "does not say", "start forkgate-warden", without("forkgate repo list --json")},
+		{"repository blocks", Yellow, "does not say", "start forkgate-warden", prints("forkgate repo list --json", "what")},
+		{"repository blocks", Yellow, "does not load", "policy check", func(f *fake) { f.blocks = nil }},
+		{"repository blocks", Yellow, "without root", "sudo", func(f *fake) { f.notRoot = true }},
+	}
 }
 
 // other is what differs from a healthy host and is well.
@@ -95,6 +117,8 @@ func others() []other {
 		{"ufw", "is open", both(file("etc/ufw/ufw.conf", "ENABLED=yes"),
 			file("etc/ufw/user.rules", "-A ufw-user-input -p tcp -m multiport --dports 80,2222 -j ACCEPT\n"))},
 		{"firewalld", "is open", both(state("firewalld.service", "ActiveState", "active"), prints("firewall-cmd --query-port=2222/tcp", "yes\n"))},
+		{"published ports", "0, and nothing", func(f *fake) { f.blocks = map[string][]string{} }},
+		{"repository blocks", "none", func(f *fake) { f.blocks = map[string][]string{} }},
 		{"rootfs", "docker.io 26.1.5+dfsg1-9+b9 in abababababab", func(*fake) {}},
 		{"rootfs", "docker-ce 5:28.0.1-1", func(f *fake) { f.kernel.trees = []Rootfs{{"abcdef", "docker-ce 5:28.0.1-1~debian"}} }},
 	}

@@ -1,7 +1,7 @@
 // Package doctor looks at a host and says what forkgate needs that is missing there, what weakens it, and what to type about that.
 //
 // It changes nothing: what has to be tried to be known (a user namespace, an idmapped mount) is gone when the try is over. It asks
-// neither the warden nor any pod, so that it works where they do not. It trusts the host's own files and programs; a rootfs it
+// no pod, and the warden for nothing but which repositories there are, so that it works where they do not. It trusts the host's own files and programs; a rootfs it
 // opens as one opens a fork's tree, because whoever made it chose the names in there.
 package doctor
 
@@ -73,7 +73,7 @@ func red(do, format string, args ...any) finding {
 
 // checks are all of them, in the order in which they are printed: what others rest on comes first.
 func checks() []check {
-	return slices.Concat(kernelChecks(), moduleChecks(), poolChecks(), cgroupChecks(), unitChecks(), settingChecks(), networkChecks())
+	return slices.Concat(kernelChecks(), moduleChecks(), poolChecks(), cgroupChecks(), unitChecks(), settingChecks(), networkChecks(), publishedChecks())
 }
 
 // Examine makes every check.

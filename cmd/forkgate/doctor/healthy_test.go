@@ -19,6 +19,7 @@ type fake struct {
 	kernel   fakeKernel
 	pool     string
 	notRoot  bool
+	blocks   map[string][]string // of policy; nil: it does not load
 }
 
 type fakeKernel struct {
@@ -43,7 +44,13 @@ const (
 )
 
 func (f *fake) host() *Host {
-	return &Host{Files: f.files, Root: !f.notRoot, Pool: f.pool, Kernel: f.kernel, Run: func(_ context.Context, argv ...string) (string, error) {
+	policy := func() (map[string][]string, error) {
+		if f.blocks == nil {
+			return nil, errors.New("the policy does not load")
+		}
+		return maps.Clone(f.blocks), nil
+	}
+	return &Host{Files: f.files, Root: !f.notRoot, Pool: f.pool, Kernel: f.kernel, Policy: policy, Run: func(_ context.Context, argv ...string) (string, error) {
 		for prefix, output := range f.programs {
 			if strings.HasPrefix(strings.Join(argv, " "), prefix) {
 				return output, nil
@@ -66,7 +73,7 @@ const mountinfo = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 
 // healthy is a Debian 13 on which everything is green.
 func healthy() *fake {
-	f := &fake{files: fstest.MapFS{}, pool: place, kernel: fakeKernel{
+	f := &fake{files: fstest.MapFS{}, pool: place, blocks: map[string][]string{"demo": {"443:8443/tcp", "2222:53/udp"}}, kernel: fakeKernel{
 		landlock: 6, room: fork.Room{Free: 15 << 30, Reserve: 2 << 30}, trees: []Rootfs{{strings.Repeat("ab", 32), "docker.io 26.1.5+dfsg1-9+b9"}},
 	}}
 	for name, text := range map[string]string{
@@ -75,6 +82,8 @@ func healthy() *fake {
 		"sys/kernel/security/lsm": "lockdown,capability,landlock,yama,apparmor", "run/dbus/system_bus_socket": "",
 		"sys/fs/btrfs/features/simple_quota": "0\n", "sys/fs/btrfs/" + uuid + "/qgroups/mode": "squota\n",
 		"sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory hugetlb pids rdma misc\n", "etc/ufw/ufw.conf": "ENABLED=no\n",
+		"proc/net/tcp":              hears("0100007F:01BB", "0A") + hears("00000000:0016", "0A") + hears("00000000:01BB", "01"), // loopback; 22; a connection
+		"proc/net/tcp6":             hears("00000000000000000000000000000000:08AE", "0A") + hears("00000000000000000000000001000000:01BB", "0A"),
 		"sys/module/overlay/refcnt": "1", "lib/modules/6.12.117+deb13-cloud-amd64/modules.builtin": "kernel/net/bridge/br_netfilter.ko\n",
 		"boot/config-6.12.117+deb13-cloud-amd64": "CONFIG_BTRFS_FS=m\nCONFIG_VETH=y\nCONFIG_NFT_COMPAT=m\n",
 	} {
@@ -98,7 +107,7 @@ func healthy() *fake {
 		"systemctl --version": "systemd 257 (257.9-1~deb13u1)\n+PAM\n", "nft --version": "nftables v1.1.3 (Commodore Bullmoose #4)\n",
 		"getent passwd forkgate": "forkgate:x:998:998:forkgate gate:/nonexistent:/usr/sbin/nologin\n",
 		"getent passwd 7111":     "rediacc:x:7111:7111:forkgate sessions:/nonexistent:/usr/sbin/nologin\n",
-		"systemctl show":         show(nil),
+		"systemctl show":         show(nil), "forkgate repo list --json": `[{"ref": "demo"}, {"ref": "shop"}]`,
 	}
 	return f
 }
@@ -136,4 +145,9 @@ func packed(text string) string {
 		panic(err)
 	}
 	return b.String()
+}
+
+// hears is a line of /proc/net/tcp, or of its likes.
+func hears(address, state string) string {
+	return "   0: " + address + " 00000000:0000 " + state + " 00000000:00000000 00:00000000 00000000     0        0 18436 1\n"
 }

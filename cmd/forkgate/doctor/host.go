@@ -19,6 +19,9 @@ type Host struct {
 	Pool   string // where the pool is mounted, or ought to be
 	Run    Runner
 	Kernel Kernel
+
+	// Policy lists the ports that policy publishes, by repository: all that have a block, and the caller's own map. Nil: it cannot be seen.
+	Policy func() (map[string][]string, error)
 }
 
 // Runner runs a program and returns its standard output.
@@ -43,8 +46,8 @@ type Kernel interface {
 }
 
 // Here is the host that this process runs on.
-func Here(pool string) *Host {
-	return &Host{Files: os.DirFS("/"), Root: os.Geteuid() == 0, Pool: pool, Run: run, Kernel: kernel{}}
+func Here(pool string, policy func() (map[string][]string, error)) *Host {
+	return &Host{Files: os.DirFS("/"), Root: os.Geteuid() == 0, Pool: pool, Run: run, Kernel: kernel{}, Policy: policy}
 }
 
 // patience is how long a program may take. None of those that are run here waits for anything.
