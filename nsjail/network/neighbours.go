@@ -44,10 +44,33 @@ func (s *service) befriend() {
 			warning = fmt.Sprintf("%s drops what pods forward, and does not let itself be told: %v; run: %s", n.name, err, n.remedy)
 		}
 	}
+	if warning == "" && len(s.pods) > 0 {
+		warning = leftOver(string(chains))
+	}
 	if warning != "" && warning != s.warned {
 		s.log.Warn(warning)
 	}
 	s.warned = warning
+}
+
+// leftOver says what is wrong where iptables drops what is forwarded and no firewall that lets itself be told is asked: Docker leaves
+// its policy there when somebody takes its chains away, as firewalld does when it stops.
+func leftOver(chains string) string {
+	_, table, _ := strings.Cut(chains, "table ip filter {\n")
+	table, _, _ = strings.Cut(table, "\n}")
+	_, forward, _ := strings.Cut(table, "chain FORWARD {\n")
+	forward, _, _ = strings.Cut(forward, "}")
+	if !strings.Contains(forward, "policy drop") {
+		return ""
+	}
+	rules, err := nftOutput("", "list", "chain", "ip", "filter", "FORWARD")
+	for _, n := range neighbours {
+		if _, chain, ok := strings.Cut(n.chain, "ip filter "); err != nil || ok && strings.Contains(string(rules), "jump "+chain) {
+			return ""
+		}
+	}
+	return "iptables drops what is forwarded, for pods too, and the rules of whoever set that are gone; " +
+		"if that was Docker, run: systemctl restart docker; else, run: iptables -P FORWARD ACCEPT"
 }
 
 // withdraw deletes our rules from a chain that was listed with handles.

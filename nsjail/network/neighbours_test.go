@@ -1,6 +1,9 @@
 package network
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
@@ -45,6 +48,37 @@ func TestBesideOtherFirewalls(t *testing.T) {
 			}
 			l.alone(t)
 		})
+	}
+}
+
+// Docker's rules are taken away beside its policy to drop, as firewalld does when it stops: pods have no way out then, and the journal
+// says what to type. Both hold whether the chains have gone or are empty.
+func TestLeftOverPolicyIsToldOf(t *testing.T) {
+	log := t.TempDir() + "/log"
+	t.Setenv("TEST_NETWORK_LOG", log)
+	l := newLoneLab(t)
+	l.host.sh(t, firewalls[0].load)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything, Publish: []string{"443:8443/tcp"}})
+	told := func() int {
+		text, err := os.ReadFile(log)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return strings.Count(string(text), "run: systemctl restart docker; else")
+	}
+	l.works(t, p, "with Docker's rules")
+	if n := told(); n != 0 {
+		t.Errorf("told of %d times when nothing is wrong", n)
+	}
+	for i, flush := range []string{"iptables -F", "printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | iptables-restore"} {
+		l.host.sh(t, flush)
+		eventually(t, "it is told of after "+flush, func() bool { return told() == i+1 })
+		if got := p.try(t, "tcp", "8.8.8.8:80"); strings.HasPrefix(got, "ok") {
+			t.Errorf("after %s nothing is wrong: %s", flush, got)
+		}
+		l.host.sh(t, firewalls[0].load) // what restarting Docker does
+		l.works(t, p, "with Docker's rules again")
 	}
 }
 

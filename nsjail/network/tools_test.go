@@ -50,7 +50,18 @@ func TestMain(m *testing.M) {
 
 func ready() error { fmt.Println("ready"); return nil }
 
-func toolLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
+// toolLog logs where the test's own output goes, and, where a test wants to read it, into a file as well.
+func toolLog() *slog.Logger {
+	out := io.Writer(os.Stderr)
+	if path := os.Getenv("TEST_NETWORK_LOG"); path != "" {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		out = io.MultiWriter(out, f)
+	}
+	return slog.New(slog.NewTextHandler(out, nil))
+}
 
 // toolService is forkgate-net.
 func toolService(args []string) error {
