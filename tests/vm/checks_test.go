@@ -27,6 +27,8 @@ func checks() []check {
 		{"root in a fork sees its own groups alone", seesItsOwnGroups},
 		{"the limits of a fork", limitsFork},
 		{"a fork that hoards terminals", hoardsTerminals},
+		{"a fork that fills the table of neighbours", sharesNeighbours},
+		{"network namespaces of a fork", boundsNetworkNamespaces},
 	}
 }
 

@@ -38,6 +38,7 @@ func TestVM(t *testing.T) {
 func setUp(t *testing.T, v *vm.VM) {
 	for _, step := range []struct{ what, command string }{
 		{"make install", "make --silent -C /opt/payload BIN=bin install"},
+		{"sysctl", "sysctl --system"},
 		{"forkgate pool init", "forkgate pool init --device /dev/disk/by-id/virtio-pool"},
 		{"principals", principals},
 		{"forkgate.target", "systemctl enable --now forkgate.target"},

@@ -45,6 +45,7 @@ func brokenSettings() []breakage {
 		{"net.ipv4.ip_forward", Yellow, "switched it off", "restart forkgate-net", both(
 			value("net.ipv4.ip_forward", "0"), file(lent, "eth0\neth1"), value("net.ipv4.conf.eth0.forwarding", "1"), value("net.ipv4.conf.eth1.forwarding", "0"))},
 		{"net.ipv4.conf.*.rp_filter", Yellow, "all 0, default 0", "rp_filter = 2", value("net.ipv4.conf.default.rp_filter", "0")},
+		{"nftables.conf", Yellow, "somebody saved", "out of /etc/nftables.conf", file("etc/nftables.conf", "flush ruleset\ntable inet forkgate_fence { # progname forkgate\n")},
 		{"host's Docker", Yellow, "no chain DOCKER-USER", "restart docker", file("sys/class/net/docker0/mtu", "1500")},
 		{"ufw", Yellow, "port 2222 is shut", "ufw allow 2222/tcp", both(ufw, file("etc/ufw/user.rules", "-A ufw-user-input -p tcp --dport 22222 -j ACCEPT\n"))},
 		{"ufw", Yellow, "port 22 is shut", "ufw allow 22/tcp", both(gate, ufw, file("etc/ufw/user.rules", "-A ufw-user-input -p tcp --dport 22 -j DROP\n"))},
@@ -112,6 +113,7 @@ func others() []other {
 		{"net.ipv4.ip_forward", "no pod", value("net.ipv4.ip_forward", "0")},
 		{"net.ipv4.ip_forward", "eth0 forwards for pods", both(
 			value("net.ipv4.ip_forward", "0"), file(lent, "eth0"), value("net.ipv4.conf.eth0.forwarding", "1"))},
+		{"nftables.conf", "no table", file("etc/nftables.conf", "flush ruleset\ntable inet filter {\n")},
 		{"host's Docker", "with its chain", both(file("sys/class/net/docker0/mtu", "1500"), prints("nft list chain ip filter DOCKER-USER", ""))},
 		{"ufw", "is open", both(file("etc/ufw/ufw.conf", "ENABLED=yes"), file("etc/ufw/user.rules", "-A ufw-user-input -p tcp --dport 2222 -j ACCEPT\n"))},
 		{"ufw", "is open", both(file("etc/ufw/ufw.conf", "ENABLED=yes"),

@@ -11,6 +11,7 @@ func networkChecks() []check {
 		{"nft", "forkgate-net changes the rules of pods' networks with it", tool(Red, "nft", "nftables")},
 		{"net.ipv4.ip_forward", "pods reach what their policy opens only where the host forwards; where it does not, forkgate has its uplinks forward for pods alone", forwardCheck},
 		{"net.ipv4.conf.*.rp_filter", "pods' links have it; on the others it drops what claims to come from where it cannot", reverseCheck},
+		{"nftables.conf", "forkgate-net makes its own tables, of which nobody else may load one; a file with them does not load at all", tablesCheck},
 		{"host's Docker", "it drops what is forwarded, but for what its chain DOCKER-USER accepts", asRoot(dockerCheck)},
 		{"ufw", "it drops what comes in, the gate's port as well", asRoot(ufwCheck)},
 		{"firewalld", "it drops what comes in, the gate's port as well", asRoot(firewalldCheck)},
@@ -46,6 +47,16 @@ func reverseCheck(_ context.Context, h *Host) finding {
 		return yellow(set("net.ipv4.conf.default.rp_filter", "2"), "all %s, default %s", all, first)
 	}
 	return green("all %s, default %s", all, first)
+}
+
+// saved is where Debian's nftables.service has the host's own tables.
+const saved = "etc/nftables.conf"
+
+func tablesCheck(_ context.Context, h *Host) finding {
+	if text, _ := h.read(saved); regexp.MustCompile(`(?m)^table inet forkgate`).MatchString(text) {
+		return yellow("take the tables forkgate and forkgate_fence out of /"+saved, "it has tables of forkgate's: somebody saved what was loaded")
+	}
+	return green("it has no table of forkgate's")
 }
 
 func dockerCheck(ctx context.Context, h *Host) finding {
