@@ -103,6 +103,14 @@ func (c *Client) Untouched(ctx context.Context, q UntouchedRequest) error {
 	return c.call(ctx, TypeUntouched, q, &struct{}{})
 }
 
+// Account has this process speak for the account that it runs as, as sshd's ForceCommand. It must come before Open and Verb, and
+// instead of Assert.
+func (c *Client) Account(ctx context.Context, q AccountRequest) (AccountReply, error) {
+	var r AccountReply
+	err := c.call(ctx, TypeAccount, q, &r)
+	return r, err
+}
+
 // Open starts a session.
 func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	var r OpenReply
