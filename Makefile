@@ -43,6 +43,8 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	# Not 60-forkgate.conf, which is what doctor has the operator write in /etc, and would be read in the place of this.
 	install -D -m 644 packaging/sysctl.conf $(libdir)/sysctl.d/50-forkgate.conf
 	install -D -m 644 README.md $(docdir)/README.md
+	install -D -m 644 packaging/sshd_config.d/forkgate.conf $(docdir)/sshd_config.d/forkgate.conf
+	sed -i 's|ForceCommand /usr/bin/forkgate |ForceCommand $(PREFIX)/bin/forkgate |; s|--shell /usr/bin/forkgate |--shell $(PREFIX)/bin/forkgate |' $(docdir)/sshd_config.d/forkgate.conf
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d
 	# The policy is the operator's: what is there stays, and the shipped one lies beside it to compare.
 	for file in policy.d/*.hcl policy.d/*.example; do \

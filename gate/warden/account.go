@@ -67,7 +67,7 @@ func speakForAccount(_ context.Context, r *request, q client.AccountRequest) (an
 	if err != nil {
 		return answer{}, r.refuseAccount(who, err, &gate.Refusal{
 			Reason: "sshd does not say which key signed in: " + err.Error(),
-			Hint:   "the operator finds what sshd needs in sshd.conf.example",
+			Hint:   "the operator finds what sshd needs in sshd_config.d/forkgate.conf",
 		})
 	}
 	who.key = key
