@@ -19,7 +19,7 @@ docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall install-attest uninstall-attest test test-quick test-vm redteam lint vuln bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall install-attest uninstall-attest test test-quick test-vm redteam fuzz lint vuln bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -121,6 +121,12 @@ test-quick: ## run the tests that need neither root nor packages, in seconds
 redteam: needs-build build/rootfs.tar ## attack an installed forkgate, as root, and print what came of each attempt
 	@packaging/needs test
 	cd tests/redteam && REQUIRE=all $(GO) test -count=1 -timeout 15m -exec "$(ROOTEXEC)"
+
+FUZZTIME ?= 3s
+fuzz: needs-build ## try what strangers may send: each fuzz target for FUZZTIME (3s)
+	@git grep -o '^func Fuzz[A-Za-z]*' -- '*_test.go' | while IFS=: read -r file func; do \
+	  printf '%s in %s\n' "$${func#func }" "$${file%/*}"; \
+	  $(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; done
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted" >&2; exit 1; }

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
@@ -89,7 +88,7 @@ func (f *Forced) do(ctx context.Context) (exit wire.Exit, session string, err er
 	f.Warden.Notify(f.notice)
 	f.reply, err = f.Warden.Account(ctx, request)
 	switch {
-	case errors.Is(err, client.ErrGone), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, client.ErrGone):
 		return wire.Exit{}, "", &gate.Refusal{
 			Reason: "nobody speaks by this account", Hint: "the operator names it in the accounts of a principal, and reloads forkgate-warden",
 		}

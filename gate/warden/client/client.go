@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 
 	"forkgate/gate"
 	"forkgate/nsjail/wire"
@@ -193,7 +194,11 @@ func (c *Client) exchange(ctx context.Context, q question, r any) ([]*os.File, e
 func (c *Client) send(id uint64, q question) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	return c.conn.Send(id, q.kind, q.body, q.files...)
+	err := c.conn.Send(id, q.kind, q.body, q.files...)
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EPIPE) {
+		err = fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return err
 }
 
 // understand decodes a reply of the expected type, or turns the warden's no into an error.
