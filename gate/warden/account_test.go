@@ -27,7 +27,7 @@ func withAccounts(t *testing.T) (h *host, carol ssh.PublicKey) {
 		}
 		return 0, errors.New("no account " + name)
 	}
-	h.sshd = func(*wire.Conn) error { return nil }
+	h.Warden.sshd = func(*wire.Conn) error { h.mu.Lock(); defer h.mu.Unlock(); return h.sshd }
 	if err := h.rules.reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +41,13 @@ func by(user string, keys ...ssh.PublicKey) client.AccountRequest {
 		q.Keys = append(q.Keys, k.Marshal())
 	}
 	return q
+}
+
+// started says what will be found of the peers that come.
+func (h *host) started(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sshd = err
 }
 
 func (h *host) comesBySSHD(t *testing.T, q client.AccountRequest) *client.Client {
@@ -114,7 +121,7 @@ func TestAnAccountSpeaksForItsPrincipalsAlone(t *testing.T) {
 		{"what is no key", "sshd does not say", client.AccountRequest{User: []byte("gate"), Keys: [][]byte{{1, 2}}}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h.Warden.sshd = func(*wire.Conn) error { return test.sshd }
+			h.started(test.sshd)
 			c := dial(t, h.account)
 			if _, err := c.Account(t.Context(), test.q); !isRefusal(err) {
 				t.Errorf("got %v", err)
@@ -127,7 +134,7 @@ func TestAnAccountSpeaksForItsPrincipalsAlone(t *testing.T) {
 			if _, err := c.Open(t.Context(), client.OpenRequest{Op: "shell"}); !errors.Is(err, client.ErrGone) {
 				t.Errorf("and yet it may open: %v", err)
 			}
-			h.Warden.sshd = func(*wire.Conn) error { return nil }
+			h.started(nil)
 			h.comesBySSHD(t, by("gate", carol)) // the control
 		})
 	}

@@ -71,6 +71,9 @@ type host struct {
 	alice, bob ssh.PublicKey
 
 	door, operator, account string // sockets
+
+	mu   sync.Mutex
+	sshd error // why a peer is nothing that sshd has started
 }
 
 func newHost(t testing.TB) *host {
