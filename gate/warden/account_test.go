@@ -70,6 +70,13 @@ func TestWhoComesBySSHDIsAnAgent(t *testing.T) {
 	if who.Kind != gate.Agent || who.Agent != "Claude Code" {
 		t.Errorf("with a mark: %+v", who)
 	}
+	best := gate.Evidence{Principal: "carol", Key: ssh.FingerprintSHA256(carol), Alone: true}
+	for role, standing := range standings() {
+		b := bounded{h.rules, standing}
+		if b.class = min(b.class, gate.ClassHint); b.Caller(best).Class > gate.ClassHint {
+			t.Errorf("%s: the class of evidence is not bounded", role)
+		}
+	}
 	if who := whoamiOf(t, h.connect(t, "gate", carol), client.VerbRequest{Alone: true}); who.Kind != gate.Human {
 		t.Errorf("control: at the gate she is %+v", who)
 	}

@@ -19,19 +19,23 @@ const (
 // standing is what those can be at most who speak by a role, whatever policy says of them.
 type standing struct {
 	name        string
-	door        string // as policy and the record know it
-	persons     bool   // some of them may be persons
-	grand       bool   // they may do something in a grand repository
-	connections int    // of one uid
+	door        string     // as policy and the record know it
+	class       gate.Class // of their evidence, at best
+	persons     bool       // some of them may be persons
+	grand       bool       // they may do something in a grand repository
+	connections int        // of one uid
 }
+
+// anyClass bounds nothing.
+const anyClass = ^gate.Class(0)
 
 // standings is the table. sshd tells forkgate session of no session id, so that no certificate can be bound to the connection, and not
 // who else uses the connection: an account's callers are agents, and stay out of production.
 func standings() map[role]standing {
 	return map[role]standing{
-		door:     {name: "door", door: sshDoor, persons: true, grand: true, connections: maxConnections},
-		account:  {name: "account", door: sshdDoor, connections: maxSessions},
-		operator: {name: "operator", door: operatorDoor, persons: true, grand: true, connections: maxConnections},
+		door:     {name: "door", door: sshDoor, class: anyClass, persons: true, grand: true, connections: maxConnections},
+		account:  {name: "account", door: sshdDoor, class: gate.ClassKey, connections: maxSessions},
+		operator: {name: "operator", door: operatorDoor, class: anyClass, persons: true, grand: true, connections: maxConnections},
 	}
 }
 
@@ -53,6 +57,7 @@ type bounded struct {
 // Caller is gate.Witness.
 func (b bounded) Caller(e gate.Evidence) gate.Caller {
 	who := b.rules.Caller(e)
+	who.Class = min(who.Class, b.class)
 	if who.Kind == gate.Human && !b.persons {
 		who.Kind = gate.Agent
 		who.Evidence = append(who.Evidence, "sshd says nothing of who else may use its connection, so that nobody is a person there")
