@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -73,7 +74,9 @@ func die(name string) {
 	// SIG_DFL is a struct sigaction of zeros (linux/signal_types.h); Go has no way to take its own handlers away.
 	var byDefault [4]uint64
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
-	_ = unix.Kill(os.Getpid(), n)
+	// To this thread: of a signal to the process another one could die after this one has gone on.
+	runtime.LockOSThread()
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), n)
 }
 
 // asShell makes the command line of an account's login shell what it has to be: sshd hands its ForceCommand to the shell. As a shell this
