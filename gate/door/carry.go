@@ -81,8 +81,7 @@ func (r *rawTerminal) follow(ctx context.Context, run *client.Session) {
 	}
 }
 
-// carry carries bytes between sshd and the session until the command has ended and all that it wrote has been passed on. When the
-// client goes, the session ends.
+// carry carries bytes between sshd and the session until the command has ended and all that it wrote has been passed on.
 func (f *Forced) carry(ctx context.Context, run *client.Session) (wire.Exit, error) {
 	ctx, done := context.WithCancel(ctx)
 	var beside, out sync.WaitGroup
@@ -90,23 +89,13 @@ func (f *Forced) carry(ctx context.Context, run *client.Session) (wire.Exit, err
 	defer done()
 	defer run.Close()
 	defer context.AfterFunc(ctx, func() { run.Close() })()
-	// All three, as they may be one: then none of them blocks any more.
-	for _, stream := range []**os.File{&f.Stdin, &f.Stdout, &f.Stderr} {
-		pollable, err := wire.Pollable(*stream)
-		if err != nil {
-			return wire.Exit{}, err
-		}
-		*stream = pollable
-	}
-	defer f.Stdin.Close() // ends a read that waits
+	defer f.Stdin.Close()
 	if f.raw != nil {
-		defer f.raw.giveBack()
 		beside.Go(func() { f.raw.follow(ctx, run) })
 		beside.Go(func() { _, _ = io.Copy(run.Master, f.Stdin) })
 		out.Go(func() { _, _ = io.Copy(f.Stdout, run.Master) })
 	} else {
 		beside.Go(func() { pass(run.Stdin, f.Stdin); run.Stdin.Close() })
-		beside.Go(func() { awaitHangUp(ctx, f.Stdout, f.Stderr); done() })
 		out.Go(func() { pass(f.Stdout, run.Stdout) })
 		out.Go(func() { pass(f.Stderr, run.Stderr) })
 	}
@@ -132,27 +121,31 @@ func pass(to, from *os.File) {
 	from.Close()
 }
 
-// awaitHangUp returns when nobody reads either output any more: then sshd has closed the channel, and sends no signal to a forced command.
+// awaitHangUp returns when nobody reads any of the outputs any more, or ctx ends: sshd has closed the channel then, and sends no signal
+// to a forced command.
 func awaitHangUp(ctx context.Context, outputs ...*os.File) {
+	wake, end, err := os.Pipe()
+	if err != nil {
+		return
+	}
+	defer wake.Close()
+	defer end.Close()
+	defer context.AfterFunc(ctx, func() { end.Close() })()
 	for _, out := range outputs {
-		for ctx.Err() == nil && read(out) {
+		raw, err := out.SyscallConn()
+		if err != nil {
+			return
 		}
+		_ = raw.Control(func(fd uintptr) { pollHangUp(int32(fd), int32(wake.Fd())) }) // a file that is closed is not read either
 	}
 }
 
-// pollHangUp is for how long, in milliseconds, read looks before it says that nothing has changed.
-const pollHangUp = 250
-
-// read reports whether somebody may still read what is written to a file.
-func read(out *os.File) (still bool) {
-	raw, err := out.SyscallConn()
-	if err != nil {
-		return false
+// pollHangUp waits until one of two files has nobody at its other end.
+func pollHangUp(a, b int32) {
+	for {
+		fds := []unix.PollFd{{Fd: a}, {Fd: b}} // POLLERR and POLLHUP come unasked, poll(2)
+		if _, err := unix.Poll(fds, -1); !errors.Is(err, unix.EINTR) {
+			return
+		}
 	}
-	err = raw.Control(func(fd uintptr) {
-		fds := []unix.PollFd{{Fd: int32(fd)}} // POLLERR and POLLHUP come unasked, poll(2)
-		n, err := unix.Poll(fds, pollHangUp)
-		still = n == 0 && err == nil || errors.Is(err, unix.EINTR)
-	})
-	return still && err == nil
 }

@@ -63,7 +63,7 @@ func (f *Forced) Run(ctx context.Context, environ []string) wire.Exit {
 		return wire.Exit{Code: gate.ExitFailed}
 	}
 	text, code := gate.Explain(err, gate.Printable(session))
-	_, _ = io.WriteString(f.Stderr, f.here(text))
+	f.write(f.here(text))
 	return wire.Exit{Code: code}
 }
 
@@ -118,39 +118,76 @@ func (f *Forced) control(ctx context.Context) error {
 	return err
 }
 
-// open enters a fork, and carries bytes until the command has ended.
-func (f *Forced) open(ctx context.Context) (wire.Exit, string, error) {
-	request := client.OpenRequest{Op: string(f.job.op), Command: f.job.command, Env: f.marks.session, Marks: f.marks.marks}
+// open enters a fork, and carries bytes until the command has ended. When the client goes, the session ends, and so does waiting for one.
+func (f *Forced) open(ctx context.Context) (exit wire.Exit, session string, err error) {
+	request := client.OpenRequest{
+		Op: string(f.job.op), Command: f.job.command, Env: f.marks.session, Marks: f.marks.marks, Told: f.tell,
+	}
 	if err := fits(request); err != nil {
 		return wire.Exit{}, "", err
 	}
 	if f.env["SSH_TTY"] != "" {
-		var err error
 		if f.raw, request.Terminal, err = takeTerminal(f.Stdin, f.env["TERM"]); err != nil {
 			return wire.Exit{}, "", err
 		}
+		defer f.raw.giveBack()
+	}
+	if err := f.unblock(); err != nil {
+		return wire.Exit{}, "", err
+	}
+	defer f.Stdin.Close() // ends a read that waits
+	ctx, done := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer done()
+	if f.raw == nil { // with a terminal the kernel sends SIGHUP
+		watching.Go(func() { awaitHangUp(ctx, f.Stdout, f.Stderr); done() })
 	}
 	run, err := f.Warden.Open(ctx, request)
 	if err != nil {
 		return wire.Exit{}, "", err
 	}
-	exit, err := f.carry(ctx, run)
+	if run.Said != "" {
+		f.tell("forkgate: " + run.Said)
+	}
+	exit, err = f.carry(ctx, run)
 	if err == nil && (exit.Code != 0 || exit.Signal != "") {
 		text, _ := limitsOf(ctx, f.Warden, run.ID) // a warden that has gone has nothing to tell
-		_, _ = io.WriteString(f.Stderr, f.here(text))
+		f.write(f.here(text))
 	}
 	return exit, run.ID, err
 }
 
-// notice tells the client what the warden has to say. It does not wait.
-func (f *Forced) notice(n client.Notice) {
-	f.saying.Go(func() {
-		line := "forkgate: " + f.here(gate.Printable(n.Text)) + "\n"
-		if f.raw != nil {
-			line = strings.ReplaceAll(line, "\n", "\r\n")
+// unblock makes all three streams such that Close ends what waits. They may be one: then none of them blocks any more.
+func (f *Forced) unblock() error {
+	for _, stream := range []**os.File{&f.Stdin, &f.Stdout, &f.Stderr} {
+		pollable, err := wire.Pollable(*stream)
+		if err != nil {
+			return err
 		}
-		_, _ = io.WriteString(f.Stderr, line)
+		*stream = pollable
+	}
+	return nil
+}
+
+// notice tells the client what the warden has to say of a session.
+func (f *Forced) notice(n client.Notice) { f.tell("forkgate: " + n.Text) }
+
+// tell tells the client lines in the warden's own words. They may be for somebody else to type, at the gate. It does not wait.
+func (f *Forced) tell(text string) {
+	f.saying.Go(func() {
+		for line := range strings.Lines(text) {
+			f.write(gate.Printable(strings.TrimSuffix(line, "\n")) + "\n")
+		}
 	})
+}
+
+// write writes what is for the client's user. A raw terminal needs carriage returns.
+func (f *Forced) write(text string) {
+	if f.raw != nil {
+		text = strings.ReplaceAll(text, "\n", "\r\n")
+	}
+	_, _ = io.WriteString(f.Stderr, text)
 }
 
 var atTheGate = regexp.MustCompile(`\bssh (\S+)@host\b`)

@@ -89,6 +89,12 @@ func TestNobodyEntersProductionBySSHD(t *testing.T) {
 	if err := h.rules.reload(); err != nil {
 		t.Fatal(err)
 	}
+	d := h.gates[account].Judge.Decide(gate.Request{
+		Caller: gate.Caller{Principal: "carol"}, Op: gate.OpExec, Door: sshdDoor, Target: gate.Target{GUID: "g", Repo: "demo", Grand: true},
+	})
+	if d.Verdict != gate.Forbid || d.Approval != nil {
+		t.Errorf("it could be approved: %+v", d)
+	}
 	_, err := h.comesBySSHD(t, by("demo", carol)).Open(t.Context(), client.OpenRequest{Op: "shell", Alone: true})
 	if refusal, ok := gate.AsRefusal(err); !ok || !strings.Contains(refusal.Reason, "nobody gets there through sshd") {
 		t.Errorf("the grand repository: %v", err)

@@ -87,6 +87,7 @@ func forced(t *testing.T, h *host.Host, f *forge) {
 	startForced(t, h)
 	for _, file := range files(t, "forced") {
 		t.Run("stories", func(t *testing.T) { testscript.Run(t, params(h, f, file)) })
+		h.Must(t, "sh", "-ec", "rm -f /etc/forkgate/policy.d/story.hcl; systemctl reload forkgate-warden")
 	}
 	t.Run("like the gate", func(t *testing.T) { forcedLikeGate(t, h) })
 }
