@@ -19,7 +19,7 @@ docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall install-attest uninstall-attest test test-quick test-vm redteam lint vuln bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall install-attest uninstall-attest test test-quick test-vm redteam fuzz lint vuln bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,8 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	# Not 60-forkgate.conf, which is what doctor has the operator write in /etc, and would be read in the place of this.
 	install -D -m 644 packaging/sysctl.conf $(libdir)/sysctl.d/50-forkgate.conf
 	install -D -m 644 README.md $(docdir)/README.md
+	install -D -m 644 packaging/sshd_config.d/forkgate.conf $(docdir)/sshd_config.d/forkgate.conf
+	sed -i 's|ForceCommand /usr/bin/forkgate |ForceCommand $(PREFIX)/bin/forkgate |; s|--shell /usr/bin/forkgate |--shell $(PREFIX)/bin/forkgate |' $(docdir)/sshd_config.d/forkgate.conf
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d
 	# The policy is the operator's: what is there stays, and the shipped one lies beside it to compare.
 	for file in policy.d/*.hcl policy.d/*.example; do \
@@ -119,6 +121,12 @@ test-quick: ## run the tests that need neither root nor packages, in seconds
 redteam: needs-build build/rootfs.tar ## attack an installed forkgate, as root, and print what came of each attempt
 	@packaging/needs test
 	cd tests/redteam && REQUIRE=all $(GO) test -count=1 -timeout 15m -exec "$(ROOTEXEC)"
+
+FUZZTIME ?= 3s
+fuzz: needs-build ## try what strangers may send: each fuzz target for FUZZTIME (3s)
+	@git grep -o '^func Fuzz[A-Za-z]*' -- '*_test.go' | while IFS=: read -r file func; do \
+	  printf '%s in %s\n' "$${func#func }" "$${file%/*}"; \
+	  $(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; done
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted" >&2; exit 1; }

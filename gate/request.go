@@ -33,7 +33,7 @@ type Request struct {
 	Op      Op         `json:"op"`
 	Target  Target     `json:"target"`
 	Source  netip.Addr `json:"source"`
-	Door    string     `json:"door"`              // ssh, operator
+	Door    string     `json:"door"`              // ssh, sshd, operator
 	Command string     `json:"command,omitempty"` // as the client sent it; any bytes
 
 	Grant    string `json:"grant,omitempty"`    // the grant that a session asks to use: found in the warden's book, and nowhere else

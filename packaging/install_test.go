@@ -27,7 +27,8 @@ func TestInstall(t *testing.T) {
 	}
 	make("install")
 	for _, want := range []string{"opt/fg/bin/forkgate", "opt/fg/lib/forkgate/forkgate-init", "opt/fg/lib/forkgate/forkgate-pod", "opt/fg/lib/systemd/system/forkgate-pod@.service",
-		"opt/fg/lib/sysusers.d/forkgate.conf", "opt/fg/lib/tmpfiles.d/forkgate.conf", "opt/fg/lib/sysctl.d/50-forkgate.conf", "etc/forkgate/policy.d/baseline.hcl"} {
+		"opt/fg/lib/sysusers.d/forkgate.conf", "opt/fg/lib/tmpfiles.d/forkgate.conf", "opt/fg/lib/sysctl.d/50-forkgate.conf", "etc/forkgate/policy.d/baseline.hcl",
+		"opt/fg/share/doc/forkgate/sshd_config.d/forkgate.conf"} {
 		if !slices.Contains(installed(t, dest), want) {
 			t.Errorf("%s is not installed: %q", want, installed(t, dest))
 		}

@@ -26,7 +26,7 @@ func shipped(t testing.TB) *policy.Policy {
 }
 
 func TestShippedPolicyLoads(t *testing.T) {
-	if s := shipped(t).Summary(); s.Tests < 8 || s.Principals != 2 {
+	if s := shipped(t).Summary(); s.Tests < 8 || s.Principals != 3 {
 		t.Errorf("got %v", s)
 	}
 	if _, err := policy.Load(policy.FS{FS: policyd.Files()}); err != nil {

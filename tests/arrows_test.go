@@ -36,9 +36,9 @@ var arrows = map[string][]string{
 	"gate/provenance/attestor": {"gate", "gate/provenance", "gate/provenance/chain"},
 	"gate/provenance/chain":    {"gate", "gate/provenance"},
 	"gate/provenance/presence": {"gate"},
-	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/provenance/presence", "gate/audit", "gate/enrolled",
-		"gate/grants",
-		"fork", "nsjail/...", "systemd"},
+	// A process that speaks for its account is one that sshd has started: what /proc says of that has one reader.
+	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/provenance/chain", "gate/provenance/presence",
+		"gate/audit", "gate/enrolled", "gate/grants", "fork", "nsjail/...", "systemd"},
 	"gate/warden/client": {"gate", "nsjail/wire"},
 
 	"fork":          {"nsjail/idmap"},

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"forkgate/gate/provenance"
 	"forkgate/gate/provenance/attestor"
 	"forkgate/systemd"
 )
@@ -39,8 +41,12 @@ func runCommand() *cobra.Command {
 			return err
 		}
 		defer listener.Close()
+		reload := make(chan os.Signal, 1)
+		signal.Notify(reload, syscall.SIGHUP)
+		defer signal.Stop(reload)
 		return attestor.Serve(cmd.Context(), attestor.Options{
 			Config: loaded, Agents: agents, Key: signer, Listen: listener, Socket: *socket, Sys: os.DirFS(*sysctl), Log: log, Ready: systemd.Ready,
+			Reload: reload, Load: func() (attestor.Config, []provenance.Agent, error) { return load(*config) },
 		})
 	}
 	return c

@@ -121,7 +121,7 @@ func wardenOnAHost(t *testing.T) {
 	status(func(s client.StatusReply) bool { return s.PolicyError == "" && s.PoolSize == 1<<30 })
 
 	for path, want := range map[string]os.FileMode{
-		client.Socket: 0o660, client.OperatorSocket: 0o600, filepath.Dir(client.OperatorSocket): 0o700,
+		client.Socket: 0o666 /* as in its unit: uids decide */, client.OperatorSocket: 0o600, filepath.Dir(client.OperatorSocket): 0o700,
 		stateDir + "/audit": 0o700, stateDir + "/hostkeys": 0o700, stateDir + "/registry.db": 0o600, poolDir: 0o700,
 	} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {

@@ -17,7 +17,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:])
+	args, err := asShell(os.Args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "forkgate:", err)
+		os.Exit(gate.ExitRefused)
+	}
+	code := run(ctx, args)
 	stop()
 	os.Exit(code)
 }
@@ -40,10 +45,13 @@ func run(ctx context.Context, args []string) int {
 // explain says what went wrong, and by which exit code a script knows it.
 func explain(err error) (text string, code int) {
 	var failed *client.Failed
+	var session ended
 	switch _, refused := gate.AsRefusal(err); {
 	case refused:
 		text, code := gate.Explain(err, "")
 		return forOperator(text), code
+	case errors.As(err, &session):
+		return "", session.Code
 	case errors.As(err, &failed):
 		return gate.Explain(err, failed.Session)
 	case errors.Is(err, client.ErrGone):

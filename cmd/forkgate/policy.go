@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -75,7 +76,8 @@ func policyExplainCommand() *cobra.Command {
 		Use: "explain CALLER OP [REF]", Args: cobra.RangeArgs(2, 3),
 		Short: "say what the policy would answer, and which rules had a part in it",
 		Long: "Say what the policy would answer, and which rules had a part in it. CALLER is PRINCIPAL, agent:PRINCIPAL or\n" +
-			"human:PRINCIPAL. The warden is not asked: REF need not exist, and a fork is CALLER's unless --owner says otherwise.\n\n" +
+			"human:PRINCIPAL. The warden is not asked: REF need not exist, and a fork is CALLER's unless --owner says otherwise.\n" +
+			"--attested, --override and --override-refused say what a workstation's attestor and an agent's leave would come to.\n\n" +
 			"Operations:\n" + meanings(),
 	}
 	var q policy.Question
@@ -84,6 +86,10 @@ func policyExplainCommand() *cobra.Command {
 	c.Flags().StringVar(&q.Parent, "parent", "", "what the fork was forked from")
 	c.Flags().StringVar(&q.ParentOwner, "parent-owner", "", "the owner of that, if it is a fork")
 	c.Flags().StringVar(&q.Command, "command", "", "the command, for op exec")
+	c.Flags().StringVar(&q.Attested, "attested", "", "what an attestor says of the caller: person, agent or unverified (class 3)")
+	c.Flags().StringSliceVar(&q.Override, "override", nil, "repositories that an agent has a person's leave for; implies --attested agent")
+	c.Flags().StringVar(&q.OverrideRefused, "override-refused", "", "why an override counts for nothing: "+strings.Join(gate.OverrideRefusals(), ", "))
+	c.Flags().BoolVar(&q.Shared, "shared", false, "others may use the caller's connection")
 	source := c.Flags().String("source", "", "the caller's address")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) (err error) {

@@ -34,7 +34,7 @@ func wardenCommand() *cobra.Command {
 		if err := needRoot("the warden"); err != nil {
 			return err
 		}
-		if config.DoorUID, config.DoorGID, err = lookUp(*door); err != nil {
+		if config.DoorUID, err = lookUp(*door); err != nil {
 			return err
 		}
 		debug.SetGCPercent(gcPercent)
@@ -91,18 +91,14 @@ func needRoot(what string) error {
 	return nil
 }
 
-// lookUp finds the ids of the gate's user.
-func lookUp(name string) (uid, gid uint32, err error) {
+// lookUp finds the uid of the gate's user.
+func lookUp(name string) (uid uint32, err error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return 0, 0, fmt.Errorf("there is no user %s for the gate; make one with: useradd --system %[1]s", name)
+		return 0, fmt.Errorf("there is no user %s for the gate; make one with: useradd --system %[1]s", name)
 	}
 	id, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return 0, 0, err
-	}
-	group, err := strconv.ParseUint(u.Gid, 10, 32)
-	return uint32(id), uint32(group), err
+	return uint32(id), err
 }
 
 func logger() *slog.Logger { return systemd.Log(os.Stderr, slog.LevelInfo) }

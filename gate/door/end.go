@@ -42,19 +42,27 @@ func (s *session) explain(err error) wire.Exit {
 // tellLimits says which limits a session that failed ran into. The kernel only kills, or says that something is unavailable,
 // and a program that was killed says nothing at all.
 func (s *session) tellLimits(ctx context.Context, warden Warden) {
-	ctx, cancel := context.WithTimeout(ctx, lastWords)
-	defer cancel()
-	struck, err := warden.Struck(ctx, s.id)
+	text, err := limitsOf(ctx, warden, s.id)
 	if err != nil {
 		s.log.Warn("cannot tell which limits were hit", "error", err)
-		return
 	}
+	_, _ = io.WriteString(s.stderr(), text)
+}
+
+// limitsOf asks for the limits that a session ran into, and makes the answer a text for its caller.
+func limitsOf(ctx context.Context, warden interface {
+	Struck(ctx context.Context, session string) (client.StruckReply, error)
+}, session string) (text string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	struck, err := warden.Struck(ctx, session)
 	for _, limit := range struck.Limits {
-		fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(limit))
+		text += "forkgate: " + gate.Printable(limit) + "\n"
 	}
 	if struck.Hint != "" {
-		fmt.Fprintf(s.stderr(), "hint: %s\n", gate.Printable(struck.Hint))
+		text += "hint: " + gate.Printable(struck.Hint) + "\n"
 	}
+	return text, err
 }
 
 // end sends exit status, end of file, and close, in the order in which clients expect them.

@@ -11,7 +11,8 @@ import (
 type Explanation struct {
 	Request  gate.Request  `json:"request"`
 	Decision gate.Decision `json:"decision"`
-	Matched  []Matched     `json:"matched"` // forbids first, then permits, then what could be approved, each by name
+	Matched  []Matched     `json:"matched"`            // forbids first, then permits, then what could be approved, each by name
+	Override string        `json:"override,omitempty"` // REPO,REPO, or "refused: " and why
 }
 
 // Matched is a rule that matched.
@@ -24,7 +25,10 @@ type Matched struct {
 
 // Explain decides, and looks at every rule while it does: unlike Decide it uses no index.
 func (p *Policy) Explain(r gate.Request) Explanation {
-	e := Explanation{Request: r, Decision: p.Decide(r), Matched: []Matched{}}
+	e := Explanation{Request: r, Decision: p.Decide(r), Matched: []Matched{}, Override: strings.Join(r.Caller.Override.Repos, ",")}
+	if refused := r.OverrideRefused(); refused != "" {
+		e.Override = "refused: " + refused
+	}
 	if malformed(&r) != "" {
 		return e
 	}
@@ -45,6 +49,9 @@ func (e Explanation) String() string {
 	fmt.Fprintf(&text, "%s %s (class %d, %s) asks for %s", c.Kind, gate.Printable(c.Principal), c.Class, c.Class, gate.Printable(string(e.Request.Op)))
 	if e.Request.Target.Repo != "" {
 		fmt.Fprintf(&text, " on %s", gate.Printable(e.Request.Target.Ref()))
+	}
+	if e.Override != "" {
+		fmt.Fprintf(&text, ", override %s", gate.Printable(e.Override))
 	}
 	text.WriteString("\n")
 	for _, m := range e.Matched {

@@ -47,8 +47,17 @@ func (p *Policy) Principal(key []byte) (Principal, bool) {
 // PrincipalByName finds a principal.
 func (p *Policy) PrincipalByName(name string) (Principal, bool) {
 	principal, ok := p.principals[name]
-	principal.Groups = slices.Clone(principal.Groups)
+	principal.Groups, principal.Accounts = slices.Clone(principal.Groups), slices.Clone(principal.Accounts)
 	return principal, ok
+}
+
+// Accounts lists the host's accounts that somebody may speak by.
+func (p *Policy) Accounts() (names []string) {
+	for _, principal := range p.principals {
+		names = append(names, principal.Accounts...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Agents lists the known agents by name. The slice is the caller's own, what its elements point to is not.

@@ -35,7 +35,7 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 	if err := gate.CheckName(name); err != nil {
 		l.complain(block.LabelRanges[0], "Malformed name", "%q cannot be a principal: %v.", name, err)
 	}
-	fields := l.fields(block, "keys", "groups", "vouched")
+	fields := l.fields(block, "keys", "groups", "vouched", "accounts")
 	var groups []string
 	for _, group := range fields.list("groups") {
 		if err := gate.CheckName(group.text); err != nil {
@@ -43,7 +43,10 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 		}
 		groups = append(groups, group.text)
 	}
-	keys := fields.list("keys")
+	keys, accounts := fields.list("keys"), fields.accounts()
+	if len(keys) == 0 && len(accounts) > 0 && !fields.broken {
+		fields.complain(block.DefRange, "No key", "Who logs in to an account is told by the key: give %q keys, or no accounts.", name)
+	}
 	if len(keys) == 0 && !fields.broken {
 		l.keyless = append(l.keyless, block) // an attestor may speak for it
 	}
@@ -61,7 +64,33 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 		p.byKey[wire], p.byFingerprint[ssh.FingerprintSHA256(key)] = name, name
 	}
 	slices.Sort(groups)
-	p.principals[name] = Principal{Name: name, Groups: slices.Compact(groups), Vouched: fields.flag("vouched")}
+	p.principals[name] = Principal{
+		Name: name, Groups: slices.Compact(groups), Vouched: fields.flag("vouched"), Accounts: accounts,
+	}
+}
+
+// maxAccount is the longest name of an account, as useradd(8) has it.
+const maxAccount = 32
+
+// accounts reads names of the host's accounts. Whether there are such is the host's to say, and policy is checked elsewhere, too.
+func (f *fields) accounts() (names []string) {
+	const marks = "._-@"
+	for _, account := range f.list("accounts") {
+		name := account.text
+		odd := strings.ContainsFunc(name, func(r rune) bool {
+			return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(marks, r))
+		})
+		switch {
+		case name == "" || len(name) > maxAccount || odd || name[0] == '-' || '0' <= name[0] && name[0] <= '9':
+			f.complain(account.at, "Malformed name", "%s cannot be an account: its name as in /etc/passwd is needed, not its uid.", quoted(name))
+		case name == "root":
+			f.complain(account.at, "Unusable account", "root has a socket of its own here, and would not be bound by policy: use an account without rights.")
+		default:
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // parseKey reads a line of authorized_keys (sshd(8)) that has no options.

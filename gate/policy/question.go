@@ -24,20 +24,80 @@ type Question struct {
 	Command string
 
 	ParentOwner string
+
+	Attested        string   // what an attestor says of the caller: person, agent, unverified; empty where none speaks
+	Override        []string // repositories that an agent has a person's leave for; an attestor then speaks, if nothing else is said
+	OverrideRefused string   // why an override counts for nothing, one of gate.OverrideRefusals
+	Shared          bool     // others may use the person's connection
 }
 
-// Request makes a question a request. A principal without a word for its kind speaks with a key and no mark beside it. The
-// error is a *gate.Refusal that says which word is wrong.
+// Request makes a question a request. A principal without a word for its kind speaks with a key and no mark beside it, or is what its
+// attestor says. The error is a *gate.Refusal that says which word is wrong.
 func (p *Policy) Request(q Question) (gate.Request, error) {
+	if len(q.Override) > 0 && q.Attested == "" {
+		q.Attested = provenance.ByAgent.String()
+	}
+	if err := p.checkWords(q); err != nil {
+		return gate.Request{}, err
+	}
 	caller, err := p.speaker(q.Caller)
 	if err != nil {
 		return gate.Request{}, err
 	}
-	words := vocabulary{what: "operation", known: opWords()}
-	if reason := words.reject(q.Op); reason != "" {
-		return gate.Request{}, refuse(reason, "forkgate policy explain --help lists them")
+	if caller, err = q.attest(caller); err != nil {
+		return gate.Request{}, err
 	}
 	return requestOf(caller, q)
+}
+
+// checkWords refuses words that no request has.
+func (p *Policy) checkWords(q Question) error {
+	words := newSchema(p)
+	if reason := words["op"].words.reject(q.Op); reason != "" {
+		return refuse(reason, "forkgate policy explain --help lists them")
+	}
+	for _, repo := range q.Override {
+		if reason := words["target.repo"].words.reject(repo); reason != "" {
+			return refuse(reason, "an override names repositories, and each exactly")
+		}
+	}
+	for _, said := range []struct{ attribute, word, hint string }{
+		{"caller.attested", q.Attested, "what an attestor says is person, agent or unverified"},
+		{"override.refused", q.OverrideRefused, "it is one of " + strings.Join(gate.OverrideRefusals(), ", ")},
+	} {
+		if reason := words[said.attribute].words.reject(said.word); reason != "" {
+			return refuse(reason, said.hint)
+		}
+	}
+	return nil
+}
+
+// attest adds what an attestor says of a caller, and what the connection and an override come to.
+func (q Question) attest(c gate.Caller) (gate.Caller, error) {
+	_, _, stated := strings.Cut(q.Caller, ":")
+	person := q.Attested == provenance.ByPerson.String()
+	if q.Attested != "" {
+		c.Class, c.Attested = gate.ClassAttested, q.Attested
+		if !stated && person {
+			c.Kind = gate.Human
+		} else if !stated {
+			c.Kind = gate.Agent
+		}
+	}
+	c.Shared, c.Override = q.Shared, gate.Override{Repos: q.Override, Refused: q.OverrideRefused}
+	switch {
+	case c.Kind != gate.Human:
+		return c, nil
+	case q.Attested != "" && !person:
+		return c, refuse("An attestor that says "+q.Attested+" makes nobody a person.", callers)
+	case len(q.Override) > 0 || q.OverrideRefused != "":
+		return c, refuse("An override is an agent's.", callers)
+	case q.Shared && !stated:
+		c.Kind = gate.Agent // what others may use as well is nobody's proof
+	case q.Shared:
+		return c, refuse("A connection that others may use makes nobody a person.", callers)
+	}
+	return c, nil
 }
 
 // requestOf fills in what a question leaves out.

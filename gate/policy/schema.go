@@ -83,6 +83,7 @@ func (v *vocabulary) all() []string {
 // Doors that a request can come through.
 const (
 	DoorSSH      = "ssh"
+	DoorSSHD     = "sshd" // the host's own sshd, and forkgate session as its ForceCommand
 	DoorOperator = "operator"
 )
 
@@ -144,7 +145,7 @@ func newSchema(p *Policy) schema {
 		{name: "target.parent", meaning: "what it is a fork of, REPO or REPO:TAG", words: parent, text: func(q r) string { return q.Target.Parent }},
 		{name: "target.parent_owner", meaning: "for op fork, the principal that made the parent", words: owner, text: func(q r) string { return q.Target.ParentOwner }},
 		{name: "source.ip", meaning: "the caller's address", addr: func(q r) netip.Addr { return q.Source.Unmap().WithZone("") }},
-		{name: "door", meaning: "ssh, or operator for root's own socket", words: closed("door", false, []string{DoorSSH, DoorOperator}), text: func(q r) string { return q.Door }},
+		{name: "door", meaning: "ssh, sshd for the host's own sshd, or operator for root's own socket", words: closed("door", false, []string{DoorSSH, DoorSSHD, DoorOperator}), text: func(q r) string { return q.Door }},
 		{name: "request.asker", meaning: "for ops approve and revoke, the principal whose session it is about, or empty", words: owner, text: func(q r) string { return q.Asker }},
 		{name: "request.approver", meaning: "for op revoke, the principal that approved it, or empty", words: owner, text: func(q r) string { return q.Approver }},
 		{name: "request.command", meaning: "the command as sent", words: &vocabulary{what: "command", empty: true}, text: func(q r) string { return q.Command }},

@@ -142,7 +142,7 @@ func canMatch(c condition, m mentions) bool {
 }
 
 // possible leaves out worlds that no request is: nothing is a repository and a fork at once, an override opens repositories, to
-// agents, and presence is a person's.
+// agents, presence is a person's, and at sshd's door nobody is a person.
 func possible(w world) bool {
 	class, graded := w["caller.class"]
 	if graded && (class.number == int(gate.ClassPresence) && w["caller.kind"].text == gate.Agent.String() ||
@@ -152,6 +152,7 @@ func possible(w world) bool {
 	grand, known := w["target.grand"]
 	kind := w["caller.kind"]
 	return !(grand.flag && w["target.fork"].flag) &&
+		!(w["door"].text == DoorSSHD && kind.text == gate.Human.String()) &&
 		!(w["override.granted"].flag && (w["target.fork"].flag || known && !grand.flag || kind.text == gate.Human.String()))
 }
 

@@ -13,6 +13,9 @@ type Principal struct {
 	Name    string   `json:"name"`
 	Groups  []string `json:"groups,omitempty"`
 	Vouched bool     `json:"vouched"` // the operator vouches that no agent reaches any of its keys
+
+	// Accounts are those of the host that it may speak by, when the host's own sshd has let one of its keys in there.
+	Accounts []string `json:"accounts,omitempty"`
 }
 
 // Classify says who speaks. A person is who is attested to be one, or a vouched principal's key, without a mark of an agent beside it,

@@ -14,6 +14,7 @@ import (
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
+	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
 )
 
@@ -23,8 +24,10 @@ var errHungUp = errors.New("the peer hung up")
 // connection is one peer: a door, for one SSH connection, or an operator's command.
 type connection struct {
 	*Warden
+	gate *gate.Gate[*nsjail.Session] // that of its role
 	conn *wire.Conn
 	role role
+	uid  uint32
 
 	// The reading goroutine alone writes these; requests that read them start afterwards.
 	signed   signed

@@ -7,6 +7,10 @@
 // within the last minute, and everything else about the caller is looked up here, anew for each request. Certificates of attestors
 // are verified here, and each opens one session.
 //
+// Other peers speak for the account that they run as, if policy names that and root's sshd has started them. What such a peer says of
+// the key that signed in is believed within the account: it can be each of the principals that have it. It is an agent, and what it may
+// do in a grand repository is nothing: that is a column of a table (standings), whatever policy says.
+//
 // No byte of a session passes through the warden, and it has no network. It trusts fork, nsjail and systemd to do what they say, and nothing
 // that comes over a socket.
 package warden

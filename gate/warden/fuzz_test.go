@@ -21,6 +21,7 @@ func FuzzDatagrams(f *testing.F) {
 		data, _ := json.Marshal(wire.Message{ID: 1, Type: kind, Body: json.RawMessage("{}")})
 		f.Add(uint8(door), data)
 		f.Add(uint8(operator), data)
+		f.Add(uint8(account), data)
 	}
 	f.Add(uint8(door), []byte(`{"id":1,"type":"open","body":{"op":"shell"}}`))
 	f.Add(uint8(operator), []byte(`{"id":1,"type":"operator-verb","body":{"words":["c2hvdw==","ZGVtbw=="]}}`))
@@ -51,7 +52,7 @@ func speak(t *testing.T, h *host, as role, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &connection{Warden: h.Warden, conn: theirs, role: as}
+	c := &connection{Warden: h.Warden, gate: h.gates[as], conn: theirs, role: as, uid: uint32(os.Getuid())}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		defer theirs.Close()

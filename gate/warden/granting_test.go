@@ -111,7 +111,7 @@ func (g *granting) restart(t *testing.T) {
 		return g.alive[session], nil
 	}
 	g.granter.end = func(_ context.Context, _, session string) error { g.live(session, false); return nil }
-	g.gate.Grants = g.granter
+	g.grantBy(g.granter)
 }
 
 func (g *granting) live(session string, alive bool) {

@@ -70,7 +70,10 @@ type host struct {
 	text       string // of the policy; an empty one does not load
 	alice, bob ssh.PublicKey
 
-	door, operator string // sockets
+	door, operator, account string // sockets
+
+	mu   sync.Mutex
+	sshd error // why a peer is nothing that sshd has started
 }
 
 func newHost(t testing.TB) *host {
@@ -104,7 +107,7 @@ func newHost(t testing.TB) *host {
 	return h
 }
 
-// start has the warden serve on sockets of its own until the test ends. Whoever runs the tests is both door and operator.
+// start has the warden serve on sockets of its own until the test ends. Whoever runs the tests is door, operator and account.
 func (h *host) start(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -114,9 +117,11 @@ func (h *host) start(t testing.TB) {
 		serving.Wait()
 	})
 	dir := t.TempDir()
-	h.door, h.operator = filepath.Join(dir, "door"), filepath.Join(dir, "operator")
+	h.door, h.operator, h.account = filepath.Join(dir, "door"), filepath.Join(dir, "operator"), filepath.Join(dir, "account")
 	me := uint32(os.Getuid())
-	for path, socket := range map[string]Socket{h.door: {door, me}, h.operator: {operator, me}} {
+	for path, socket := range map[string]Socket{
+		h.door: {speaks: door, uid: me}, h.operator: {speaks: operator, uid: me}, h.account: DoorSocket(me + 1),
+	} {
 		l, err := wire.Listen(path, 0o600)
 		if err != nil {
 			t.Fatal(err)

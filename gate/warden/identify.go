@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
@@ -24,6 +25,7 @@ type identity struct {
 	source  netip.Addr
 	session []byte // id of the SSH connection
 
+	account   string       // of the host, whose sshd says that key signed in; empty at the gate
 	attested  *attestation // nil: an ordinary key
 	principal string       // whose connection it is
 	entered   atomic.Bool  // it has had its session
@@ -102,15 +104,23 @@ func assert(ctx context.Context, r *request, q client.AssertRequest) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
+	if err := r.login(who); err != nil {
+		return answer{}, err
+	}
+	return answer{body: client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}}, nil
+}
+
+// login makes the connection its principal's, until it ends.
+func (r *request) login(who *identity) error {
 	logout, ok := r.logins.take(who.principal)
 	if !ok {
-		return answer{}, &gate.Refusal{
+		return &gate.Refusal{
 			Reason: fmt.Sprintf("%s has %d connections already, which is the limit", who.principal, maxLogins),
 			Hint:   "end some of them",
 		}
 	}
 	r.logout, r.identity = logout, who
-	return answer{body: client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}}, nil
+	return nil
 }
 
 // mayBePerson reports whether a session on this connection could be a person's, if no mark of an agent comes with it.
@@ -133,23 +143,34 @@ func (r *request) evidence(alone bool, marks, env [][]byte) (gate.Evidence, erro
 	if r.role == operator {
 		return gate.Evidence{Principal: operatorName, Door: operatorDoor}, nil
 	}
+	evidence, err := r.evidenceOf(r.identity)
+	evidence.Env, evidence.Alone = append(texts(marks), texts(env)...), alone
+	return evidence, err
+}
+
+// evidenceOf is what is known of the connection.
+func (r *request) evidenceOf(who *identity) (gate.Evidence, error) {
 	if shut := r.rules.shut(); shut != nil {
 		return gate.Evidence{}, shut
 	}
-	who := r.identity
 	evidence := gate.Evidence{
 		Principal: who.principal, Key: ssh.FingerprintSHA256(plain(who.key)),
-		ClientVersion: who.version, Source: who.source, Door: sshDoor,
-		Env: append(texts(marks), texts(env)...), Alone: alone,
+		ClientVersion: who.version, Source: who.source, Door: r.role.standing().door,
 	}
 	if who.attested != nil {
 		evidence.Attestor, evidence.Statement = who.attested.attestor, who.attested.statement
 		evidence.Touch, evidence.Untouched = r.touchOf(who)
 		return evidence, nil
 	}
-	principal, known := r.rules.Principal(who.key.Marshal())
+	principal, known := r.rules.Principal(plain(who.key).Marshal())
 	if !known {
-		return gate.Evidence{}, unknownKey(who.key)
+		return gate.Evidence{}, unknownKey(plain(who.key))
+	}
+	if r.role == account && !slices.Contains(principal.Accounts, who.account) {
+		return gate.Evidence{}, &gate.Refusal{
+			Reason: fmt.Sprintf("%s does not speak by the account %s", principal.Name, who.account),
+			Hint:   "ask the operator to add it to the principal's accounts",
+		}
 	}
 	evidence.Principal, evidence.SecurityKey = principal.Name, presence.IsSecurityKey(who.key)
 	return evidence, nil

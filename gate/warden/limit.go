@@ -5,6 +5,7 @@ import "sync"
 // What a peer may have at once.
 const (
 	maxConnections = 4096 // per uid: one for each SSH connection
+	maxSessions    = 256  // per account of sshd's door: one for each session
 	maxUnanswered  = 32   // requests per connection
 	maxRequests    = 16   // requests per principal, over all connections
 	maxLogins      = 256  // connections per principal: one cannot use up everybody's

@@ -29,8 +29,8 @@ func TestRoles(t *testing.T) {
 		want   role
 	}{
 		{"the door on its socket", DoorSocket(gateUID), gateUID, door},
-		{"root on the door's socket", DoorSocket(gateUID), 0, nobody},
-		{"anybody on the door's socket", DoorSocket(gateUID), 1000, nobody},
+		{"root on the door's socket", DoorSocket(gateUID), 0, account},
+		{"anybody on the door's socket", DoorSocket(gateUID), 1000, account},
 		{"root on the operator's socket", OperatorSocket(), 0, operator},
 		{"the door on the operator's socket", OperatorSocket(), gateUID, nobody},
 		{"root on a socket that is nobody's", Socket{}, 0, nobody},
@@ -100,19 +100,21 @@ func TestWhoMaySayWhat(t *testing.T) {
 		asserted bool
 	}
 	doorEarly, doorLate, op := state{door, false}, state{door, true}, state{operator, false}
+	ownEarly, ownLate := state{account, false}, state{account, true}
 	want := map[string][]state{
 		"hostkeys": {doorEarly, doorLate}, "sign": {doorEarly, doorLate}, "identify": {doorEarly, doorLate},
-		"assert": {doorEarly}, "open": {doorLate}, "verb": {doorLate}, "struck": {doorLate},
+		"assert": {doorEarly}, "account": {ownEarly},
+		"open": {doorLate, ownLate}, "verb": {doorLate, ownLate}, "struck": {doorLate, ownLate},
 		"operator-verb": {op}, "status": {op}, "repo-create": {op}, "repo-remove": {op}, "rootfs-import": {op},
 		"rootfs-list": {op}, "key-enroll": {op}, "key-list": {op}, "key-remove": {op},
 		"touch": {doorLate}, "untouched": {doorEarly, doorLate},
-		"give-up": {doorEarly, doorLate, op, {operator, true}},
+		"give-up": {doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate},
 	}
 	if len(want) != len(h.messages) {
 		t.Errorf("the table has %d types, this test %d", len(h.messages), len(want))
 	}
 	for kind := range h.messages {
-		for _, s := range []state{doorEarly, doorLate, op, {operator, true}, {nobody, false}, {nobody, true}} {
+		for _, s := range []state{doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate, {nobody, false}, {nobody, true}} {
 			c := &connection{Warden: h.Warden, role: s.role}
 			if s.asserted {
 				c.identity = &identity{}
@@ -196,7 +198,7 @@ func TestMalformedMessagesEndTheConnection(t *testing.T) {
 
 func TestConnectionsAreCapped(t *testing.T) {
 	h := newHost(t)
-	h.connections = newLimit[uint32](2)
+	h.connections[door] = newLimit[uint32](2)
 	h.start(t)
 	a, b := dial(t, h.door), dial(t, h.door)
 	for _, c := range []*client.Client{a, b} {
@@ -208,7 +210,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 		t.Error("a third connection is answered")
 	}
 	a.Close()
-	for h.connections.count(uint32(os.Getuid())) > 1 {
+	for h.connections[door].count(uint32(os.Getuid())) > 1 {
 	}
 	if _, err := dial(t, h.door).HostKeys(t.Context()); err != nil {
 		t.Errorf("after one has gone: %v", err)

@@ -1,34 +1,90 @@
 package warden
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"forkgate/gate"
+)
 
 // role is what a peer is to the warden. The zero role is nobody, and may say nothing.
 type role uint8
 
 const (
-	nobody role = 0
-	door   role = 1 << iota // the process that speaks SSH
+	nobody  role = 0
+	door    role = 1 << iota // the process that speaks SSH
+	account                  // a process that speaks for the account it runs as: the ForceCommand of the host's own sshd
 	operator
 )
 
+// standing is what those can be at most who speak by a role, whatever policy says of them.
+type standing struct {
+	name        string
+	door        string     // as policy and the record know it
+	class       gate.Class // of their evidence, at best
+	persons     bool       // some of them may be persons
+	grand       bool       // they may do something in a grand repository
+	connections int        // of one uid
+}
+
+// anyClass bounds nothing.
+const anyClass = ^gate.Class(0)
+
+// standings is the table. sshd tells forkgate session of no session id, so that no certificate can be bound to the connection, and not
+// who else uses the connection: an account's callers are agents, and stay out of production.
+func standings() map[role]standing {
+	return map[role]standing{
+		door:     {name: "door", door: sshDoor, class: anyClass, persons: true, grand: true, connections: maxConnections},
+		account:  {name: "account", door: sshdDoor, class: gate.ClassKey, connections: maxSessions},
+		operator: {name: "operator", door: operatorDoor, class: anyClass, persons: true, grand: true, connections: maxConnections},
+	}
+}
+
+func (r role) standing() standing { return standings()[r] }
+
 func (r role) String() string {
-	switch r {
-	case door:
-		return "door"
-	case operator:
-		return "operator"
+	if name := r.standing().name; name != "" {
+		return name
 	}
 	return "nobody"
+}
+
+// bounded is policy as far as it goes for a role.
+type bounded struct {
+	*rules
+	standing
+}
+
+// Caller is gate.Witness.
+func (b bounded) Caller(e gate.Evidence) gate.Caller {
+	who := b.rules.Caller(e)
+	who.Class = min(who.Class, b.class)
+	if who.Kind == gate.Human && !b.persons {
+		who.Kind = gate.Agent
+		who.Evidence = append(who.Evidence, "sshd says nothing of who else may use its connection, so that nobody is a person there")
+	}
+	return who
+}
+
+// Decide is gate.Judge. What a grand repository is called and holds in general is no part of production.
+func (b bounded) Decide(q gate.Request) gate.Decision {
+	if q.Target.Grand && !b.grand && q.Op != gate.OpList && q.Op != gate.OpShow {
+		return gate.Decision{
+			Reason: q.Target.Ref() + " is a grand (production) repository, and nobody gets there through sshd",
+			Hint:   "name a fork of it, such as " + q.Target.Repo + "+NAME",
+		}
+	}
+	return b.rules.Decide(q)
 }
 
 // Socket is one of the warden's places, and with it who may speak there.
 type Socket struct {
 	speaks role
 	uid    uint32
+	others role // what every other uid is
 }
 
-// DoorSocket is where doors speak, which run as uid. Root on that socket is nobody: it has one of its own.
-func DoorSocket(uid uint32) Socket { return Socket{speaks: door, uid: uid} }
+// DoorSocket is where doors speak, which run as uid. Everybody else there speaks for the own account, and root has none.
+func DoorSocket(uid uint32) Socket { return Socket{speaks: door, uid: uid, others: account} }
 
 // OperatorSocket is where the operator's commands speak.
 func OperatorSocket() Socket { return Socket{speaks: operator, uid: 0} }
@@ -36,7 +92,7 @@ func OperatorSocket() Socket { return Socket{speaks: operator, uid: 0} }
 // role of a peer that the kernel says is cred.
 func (s Socket) role(cred *unix.Ucred) role {
 	if cred.Uid != s.uid {
-		return nobody
+		return s.others
 	}
 	return s.speaks
 }

@@ -21,6 +21,7 @@ type Policy interface {
 	Repository(name string) policy.Repository
 	Repositories() []string // that have a block; they need not exist
 	Autostart() []string    // repositories
+	Accounts() []string     // of this host, that somebody may speak by
 	Pods() policy.Pods
 }
 
@@ -29,23 +30,27 @@ const (
 	operatorName = "operator"
 	operatorDoor = policy.DoorOperator
 	sshDoor      = policy.DoorSSH
+	sshdDoor     = policy.DoorSSHD
 )
 
 // rules is the policy in force. Files that do not load leave it as it is; as long as none has loaded, the doors are shut.
 type rules struct {
-	load func() (Policy, error)
-	now  func() time.Time
-	has  atomic.Pointer[inForce]
+	load   func() (Policy, error)
+	now    func() time.Time
+	lookUp func(account string) (uid uint32, err error) // on this host
+	has    atomic.Pointer[inForce]
 }
 
 type inForce struct {
-	policy Policy // nil: none has loaded yet
-	since  time.Time
-	err    error // why the files as they are now do not load
+	policy   Policy // nil: none has loaded yet
+	since    time.Time
+	accounts map[uint32]string // of those that policy names, and this host had when the policy was loaded
+	unknown  error             // which of them it had not
+	err      error             // why the files as they are now do not load
 }
 
 func newRules(load func() (Policy, error), now func() time.Time) *rules {
-	r := &rules{load: load, now: now}
+	r := &rules{load: load, now: now, lookUp: lookUpAccount}
 	r.has.Store(&inForce{})
 	return r
 }
@@ -55,8 +60,11 @@ func (r *rules) reload() error {
 	loaded, err := r.load()
 	next := &inForce{policy: loaded, since: r.now()}
 	if err != nil {
-		last := r.has.Load()
-		next = &inForce{policy: last.policy, since: last.since, err: err}
+		last := *r.has.Load()
+		next = &last
+		next.err = err
+	} else {
+		next.accounts, next.unknown = accountsOf(loaded.Accounts(), r.lookUp)
 	}
 	r.has.Store(next)
 	return err

@@ -44,12 +44,13 @@ func messages() map[string]message {
 		client.TypeSign:      {from: door, when: always, read: reading(sign)}, // a key re-exchange comes after the assertion
 		client.TypeIdentify:  {from: door, when: always, read: reading(identify)},
 		client.TypeAssert:    {from: door, when: before, read: reading(assert)},
+		client.TypeAccount:   {from: account, when: before, read: reading(speakForAccount)},
 		client.TypeTouch:     {from: door, when: after, read: reading(touch)},
 		client.TypeUntouched: {from: door, when: always, read: reading(untouched)},
-		client.TypeOpen:      {from: door, when: after, long: true, read: reading(open)},
-		client.TypeVerb:      {from: door, when: after, long: true, read: reading(verb)},
-		client.TypeStruck:    {from: door, when: after, long: true, read: reading(struck)},
-		client.TypeGiveUp:    {from: door | operator, when: always, read: reading(giveUp)},
+		client.TypeOpen:      {from: door | account, when: after, long: true, read: reading(open)},
+		client.TypeVerb:      {from: door | account, when: after, long: true, read: reading(verb)},
+		client.TypeStruck:    {from: door | account, when: after, long: true, read: reading(struck)},
+		client.TypeGiveUp:    {from: door | account | operator, when: always, read: reading(giveUp)},
 
 		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},
 		client.TypeStatus:       {from: operator, when: before, long: true, read: reading(status)},

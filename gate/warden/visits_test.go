@@ -22,7 +22,7 @@ func TestWhereAgentsHaveBeen(t *testing.T) {
 	if h.Warden.pods.visits, err = openVisits(shelf); err != nil {
 		t.Fatal(err)
 	}
-	h.gate.Forks = forks{h.trees, h.Warden.pods.visits}
+	h.gates[door].Forks = forks{h.trees, h.Warden.pods.visits}
 	h.start(t)
 	guid := func(tag string) string { f, _ := h.trees.Find("demo", tag); return f.GUID }
 	enter := func(marks ...string) *client.Session {
@@ -44,7 +44,7 @@ func TestWhereAgentsHaveBeen(t *testing.T) {
 	if err != nil || !again.entered(guid("hers")) || again.entered(guid("")) {
 		t.Errorf("the next warden knows of %+v, %v", again, err)
 	}
-	if target, _, _ := h.gate.Forks.Find(t.Context(), "demo", "hers"); !target.Entered {
+	if target, _, _ := h.gates[door].Forks.Find(t.Context(), "demo", "hers"); !target.Entered {
 		t.Error("policy does not hear of it")
 	}
 	was := guid("hers")

@@ -40,13 +40,14 @@ type Warden struct {
 	log   Record
 	trees Trees
 	pods  *pods
-	gate  *gate.Gate[*nsjail.Session]
+	gates map[role]*gate.Gate[*nsjail.Session]
+	sshd  func(*wire.Conn) error // says why the peer is nothing that sshd has started
 
 	audience    audience
 	messages    map[string]message
 	words       map[string]func(context.Context, *word) (page, error)
 	requests    *limit[string]
-	connections *limit[uint32]
+	connections map[role]*limit[uint32]
 	logins      *limit[string]
 	serials     *serials
 	strangers   *rate.Limiter
@@ -62,16 +63,20 @@ type Warden struct {
 
 // newWarden puts the parts together that come from elsewhere.
 func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods, securityKeys SecurityKeys, journal *slog.Logger) *Warden {
-	return &Warden{
+	w := &Warden{
 		keys: keys, rules: rules, log: log, trees: trees, pods: pods, enrolled: securityKeys, journal: journal,
-		gate: &gate.Gate[*nsjail.Session]{
-			Witness: rules, Judge: rules, Log: log, Forks: forks{trees, pods.visits}, Pods: pods,
-		},
+		gates: map[role]*gate.Gate[*nsjail.Session]{}, sshd: startedBySSHD,
 		messages: messages(), words: words(),
-		requests: newLimit[string](maxRequests), connections: newLimit[uint32](maxConnections),
+		requests: newLimit[string](maxRequests), connections: map[role]*limit[uint32]{},
 		logins: newLimit[string](maxLogins), serials: newSerials(rules.now), strangers: newStrangers(),
 		since: rules.now(), now: rules.now,
 	}
+	for role, standing := range standings() {
+		b := bounded{rules, standing}
+		w.gates[role] = &gate.Gate[*nsjail.Session]{Witness: b, Judge: b, Log: log, Forks: forks{trees, pods.visits}, Pods: pods}
+		w.connections[role] = newLimit[uint32](standing.connections)
+	}
+	return w
 }
 
 // serve accepts peers on a socket until ctx ends, and returns when the last of them has been dealt with.
@@ -112,15 +117,18 @@ func (w *Warden) welcome(ctx context.Context, conn *wire.Conn, s Socket) error {
 		return fmt.Errorf("cannot tell who connected: %w", err)
 	}
 	role := s.role(cred)
+	if role == account && w.rules.account(cred.Uid) == "" {
+		role = nobody
+	}
 	if role == nobody {
 		return fmt.Errorf("pid %d of uid %d is nobody here", cred.Pid, cred.Uid)
 	}
-	release, ok := w.connections.take(cred.Uid)
+	release, ok := w.connections[role].take(cred.Uid)
 	if !ok {
-		return fmt.Errorf("uid %d has %d connections already", cred.Uid, maxConnections)
+		return fmt.Errorf("uid %d has %d connections already", cred.Uid, role.standing().connections)
 	}
 	defer release()
-	c := &connection{Warden: w, conn: conn, role: role}
+	c := &connection{Warden: w, gate: w.gates[role], conn: conn, role: role, uid: cred.Uid}
 	leave := w.audience.join(c)
 	err = c.serve(ctx)
 	leave() // from here on nothing more is said

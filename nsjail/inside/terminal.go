@@ -2,9 +2,7 @@ package inside
 
 import (
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -53,59 +51,15 @@ func setSize(fd int, r wire.Resize) error {
 
 func clip(n uint32) uint16 { return uint16(min(n, 1<<16-1)) }
 
-// setModes applies the modes of a pty-req (RFC 4254, section 8); those that Linux does not have are ignored, as sshd does.
+// setModes applies the modes of a pty-req.
 func setModes(fd int, modes map[uint8]uint32) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return fmt.Errorf("cannot read a terminal's modes: %w", err)
 	}
-	// In the order of their numbers: CS8 after CS7, which is one of its bits.
-	for _, opcode := range slices.Sorted(maps.Keys(modes)) {
-		value := modes[opcode]
-		if index, ok := controlCharacters[opcode]; ok {
-			t.Cc[index] = character(value)
-		}
-		for field, flags := range map[*uint32]map[uint8]uint32{
-			&t.Iflag: inputFlags, &t.Lflag: localFlags, &t.Oflag: outputFlags, &t.Cflag: controlFlags,
-		} {
-			if bit, ok := flags[opcode]; ok && value != 0 {
-				*field |= bit
-			} else if ok {
-				*field &^= bit
-			}
-		}
-	}
+	wire.SetModes(t, modes)
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS, t); err != nil {
 		return fmt.Errorf("cannot set a terminal's modes: %w", err)
 	}
 	return nil
 }
-
-// character turns SSH's 255, "none", into Linux's _POSIX_VDISABLE, 0.
-func character(value uint32) uint8 {
-	if value >= 255 {
-		return 0
-	}
-	return uint8(value)
-}
-
-var controlCharacters = map[uint8]int{
-	1: unix.VINTR, 2: unix.VQUIT, 3: unix.VERASE, 4: unix.VKILL, 5: unix.VEOF, 6: unix.VEOL, 7: unix.VEOL2, 8: unix.VSTART,
-	9: unix.VSTOP, 10: unix.VSUSP, 12: unix.VREPRINT, 13: unix.VWERASE, 14: unix.VLNEXT, 18: unix.VDISCARD,
-}
-
-var inputFlags = map[uint8]uint32{
-	30: unix.IGNPAR, 31: unix.PARMRK, 32: unix.INPCK, 33: unix.ISTRIP, 34: unix.INLCR, 35: unix.IGNCR, 36: unix.ICRNL,
-	37: unix.IUCLC, 38: unix.IXON, 39: unix.IXANY, 40: unix.IXOFF, 41: unix.IMAXBEL, 42: unix.IUTF8,
-}
-
-var localFlags = map[uint8]uint32{
-	50: unix.ISIG, 51: unix.ICANON, 52: unix.XCASE, 53: unix.ECHO, 54: unix.ECHOE, 55: unix.ECHOK, 56: unix.ECHONL,
-	57: unix.NOFLSH, 58: unix.TOSTOP, 59: unix.IEXTEN, 60: unix.ECHOCTL, 61: unix.ECHOKE, 62: unix.PENDIN,
-}
-
-var outputFlags = map[uint8]uint32{
-	70: unix.OPOST, 71: unix.OLCUC, 72: unix.ONLCR, 73: unix.OCRNL, 74: unix.ONOCR, 75: unix.ONLRET,
-}
-
-var controlFlags = map[uint8]uint32{90: unix.CS7, 91: unix.CS8, 92: unix.PARENB, 93: unix.PARODD}

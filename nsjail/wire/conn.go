@@ -170,6 +170,29 @@ func (c *Conn) Peer() (*unix.Ucred, error) {
 	return cred, errors.Join(err, inner)
 }
 
+// PeerLives reports whether the process that Peer names has not ended since it connected: then its pid is nobody else's. It needs
+// Linux 6.5 (SO_PEERPIDFD, socket(7)).
+func (c *Conn) PeerLives() (lives bool, err error) {
+	raw, err := c.f.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var inner error
+	err = raw.Control(func(fd uintptr) {
+		pidfd, failed := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD)
+		if failed != nil {
+			inner = failed
+			return
+		}
+		defer unix.Close(pidfd)
+		ended := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}} // pidfd_open(2)
+		n, failed := unix.Poll(ended, 0)
+		lives, inner = n == 0, failed
+	})
+	err = errors.Join(err, inner)
+	return lives && err == nil, err
+}
+
 // CloseAll closes what came beside a message that is not wanted.
 func CloseAll(files []*os.File) {
 	for _, f := range files {

@@ -36,6 +36,13 @@ func TestTheUnit(t *testing.T) {
 	if said := m.Must(t, "setpriv", "--reuid=7001", "--clear-groups", "env", "HOME=/tmp", "bash", "-c", agent); !strings.HasSuffix(said, "keys 1") {
 		t.Errorf("relayed: %q", said)
 	}
+	// A reload does not end it, and neither does a restart.
+	before := m.Must(t, "systemctl", "show", "-p", "MainPID", "forkgate-attest")
+	m.Must(t, "systemctl", "reload", "forkgate-attest")
+	m.Must(t, "sh", "-c", "for i in $(seq 100); do journalctl -u forkgate-attest | grep -q 'is loaded again' && exit; sleep 0.05; done; exit 1")
+	if after := m.Must(t, "systemctl", "show", "-p", "MainPID", "forkgate-attest"); after != before {
+		t.Errorf("a reload made %s of %s", after, before)
+	}
 	m.Must(t, "systemctl", "restart", "forkgate-attest")
 	m.Must(t, "make", "--silent", "-C", w.dir, "uninstall-attest")
 	if r := m.Run(t.Context(), t, "systemctl", "is-active", "forkgate-attest"); r.Code == 0 {

@@ -30,6 +30,8 @@ type workstation struct {
 	dir    string // all of its files; alice may read them
 	home   string
 	holder int // a process that keeps the mount namespace
+	pid    int // of the daemon that was started last
+	log    *lockedBuffer
 	ca     ssh.Signer
 	gate   *gate // enrolled
 	other  *gate // not enrolled
@@ -141,6 +143,7 @@ func (w *workstation) daemon(t *testing.T, wrap ...string) (stop func()) {
 	log := new(lockedBuffer)
 	c.Stderr = log
 	must(t, c.Start())
+	w.pid, w.log = c.Process.Pid, log
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {

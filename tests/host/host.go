@@ -21,8 +21,10 @@ type Options struct {
 	People []string // principals with one key, vouched for: they count as persons
 	Agents []string // principals with one key
 	Keys   []string // keys that belong to no principal
-	Pool   string   // its size, as in forkgate pool init --size; 20G if empty. It takes what is written to it
-	Bare   bool     // forkgate is installed, and that is all: no pool, no services, no keys
+
+	Accounts map[string][]string // of the host, that a principal speaks by
+	Pool     string              // its size, as in forkgate pool init --size; 20G if empty. It takes what is written to it
+	Bare     bool                // forkgate is installed, and that is all: no pool, no services, no keys
 }
 
 // Host is a running host. It ends with its test.
@@ -99,15 +101,22 @@ func (h *Host) makePool(t testing.TB, o Options) {
 func (h *Host) makePrincipals(t testing.TB, o Options) {
 	var policy strings.Builder
 	for _, name := range o.People {
-		fmt.Fprintf(&policy, "principal %q {\n  keys    = [%q]\n  vouched = true\n}\n", name, h.makeKey(t, name))
+		fmt.Fprintf(&policy, "principal %q {\n  keys    = [%q]\n  vouched = true\n%s}\n", name, h.makeKey(t, name), accounts(o.Accounts[name]))
 	}
 	for _, name := range o.Agents {
-		fmt.Fprintf(&policy, "principal %q {\n  keys = [%q]\n}\n", name, h.makeKey(t, name))
+		fmt.Fprintf(&policy, "principal %q {\n  keys = [%q]\n%s}\n", name, h.makeKey(t, name), accounts(o.Accounts[name]))
 	}
 	for _, name := range o.Keys {
 		h.makeKey(t, name)
 	}
 	write(t, filepath.Join(h.Root(), "etc/forkgate/policy.d/principals.hcl"), policy.String())
+}
+
+func accounts(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "  accounts = [\"" + strings.Join(names, "\", \"") + "\"]\n"
 }
 
 // makeKey makes a key pair and returns the public half, as a line of authorized_keys.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func TestStories(t *testing.T) {
 	t.Run("stories", func(t *testing.T) { testscript.Run(t, params(h, forge, files(t, "stories")...)) })
 	t.Run("tampered", func(t *testing.T) { tampered(t, h, forge) })
 	t.Run("sshd", func(t *testing.T) { likeSSHD(t, h) })
+	t.Run("forced", func(t *testing.T) { forced(t, h, forge) })
 	for _, file := range files(t, "alone") {
 		t.Run("alone", func(t *testing.T) { testscript.Run(t, params(h, forge, file)) })
 		// A story that fails half-way spoils no other one.
@@ -70,13 +72,14 @@ var roles = []string{"person", "agent", "rival", "stranger"}
 
 // cast gives every story principals of its own: how many forks a principal may have is limited.
 func cast(t *testing.T) (o host.Options) {
-	stories := append(files(t, "stories"), files(t, "alone")...)
+	stories := slices.Concat(files(t, "stories"), files(t, "alone"), files(t, "forced"))
 	for _, file := range append(stories, "sshd.txtar", "killed.txtar", "struck.txtar") {
 		name := story(file)
 		o.People = append(o.People, name+"-person")
 		o.Agents = append(o.Agents, name+"-agent", name+"-rival")
 		o.Keys = append(o.Keys, name+"-stranger")
 	}
+	byAccounts(t, &o)
 	return o
 }
 

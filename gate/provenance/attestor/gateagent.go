@@ -67,7 +67,7 @@ func (s *server) certify(p peer, g Gate, b binding) (ssh.Signer, error) {
 	if !ok {
 		return nil, fmt.Errorf("the configuration names no principal for uid %d", p.uid)
 	}
-	if err := p.isSSH(s.config.SSH); err != nil {
+	if err := p.isSSH(s.in.Load().config.SSH); err != nil {
 		return nil, err
 	}
 	if !s.answered.first(p) {

@@ -29,7 +29,7 @@ func (s *server) judge(p peer) Report {
 		return reportOf(nil, chain.Unread(err))
 	}
 	// What happened while the chain was read counts as well, and the memory must speak of the processes that were read.
-	rules := s.rules
+	rules := s.in.Load().rules
 	rules.Protections = s.settings.held()
 	if complete && s.watch.sync() {
 		rules.Protections = append(rules.Protections, provenance.Events)

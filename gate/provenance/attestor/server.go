@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -32,6 +33,10 @@ type Options struct {
 	Sys    fs.FS  // /proc/sys
 	Log    *slog.Logger
 	Ready  func() error // called when the daemon watches and listens
+
+	// What is loaded takes the place of Config and Agents, whenever Reload says so. What does not load leaves them as they are.
+	Load   func() (Config, []provenance.Agent, error)
+	Reload <-chan os.Signal
 }
 
 const (
@@ -43,11 +48,11 @@ const (
 
 // server answers callers.
 type server struct {
-	config   Config
+	in       atomic.Pointer[inForce]
 	key      ssh.Signer
 	socket   string
 	proc     fs.FS
-	rules    chain.Rules
+	own      chain.Namespaces
 	settings *settings
 	watch    *watch
 	answered answered
@@ -71,18 +76,17 @@ func Serve(ctx context.Context, o Options) error {
 		o.Log.Warn("processes are not watched, so that no chain can be a person's unless the configuration says events = \"optional\"", "error", silent)
 	}
 	s := &server{
-		config: o.Config, key: o.Key, socket: o.Socket, proc: proc, settings: &settings{sys: o.Sys}, watch: w, log: o.Log,
+		key: o.Key, socket: o.Socket, proc: proc, own: own, settings: &settings{sys: o.Sys}, watch: w, log: o.Log,
 		answered: answered{by: map[caller]bool{}}, callers: map[uint32]int{},
-		rules: chain.Rules{
-			Agents: o.Agents, Logins: o.Config.Logins, Hosts: o.Config.Hosts, Own: own, WithoutWatch: o.Config.Events == "optional",
-		},
 	}
+	s.use(o.Config, o.Agents)
 	s.log.Info("watching", "gates", len(o.Config.Gates), "agents", len(o.Agents), "events", silent == nil, "protections", s.settings.held())
 	var running sync.WaitGroup
 	defer running.Wait() // the watch is closed after that
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	running.Go(func() { w.run(ctx) })
+	running.Go(func() { s.heed(ctx, o) })
 	stop := context.AfterFunc(ctx, func() { o.Listen.Close() })
 	defer stop()
 	if o.Ready != nil {
@@ -167,7 +171,7 @@ func (s *server) serve(ctx context.Context, c *net.UnixConn) error {
 		if err != nil {
 			return errors.Join(err, write(c, []byte{messageFailure}))
 		}
-		if g, enrolled := s.config.gateOf(b.hostKey); enrolled {
+		if g, enrolled := s.in.Load().config.gateOf(b.hostKey); enrolled {
 			return s.serveGate(c, p, g, b)
 		}
 	}

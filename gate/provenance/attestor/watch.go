@@ -44,13 +44,8 @@ type known struct {
 // newWatch begins to listen, and then looks at what is there. Of what happens in between it hears afterwards.
 func newWatch(proc fs.FS, agents []provenance.Agent, mark func(pid int)) (*watch, error) {
 	w := &watch{
-		proc: proc, agents: agents, mark: mark, names: map[string]bool{chain.OverrideVariable: true},
+		proc: proc, agents: agents, mark: mark, names: variables(agents),
 		known: map[int]*known{}, terminals: map[terminal]string{}, ended: map[int]bool{},
-	}
-	for _, a := range agents {
-		for _, m := range a.Env {
-			w.names[m.Name] = true
-		}
 	}
 	var silent error
 	w.events, silent = openEvents()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 
 	"forkgate/gate"
 	"forkgate/nsjail/wire"
@@ -103,6 +104,14 @@ func (c *Client) Untouched(ctx context.Context, q UntouchedRequest) error {
 	return c.call(ctx, TypeUntouched, q, &struct{}{})
 }
 
+// Account has this process speak for the account that it runs as, as sshd's ForceCommand. It must come before Open and Verb, and
+// instead of Assert.
+func (c *Client) Account(ctx context.Context, q AccountRequest) (AccountReply, error) {
+	var r AccountReply
+	err := c.call(ctx, TypeAccount, q, &r)
+	return r, err
+}
+
 // Open starts a session.
 func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	var r OpenReply
@@ -185,7 +194,11 @@ func (c *Client) exchange(ctx context.Context, q question, r any) ([]*os.File, e
 func (c *Client) send(id uint64, q question) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	return c.conn.Send(id, q.kind, q.body, q.files...)
+	err := c.conn.Send(id, q.kind, q.body, q.files...)
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EPIPE) {
+		err = fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return err
 }
 
 // understand decodes a reply of the expected type, or turns the warden's no into an error.

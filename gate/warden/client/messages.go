@@ -17,6 +17,7 @@ const (
 	TypeSign      = "sign"
 	TypeIdentify  = "identify"
 	TypeAssert    = "assert"
+	TypeAccount   = "account"
 	TypeTouch     = "touch"
 	TypeUntouched = "untouched"
 	TypeOpen      = "open"
@@ -88,6 +89,19 @@ type TouchRequest struct {
 type UntouchedRequest struct {
 	Key    []byte         `json:"key"`
 	Source netip.AddrPort `json:"source"`
+}
+
+// AccountRequest is sent once, before anything is opened, by a peer that speaks for the account it runs as, and says what sshd has told
+// it of the connection.
+type AccountRequest struct {
+	User   []byte         `json:"user"`           // a ref, or the control user
+	Keys   [][]byte       `json:"keys,omitempty"` // that signed in: keys, or certificates
+	Source netip.AddrPort `json:"source"`
+}
+
+// AccountReply says whose account it is.
+type AccountReply struct {
+	Account string `json:"account"`
 }
 
 // Terminal is a pty-req.
