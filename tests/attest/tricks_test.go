@@ -179,6 +179,10 @@ func TestTheOverride(t *testing.T) {
 	w := newWorkstation(t)
 	w.daemon(t)
 	set := "export REDIACC_ALLOW_GRAND_REPO=demo; "
+	bash, err := os.ReadFile("/bin/bash") // an agent that runs what it is told in its own process
+	must(t, err)
+	must(t, os.Mkdir(filepath.Join(w.dir, "own"), 0o755))
+	must(t, os.WriteFile(filepath.Join(w.dir, "own", "claude"), bash, 0o755))
 	for _, c := range []struct {
 		name, command string
 		refused       provenance.Refusal
@@ -188,6 +192,10 @@ func TestTheOverride(t *testing.T) {
 		{"set by the agent", "./claude env REDIACC_ALLOW_GRAND_REPO=demo $ssh", provenance.SetByAgent, false},
 		{"set above while the agent runs", "./claude bash -c 'export REDIACC_ALLOW_GRAND_REPO=demo; ./claude $0 $*' $ssh", provenance.SetByAgent, false},
 		{"set above, the agent restarted", "./claude true; " + set + "./claude $ssh", "", false},
+		{"the agent executes itself with it", "own/claude -c 'exec env REDIACC_ALLOW_GRAND_REPO=demo own/claude -c \"\\$0 \\$*; true\" $0 $*' $ssh", provenance.SetByAgent, false},
+		{"the agent exports it and executes itself", "own/claude -c 'export REDIACC_ALLOW_GRAND_REPO=demo; exec own/claude -c \"\\$0 \\$*; true\" $0 $*' $ssh", provenance.SetByAgent, false},
+		{"set above, the agent executes itself", set + "own/claude -c 'exec own/claude -c \"\\$0 \\$*; true\" $0 $*' $ssh", "", false},
+		{"set above, the agent executes itself with another", set + "own/claude -c 'exec env REDIACC_ALLOW_GRAND_REPO=shop own/claude -c \"\\$0 \\$*; true\" $0 $*' $ssh", provenance.SetByAgent, false},
 		{"every repository", "export REDIACC_ALLOW_GRAND_REPO='*'; ./claude $ssh", provenance.Malformed, false},
 		{"a child rewrote its parent's environ",
 			"export PADDING=$(printf %0100d 0); ./claude bash -c './rewrite.py $PPID REDIACC_ALLOW_GRAND_REPO=demo && $0 $*; true' $ssh", provenance.Unprotected, false},
@@ -205,14 +213,15 @@ func TestTheOverride(t *testing.T) {
 	}
 }
 
-// Where nobody has seen the agent start, and the kernel's word that ptrace is shut is false, the rewritten environment counts.
+// Where nobody has seen the agent start, and the kernel's word that ptrace is shut is false, the rewritten environment is taken for what
+// stood there: which is why nobody enters by one that was not seen.
 func TestRewritingWorksUnseen(t *testing.T) {
 	w := newWorkstation(t)
 	w.configure(t, `events = "optional"`)
 	w.daemon(t, "setpriv", "--bounding-set", "-net_admin")
 	a := w.login(t).asks("export PADDING=$(printf %0100d 0); ./claude bash -c './rewrite.py $PPID REDIACC_ALLOW_GRAND_REPO=demo && $0 $*; true' $ssh")
-	if o := a.Attested.Statement.Override; !o.Grants("demo") {
-		t.Errorf("the attack does not work here: %+v", o)
+	if o := a.Attested.Statement.Override; o == nil || o.Value != "demo" || o.Refused != provenance.Unprotected {
+		t.Errorf("the value that a child wrote there: %+v", o)
 	}
 }
 

@@ -28,7 +28,7 @@ func (w *watch) scan() {
 		parents[pid] = p.Parent
 		k := &known{start: p.Start}
 		if old := w.known[pid]; old != nil && (old.start == 0 || old.start == p.Start) {
-			k.agent = old.agent
+			k.agent, k.first, k.again = old.agent, old.first, old.again
 		}
 		w.known[pid] = k
 		w.look(k, p)
@@ -59,9 +59,15 @@ func (w *watch) look(k *known, p chain.Process) {
 
 // executed takes the snapshot. A process that has ended meanwhile, or executed another program, shows nothing of this one.
 func (w *watch) executed(k *known, pid int) {
+	was := k.agent != ""
 	k.environ, k.exec = nil, false
 	if p, ok := w.lookAt(k, pid); ok {
 		k.environ, k.exec = w.relevant(p.Environ), true
+	}
+	if was {
+		k.again = true
+	} else {
+		k.first = k.environ
 	}
 }
 

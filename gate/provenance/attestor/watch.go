@@ -39,6 +39,8 @@ type known struct {
 	agent   string
 	environ []string // those variables that matter, right after it last executed a program
 	exec    bool     // that was seen
+	first   []string // environ when it became an agent
+	again   bool     // it has executed a program since
 }
 
 // newWatch begins to listen, and then looks at what is there. Of what happens in between it hears afterwards.
@@ -105,7 +107,7 @@ func (w *watch) take(e event) {
 	case procFork:
 		child := &known{parent: e.other}
 		if k := w.known[e.other]; k != nil {
-			child.agent, child.environ, child.exec = k.agent, k.environ, k.exec
+			child.agent, child.environ, child.exec, child.first, child.again = k.agent, k.environ, k.exec, k.first, k.again
 		}
 		w.known[e.pid] = child
 		delete(w.ended, e.pid)
@@ -164,7 +166,7 @@ func (w *watch) Process(pid int, start uint64) (chain.Remembered, bool) {
 		return chain.Remembered{}, false
 	}
 	k.start = start
-	return chain.Remembered{Agent: k.agent, Parent: k.parent, Environ: k.environ, Exec: k.exec}, true
+	return chain.Remembered{Agent: k.agent, Parent: k.parent, Environ: k.environ, Exec: k.exec, First: k.first, Again: k.again}, true
 }
 
 // Terminal tells of an agent that ran on a terminal.

@@ -33,6 +33,8 @@ type Remembered struct {
 	Parent  int      // which forked it; 0 where that was not seen
 	Environ []string // right after it last executed a program
 	Exec    bool     // that was seen
+	First   []string // right after it executed the program that made it an agent; nil where that was not seen
+	Again   bool     // it has executed another since: what Environ holds is its own choice
 }
 
 // Judgement is what comes out.

@@ -20,6 +20,8 @@ func (c *court) override() *provenance.Override {
 	}
 	o := &provenance.Override{PID: c.chain[c.topmost].PID, Start: c.chain[c.topmost].Start, Value: slices.Concat(then, now)[0]}
 	switch _, err := provenance.OverrideNames(o.Value); {
+	case c.choseItself(c.topmost, now):
+		o.Refused = provenance.SetByAgent
 	case !slices.Equal(then, now): // somebody has rewritten it
 		o.Refused = provenance.Unprotected
 	case err != nil || len(then) > 1:
@@ -34,6 +36,13 @@ func (c *court) override() *provenance.Override {
 		}
 	}
 	return o
+}
+
+// choseItself reports whether an agent has given itself what it has now: a process that executes another program, or the same again, keeps
+// its pid and its parent, and says itself with which environment. A script that executes what does the work has the same value in both.
+func (c *court) choseItself(i int, now []string) bool {
+	r := c.remembered[i]
+	return r != nil && r.Again && !slices.Equal(valuesOf(r.First), now)
 }
 
 // setBelow finds an override that an agent has set for what it started.
@@ -100,20 +109,18 @@ func (c *court) seenAbove(agent int) bool {
 		c.chain[agent].Namespaces == c.rules.Own
 }
 
-// protectionOf says what has kept the environment of a process as it was, and the shell above it from being typed into. That a
-// process was seen right after it started shows what it was started with.
+// protectionOf says what has kept the environment of a process as it was, and the shell above it from being typed into. That it was
+// seen right after it started shows what it was started with; where that was not seen, it may have given itself anything since.
 func (c *court) protectionOf(i int) provenance.Protection {
 	has := func(p provenance.Protection) bool { return slices.Contains(c.protections, p) }
 	r := c.remembered[i]
 	switch {
-	case !has(provenance.NoTIOCSTI):
+	case !has(provenance.NoTIOCSTI) || !has(provenance.Events) || r == nil || !r.Exec:
 		return ""
 	case has(provenance.NoPtrace):
 		return provenance.NoPtrace
-	case r != nil && r.Exec && has(provenance.Events):
-		return provenance.Events
 	}
-	return ""
+	return provenance.Events
 }
 
 // noTerminals is a memory that has forgotten which terminals agents ran on.

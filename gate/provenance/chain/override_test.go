@@ -77,6 +77,19 @@ func TestTheOverride(t *testing.T) {
 		{"above the agent is tmux", agentWith("demo"), func(tr *trial) { tr.chain[3].Exe = "/usr/bin/tmux" }, "demo", provenance.Unseen, ""},
 		{"above the agent is no login", agentWith("demo"), func(tr *trial) { tr.chain[4].Exe = "/usr/sbin/cron" }, "demo", provenance.Unseen, ""},
 		{"above the agent is a debugger", agentWith("demo"), func(tr *trial) { tr.chain[3].Tracer = 9 }, "demo", provenance.Unseen, ""},
+		{"the agent executes itself with it", agentWith("demo"), func(tr *trial) {
+			tr.memory.processes[tr.chain[top].PID] = Remembered{Parent: 300, Exec: true, Environ: tr.chain[top].Environ, Again: true}
+		}, "demo", provenance.SetByAgent, ""},
+		{"the agent executes itself with another", agentWith("demo"), func(tr *trial) {
+			tr.memory.processes[tr.chain[top].PID] = Remembered{Parent: 300, Exec: true, Environ: tr.chain[top].Environ, Again: true, First: []string{variable + "shop"}}
+		}, "demo", provenance.SetByAgent, ""},
+		{"a script that executes the agent", agentWith("demo"), func(tr *trial) {
+			tr.memory.processes[tr.chain[top].PID] = Remembered{Parent: 300, Exec: true, Environ: tr.chain[top].Environ, Again: true, First: tr.chain[top].Environ}
+		}, "demo", "", provenance.NoPtrace},
+		{"its start was not seen", agentWith("demo"), func(tr *trial) {
+			tr.memory.processes[tr.chain[top].PID] = Remembered{Parent: 300}
+		}, "demo", provenance.Unprotected, ""},
+		{"nobody hears of starts", agentWith("demo"), func(tr *trial) { tr.without(provenance.Events) }, "demo", provenance.Unprotected, ""},
 		{"none", plain(), nil, "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
