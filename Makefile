@@ -77,10 +77,11 @@ install-attest: ## on a workstation: install the attestor that make build has bu
 	  sed -i 's|=/usr/bin/forkgate-attest |=$(PREFIX)/bin/forkgate-attest |' $(libdir)/systemd/system/$$unit || exit 1; done
 	install -D -m 644 packaging/attest/sysctl.conf $(libdir)/sysctl.d/60-forkgate-attest.conf
 	install -D -m 644 packaging/attest/attest.hcl.example $(docdir)/attest.hcl.example
-	install -d -m 755 $(etcdir) $(etcdir)/policy.d
+	# Not where policy is read from: a host can be a workstation and a gate.
+	install -d -m 755 $(etcdir) $(etcdir)/policy.d $(DESTDIR)/etc/forkgate-attest
 	test -e $(etcdir)/policy.d/agents.hcl || install -m 644 policy.d/agents.hcl $(etcdir)/policy.d/agents.hcl
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	  systemctl daemon-reload && echo 'next: forkgate-attest init, then write /etc/forkgate/attest.hcl; see $(docdir)/attest.hcl.example'; fi
+	  systemctl daemon-reload && echo 'next: forkgate-attest init, then write /etc/forkgate-attest/attest.hcl; see $(docdir)/attest.hcl.example'; fi
 
 uninstall-attest: ## remove what make install-attest has installed; the key and the configuration stay
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \

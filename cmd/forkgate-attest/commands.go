@@ -17,8 +17,8 @@ import (
 
 // Where things are on a workstation. The units and README say the same.
 const (
-	configFile = "/etc/forkgate/attest.hcl"
-	keyFile    = "/etc/forkgate/attest_key"
+	configFile = "/etc/forkgate-attest/attest.hcl"
+	keyFile    = "/etc/forkgate-attest/attest_key"
 	socketFile = "/run/forkgate/attest.sock"
 	sysctlDir  = "/proc/sys"
 )

@@ -18,10 +18,10 @@ func TestTheUnit(t *testing.T) {
 	m := w.install(t)
 	m.Must(t, "forkgate-attest", "init", "--principal", "7001=alice")
 	m.Must(t, "useradd", "--uid", "7001", "alice")
-	if mode := m.Must(t, "stat", "-c", "%U %a", "/etc/forkgate/attest_key"); mode != "root 600" {
+	if mode := m.Must(t, "stat", "-c", "%U %a", "/etc/forkgate-attest/attest_key"); mode != "root 600" {
 		t.Errorf("the key is %s", mode)
 	}
-	m.Must(t, "sed", "-i", "s|^agents.*||; 1i events = \"optional\"", "/etc/forkgate/attest.hcl")
+	m.Must(t, "sed", "-i", "s|^agents.*||; 1i events = \"optional\"", "/etc/forkgate-attest/attest.hcl")
 	m.Must(t, "systemctl", "enable", "--now", "forkgate-attest.socket", "forkgate-attest.service")
 	if mode := m.Must(t, "stat", "-c", "%a", "/run/forkgate/attest.sock"); mode != "666" {
 		t.Errorf("the socket is %s", mode)
@@ -66,6 +66,6 @@ func (w *workstation) install(t *testing.T) *machine.Machine {
 	}
 	m := machine.Boot(t, machine.Options{Share: []string{w.dir}})
 	m.Must(t, "make", "--silent", "-C", w.dir, "install-attest")
-	m.Must(t, "cp", filepath.Join(w.dir, "attest.hcl"), "/etc/forkgate/attest.hcl")
+	m.Must(t, "cp", filepath.Join(w.dir, "attest.hcl"), "/etc/forkgate-attest/attest.hcl")
 	return m
 }

@@ -71,6 +71,8 @@ func brokenPolicy(gate func(*fake)) []breakage {
 		return func(f *fake) { f.blocks[name] = publish }
 	}
 	return []breakage{
+		{"policy", Red, "does not load", "policy check", func(f *fake) { f.blocks = nil }},
+		{"policy", Yellow, "without root", "sudo", func(f *fake) { f.notRoot = true }},
 		{"published ports", Red, "shop takes 2222/tcp, where the gate hears", "publish another port", blocks("shop", "2222:8080/tcp")},
 		{"published ports", Red, "takes 22/tcp", "publish another port", both(gate, blocks("demo", "22:8080/tcp"))},
 		{"published ports", Red, "takes 2222/tcp", "another", both(blocks("demo", "443:1/tcp", "2222:8080/tcp"), file("proc/net/tcp", hears("00000000:01BB", "0A")))},

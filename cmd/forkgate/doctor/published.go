@@ -15,6 +15,7 @@ import (
 
 func publishedChecks() []check {
 	return []check{
+		{"policy", "with a policy that does not load the last good one stays, and after a restart all doors are shut", asRoot(policyCheck)},
 		{"published ports", "what comes to a port that a pod publishes goes to the pod, whoever else hears on it", publishedCheck},
 		{"repository blocks", "a block of policy that is of no repository does nothing: its name may be wrong", asRoot(blocksCheck)},
 	}
@@ -24,6 +25,13 @@ const (
 	elsewhere = "publish another port in the repository's block, then: systemctl reload forkgate-warden, and start its pod anew"
 	unloaded  = "forkgate policy check"
 )
+
+func policyCheck(_ context.Context, h *Host) finding {
+	if _, err := h.blocks(); err != nil {
+		return red(unloaded+" says where; then: systemctl reload forkgate-warden", "%v", err)
+	}
+	return green("it loads")
+}
 
 func publishedCheck(ctx context.Context, h *Host) finding {
 	blocks, err := h.blocks()
