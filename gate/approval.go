@@ -39,6 +39,7 @@ type Grants interface {
 type Leave struct {
 	Grant  string // names it; never empty
 	Opened func() // to be called when the session runs, or does not come about
+	Void   func() // to be called in its place where policy refuses the session after all: nobody approved another
 }
 
 // admit has policy permit the request, if need be by way of somebody's approval. It returns the request as it was permitted, and what
@@ -55,7 +56,7 @@ func (g *Gate[S]) admit(ctx context.Context, ask Ask, r Request) (Request, func(
 	// While it waited another policy may have come into force, by which somebody else speaks here, or nobody.
 	r.Caller, r.Grant = g.Witness.Caller(ask.Evidence), leave.Grant
 	if err := g.Permitted(ask, r); err != nil {
-		leave.Opened()
+		leave.Void()
 		return r, func() {}, err
 	}
 	return r, leave.Opened, nil

@@ -14,6 +14,7 @@ type approving struct {
 	err    error
 	asked  int
 	opened int
+	voided int
 	during func()
 }
 
@@ -33,7 +34,7 @@ func (a *approving) Ask(context.Context, Ask, Request, Approval) (Leave, error) 
 	if a.during != nil {
 		a.during()
 	}
-	return Leave{Grant: a.leave.Grant, Opened: func() { a.opened++ }}, a.err
+	return Leave{Grant: a.leave.Grant, Opened: func() { a.opened++ }, Void: func() { a.voided++ }}, a.err
 }
 
 func (a *approving) enter() error {
@@ -77,12 +78,12 @@ func TestARefusedApprovalOpensNothing(t *testing.T) {
 // Policy is asked again after the wait: a grant that it does not know, or does not heed any more, opens nothing.
 func TestAGrantIsJudgedWhenItIsUsed(t *testing.T) {
 	a := &approving{world: &world{permits: listing}, terms: &Approval{}, leave: Leave{Grant: "another"}}
-	if err := a.enter(); err == nil || len(a.ran) != 0 || a.opened != 1 {
-		t.Errorf("%v, ran %v, opened %d", err, a.ran, a.opened)
+	if err := a.enter(); err == nil || len(a.ran) != 0 || a.opened != 0 || a.voided != 1 {
+		t.Errorf("%v, ran %v, opened %d, voided %d", err, a.ran, a.opened, a.voided)
 	}
 	broken := &approving{world: &world{permits: listing}, terms: &Approval{}, leave: Leave{Grant: "g1"}}
 	broken.during = func() { broken.world.broken = errors.New("disk full") }
-	if err := broken.enter(); err == nil || len(broken.ran) != 0 || broken.opened != 1 {
-		t.Errorf("without a record: %v, ran %v, opened %d", err, broken.ran, broken.opened)
+	if err := broken.enter(); err == nil || len(broken.ran) != 0 || broken.voided != 1 {
+		t.Errorf("without a record: %v, ran %v, voided %d", err, broken.ran, broken.voided)
 	}
 }

@@ -85,7 +85,17 @@ func (g *granter) Ask(ctx context.Context, ask gate.Ask, r gate.Request, terms g
 		opened()
 		return gate.Leave{}, err
 	}
-	return gate.Leave{Grant: grant.ID, Opened: opened}, nil
+	return gate.Leave{Grant: grant.ID, Opened: opened, Void: func() { opened(); g.void(grant) }}, nil
+}
+
+// void ends a grant whose first session policy has refused: it was approved for that one, and another would find it open.
+func (g *granter) void(grant grants.Grant) {
+	if len(grant.Sessions) > 1 {
+		return
+	}
+	if err := g.book.End(grant.ID, "policy refused the session that it was approved for"); err != nil {
+		g.journal.Error("a grant whose session was refused goes on", "grant", grant.ID, "error", err)
+	}
 }
 
 // await has a wish wait. Every way in which that ends is recorded.

@@ -41,6 +41,38 @@ func TestASessionWaitsAndIsApproved(t *testing.T) {
 	}
 }
 
+// A grant is for the session that asked: where policy refuses that after all, no other finds it open.
+func TestAGrantOfARefusedSessionIsNobodys(t *testing.T) {
+	g := newGranting(t)
+	rule := g.text
+	several := strings.Replace(rule, "uses = 1", "uses = 3", 1)
+	reload := func(text string) {
+		t.Helper()
+		g.text = text
+		if err := g.rules.reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reload(several)
+	a := g.ask(t)
+	reload(strings.Replace(several, `caller.kind == "agent" && target.repo == "demo" && target.grand`, `caller.principal == "dave"`, 1))
+	if _, err := g.word(t, g.carol, "approve", a.id); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-a.result; err == nil {
+		t.Fatal("the session was let in by a rule that is gone")
+	}
+	reload(several)
+	for _, grant := range g.granter.book.Grants() {
+		if grant.Ending == "" {
+			t.Errorf("it goes on: %+v", grant)
+		}
+	}
+	if again := g.ask(t); again.id == "" || len(g.pods.ran()) != 0 {
+		t.Errorf("the next session did not wait: %+v, %v", again, g.pods.ran())
+	}
+}
+
 // Policy lets both of these approve; what they come with does not.
 func TestWhoIsNoApprover(t *testing.T) {
 	g := newGranting(t)
