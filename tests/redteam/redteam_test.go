@@ -18,7 +18,7 @@ func lanes() [][]row {
 }
 
 // matrix is all rows, in the order in which they are shown.
-func matrix() []row { return slices.Concat(append(lanes(), hoardRows)...) }
+func matrix() []row { return slices.Concat(append(lanes(), soleRows, hoardRows)...) }
 
 func TestRedteam(t *testing.T) {
 	need.Systemd(t)
@@ -41,7 +41,7 @@ func TestRedteam(t *testing.T) {
 			})
 		}
 	})
-	run(t, hoardRows, outcomes[done:])
+	run(t, slices.Concat(soleRows, hoardRows), outcomes[done:])
 	table(outcomes)
 }
 
