@@ -33,7 +33,7 @@ var soleRows = []row{
 		before: []step{
 			{container, "probe add_key forks-key >/dev/null; echo x >/host/dev/shm/left; echo x >/host/tmp/left; echo x >/host/home/left; echo x >/host/srv/$GUID/left; echo $NETWORK >/host/srv/$GUID/network; probe find_key forks-key; ls /host/dev/shm/left", "find_key: done\n/host/dev/shm/left"},
 			{session, "docker run -d rt sleep 81818 >/dev/null; cat network", "[0-9]+"},
-			{host, `cat $POOL/forks/$GUID/tree/data/network >/root/network; forkgate rm $REF >/dev/null; `+theirTurn, "its turn"},
+			{host, `cat $POOL/forks/$GUID/tree/data/network >/root/network; forkgate rm $REF >/dev/null; ` + theirTurn, "its turn"},
 			{session, "cat orders", "an order"}, // of the same name: a new one
 		},
 		attempt: step{container, "echo network $NETWORK; probe find_key forks-key; ls /host/dev/shm /host/tmp /host/home /host/srv/*/left 2>/dev/null | grep -c left; ps -o args | grep -c '[s]leep 81818'", "network [0-9]+\nfind_key: ENOKEY\n0\n0"},
