@@ -56,8 +56,8 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 
 # Whoever can start a pod stops first, and pods before the service of their networks: with its last pod that takes its rules away, and
 # leaves those of pods that run. What one that was killed has left is deleted.
-stop := for units in 'forkgate-gate.*' 'forkgate-warden.* forkgate-operator.socket' 'forkgate-pod@*' "forkgate.target forkgate-*"; do \
-  set -f; systemctl stop $$units; set +f; done
+stop = systemctl stop 'forkgate-gate.*'; systemctl stop 'forkgate-warden.*' forkgate-operator.socket; \
+  systemctl stop 'forkgate-pod@*'; systemctl stop forkgate.target 'forkgate-*'
 
 uninstall: ## remove what make install has installed; the policy and the data stay
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \

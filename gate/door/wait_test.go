@@ -3,7 +3,6 @@ package door_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"forkgate/gate"
 	"forkgate/gate/door"
@@ -52,21 +51,10 @@ func TestAClosedChannelIsGivenUp(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	soon(t, "the session has ended", func() bool { return strings.Contains(p.log.String(), "session ended") })
+	eventually(t, "the session has ended", func() bool { return strings.Contains(p.log.String(), "session ended") })
 	close(judged) // from here on the fake warden listens again
-	soon(t, "the warden is told", func() bool { return p.warden.Seen().GaveUp == 1 })
+	eventually(t, "the warden is told", func() bool { return p.warden.Seen().GaveUp == 1 })
 	if ok, _, err := c.SendRequest("keepalive@openssh.com", true, nil); !ok || err != nil {
 		t.Errorf("the connection has ended: %v, %v", ok, err)
 	}
-}
-
-func soon(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for range 1000 {
-		if is() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("never: %s", what)
 }

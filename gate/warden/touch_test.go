@@ -1,7 +1,6 @@
 package warden
 
 import (
-	"crypto/rand"
 	"fmt"
 	"strings"
 	"testing"
@@ -45,23 +44,6 @@ func (h *host) more(t testing.TB, text string) {
 	}
 }
 
-// signedAs is what a security key signs to come in as user on a connection (RFC 4252 section 7).
-func signedAs(t testing.TB, key ssh.Signer, session []byte, user string) []byte {
-	t.Helper()
-	data := append(ssh.Marshal(struct{ S []byte }{session}), 50)
-	data = append(data, ssh.Marshal(struct {
-		User, Service, Method string
-		True                  bool
-		Algorithm             string
-		Key                   []byte
-	}{user, "ssh-connection", "publickey", true, key.PublicKey().Type(), key.PublicKey().Marshal()})...)
-	s, err := key.Sign(rand.Reader, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ssh.Marshal(s)
-}
-
 // comes is a connection of alice's with a certificate.
 func (h *host) comes(t testing.TB, w *workstation, s provenance.Statement, user string) (*client.Client, provenance.Connection, client.AssertReply) {
 	t.Helper()
@@ -77,7 +59,7 @@ func TestATouchMakesClassFour(t *testing.T) {
 	h, w, key := present(t)
 	h.more(t, wantsTouch)
 	c, connection, _ := h.comes(t, w, statement(), "gate")
-	if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, connection.SessionID, "gate")}); err != nil {
+	if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: keys.Userauth(t, key, connection.SessionID, "gate")}); err != nil {
 		t.Fatal(err)
 	}
 	who := whoamiOf(t, c, client.VerbRequest{Alone: true})
@@ -87,7 +69,7 @@ func TestATouchMakesClassFour(t *testing.T) {
 	opens := func(touch bool) error {
 		c, connection, _ := h.comes(t, w, statement(), "demo")
 		if touch {
-			if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, connection.SessionID, "demo")}); err != nil {
+			if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: keys.Userauth(t, key, connection.SessionID, "demo")}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -136,7 +118,7 @@ func TestTouchesThatCountForNothing(t *testing.T) {
 			if test.session != nil {
 				session = test.session
 			}
-			signature := signedAs(t, shows{test.by, test.key}, session, test.user)
+			signature := keys.Userauth(t, shows{test.by, test.key}, session, test.user)
 			err := c.Touch(t.Context(), client.TouchRequest{Key: test.key.Marshal(), Signature: signature})
 			if refusal, ok := gate.AsRefusal(err); !ok || refusal.Reason != "the security key is not accepted" {
 				t.Errorf("the client is told %v", err)
@@ -146,7 +128,7 @@ func TestTouchesThatCountForNothing(t *testing.T) {
 				t.Errorf("the record says %q", last)
 			}
 			// Once refused, the connection has had its try, good or not.
-			good := client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, connection.SessionID, "gate")}
+			good := client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: keys.Userauth(t, key, connection.SessionID, "gate")}
 			if err := c.Touch(t.Context(), good); err == nil {
 				t.Error("a second try is taken")
 			}
@@ -161,7 +143,7 @@ func TestTouchesThatCountForNothing(t *testing.T) {
 func TestATouchThatCounts(t *testing.T) {
 	h, w, key := present(t)
 	c, connection, _ := h.comes(t, w, statement(), "gate")
-	good := client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, connection.SessionID, "gate")}
+	good := client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: keys.Userauth(t, key, connection.SessionID, "gate")}
 	if err := c.Touch(t.Context(), good); err != nil {
 		t.Errorf("what is right is refused: %v", err)
 	}
@@ -175,7 +157,7 @@ func TestATouchBesideNoCertificate(t *testing.T) {
 	if _, err := c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: session}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, session, "gate")}); err == nil {
+	if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: keys.Userauth(t, key, session, "gate")}); err == nil {
 		t.Error("taken")
 	}
 	if who := whoamiOf(t, c, client.VerbRequest{Alone: true}); who.Class != gate.ClassKey {
@@ -198,7 +180,7 @@ func TestAKeyThatCountsNoMore(t *testing.T) {
 		return enrolled.Key{Name: "enrolled", Principal: principal, Line: line(key.PublicKey()), By: "CN=keys", Issuer: "CN=root", At: time.Now()}
 	}
 	c, connection, _ := h.comes(t, w, statement(), "demo")
-	touch := client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signedAs(t, key, connection.SessionID, "demo")}
+	touch := client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: keys.Userauth(t, key, connection.SessionID, "demo")}
 	if err := c.Touch(t.Context(), touch); err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +261,7 @@ func TestUntouchedIsRecorded(t *testing.T) {
 func TestALateTouch(t *testing.T) {
 	h, w, key := present(t)
 	c, ours, _ := h.comes(t, w, statement(), "gate")
-	signature := signedAs(t, key, ours.SessionID, "gate")
+	signature := keys.Userauth(t, key, ours.SessionID, "gate")
 	r := &request{connection: &connection{Warden: h.Warden, role: door, identity: &identity{
 		user: "gate", principal: "alice", attested: &attestation{}, session: ours.SessionID,
 	}}}

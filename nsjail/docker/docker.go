@@ -93,11 +93,7 @@ func (d Daemon) List(ctx context.Context) (Inventory, error) {
 
 // Stop has the daemon stop a container, after the grace that it asks for, ten seconds at most.
 func (d Daemon) Stop(ctx context.Context, id string) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://docker/containers/"+url.PathEscape(id)+"/stop?t=10", nil)
-	if err != nil {
-		return err
-	}
-	answer, err := d.client.Do(q)
+	answer, err := d.call(ctx, http.MethodPost, "/containers/"+url.PathEscape(id)+"/stop?t=10")
 	if err != nil {
 		return err
 	}
@@ -108,12 +104,17 @@ func (d Daemon) Stop(ctx context.Context, id string) error {
 	return nil
 }
 
-func (d Daemon) get(ctx context.Context, path string, into any) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker"+path, nil)
+// call asks the daemon. The caller closes the answer's body.
+func (d Daemon) call(ctx context.Context, method, path string) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(ctx, method, "http://docker"+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	answer, err := d.client.Do(q)
+	return d.client.Do(q)
+}
+
+func (d Daemon) get(ctx context.Context, path string, into any) error {
+	answer, err := d.call(ctx, http.MethodGet, path)
 	if err != nil {
 		return err
 	}

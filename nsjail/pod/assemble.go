@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -18,62 +17,62 @@ import (
 // is to be.
 type site struct {
 	tree    *tree
-	proceed chan bool  // the word to go on; closed without one, the half is given up
-	done    chan error // what came of it
+	theirs  *os.File      // the init's end of the socket
+	stopped chan struct{} // closed where the thread waits
+	proceed chan bool     // the word to go on; closed without one, the half is given up
+	done    chan error    // what came of it
 }
 
 var errGivenUp = errors.New("the pod is given up before it was anybody's")
 
 // prepare builds a half as far as it can be built for anybody.
-func (b *builder) prepare(h *half) (err error) {
-	born := sync.OnceFunc(func() { close(h.born) })
-	defer func() {
-		if err != nil {
-			born()
-		}
-	}()
-	tree, err := b.openTree()
+func (b *builder) prepare(h *half) error {
+	at := &site{stopped: make(chan struct{}), proceed: make(chan bool), done: make(chan error, 1)}
+	err := b.openSite(h, at)
 	if err != nil {
+		h.bear() // nobody is to wait for its init
 		return err
 	}
-	conn, theirs, err := wire.Pair()
-	if err != nil {
-		tree.close()
-		return err
-	}
-	at := &site{tree: tree, proceed: make(chan bool), done: make(chan error, 1)}
-	h.conn, h.site = conn, at
-	stopped := make(chan struct{})
-	go func() {
-		defer theirs.Close()
-		b.raise(h, at, theirs, born, stopped)
-	}()
+	go b.raise(h, at)
 	select {
-	case <-stopped:
+	case <-at.stopped:
+		h.site = at
 		return nil
 	case err := <-at.done:
-		h.site = nil
 		return err
 	}
 }
 
-// raise builds a half on a thread of its own. It closes stopped where it waits to be told to proceed.
-func (b *builder) raise(h *half, at *site, theirs *os.File, born func(), stopped chan struct{}) {
+func (b *builder) openSite(h *half, at *site) (err error) {
+	if at.tree, err = b.openTree(); err != nil {
+		return err
+	}
+	if h.conn, at.theirs, err = wire.Pair(); err != nil {
+		at.tree.close()
+	}
+	return err
+}
+
+// raise builds a half on a thread of its own.
+func (b *builder) raise(h *half, at *site) {
 	// This thread ends up in other namespaces and with another root: it must die with the goroutine.
 	runtime.LockOSThread()
 	defer close(at.done)
+	defer at.theirs.Close()
 	defer at.tree.close()
-	defer born()
-	err := b.assemble(h, at.tree, theirs, born, func() error {
-		close(stopped)
-		if !<-at.proceed {
-			return errGivenUp
-		}
-		return nil
-	})
-	if err != nil {
+	defer h.bear()
+	if err := b.assemble(h, at); err != nil {
 		at.done <- fmt.Errorf("cannot start the %s half: %w", h.kind.name, err)
 	}
+}
+
+// hold waits for the word to go on.
+func (at *site) hold() error {
+	close(at.stopped)
+	if !<-at.proceed {
+		return errGivenUp
+	}
+	return nil
 }
 
 // construct builds a half, or the rest of one that is prepared, and returns when its init is a program that has everything it needs.
@@ -103,7 +102,8 @@ func (h *half) giveUp() {
 }
 
 // assemble is the sequence that makes a half; each step stands where it does for a reason.
-func (b *builder) assemble(h *half, tree *tree, theirs *os.File, born func(), hold func() error) error {
+func (b *builder) assemble(h *half, at *site) error {
+	tree := at.tree
 	// The trees are cloned already: open_tree(2) refuses descriptors of another mount namespace, which is what every
 	// descriptor of the host's becomes now.
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
@@ -122,13 +122,13 @@ func (b *builder) assemble(h *half, tree *tree, theirs *os.File, born func(), ho
 			return err
 		}
 	}
-	birth, err := b.spawn(h.kind, h.cgroup, append([]*os.File{theirs, h.cgroup}, h.files...))
+	birth, err := b.spawn(h.kind, h.cgroup, append([]*os.File{at.theirs, h.cgroup}, h.files...))
 	defer birth.close()
 	if birth.process != nil {
 		h.init = birth.process.Process
 		go h.reap()
 	}
-	born()
+	h.bear()
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (b *builder) assemble(h *half, tree *tree, theirs *os.File, born func(), ho
 		return err
 	}
 	// All that follows is of one tree. A pod that is built ahead of its fork waits here: nothing of anybody's has run in it.
-	if err := hold(); err != nil {
+	if err := at.hold(); err != nil {
 		return err
 	}
 	if err := tree.attachOwn(b.staging); err != nil {

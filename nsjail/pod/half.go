@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,8 @@ type half struct {
 	network *half      // whose network it lives in; nil: its own
 	files   []*os.File // handed to the init, behind its socket and its cgroup
 
-	born chan struct{} // closed when there is an init, or will never be one
+	born chan struct{} // closed by bear
+	bear func()        // to be called when there is an init, or will never be one
 	init *os.Process
 	conn *wire.Conn
 	site *site         // where it is built; nil before
@@ -42,7 +44,9 @@ type half struct {
 
 // newHalf is a half that is not there yet. Its end ends the pod.
 func newHalf(k kind, cgroup *os.File, network *half, end context.CancelCauseFunc, files ...*os.File) *half {
-	return &half{kind: k, cgroup: cgroup, network: network, files: files, born: make(chan struct{}), dead: make(chan struct{}), died: end}
+	h := &half{kind: k, cgroup: cgroup, network: network, files: files, born: make(chan struct{}), dead: make(chan struct{}), died: end}
+	h.bear = sync.OnceFunc(func() { close(h.born) })
+	return h
 }
 
 // handshake is how long an init may take for one step.

@@ -1,8 +1,6 @@
 package attest
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"forkgate/gate/provenance"
+	"forkgate/tests/keys"
 )
 
 // gate is a server that verifies certificates as a gate has to, lets in who has one, or a key that it knows, and answers each command
@@ -31,18 +30,9 @@ type gate struct {
 	borrowed  func(agent.ExtendedAgent) // what to do with a forwarded agent
 }
 
-func newSigner(t *testing.T) ssh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
-	signer, err := ssh.NewSignerFromKey(private)
-	must(t, err)
-	return signer
-}
-
 func newGate(t *testing.T, _ *workstation) *gate {
 	t.Helper()
-	g := &gate{key: newSigner(t), used: map[uint64]bool{}}
+	g := &gate{key: keys.New(t), used: map[uint64]bool{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	g.port = l.Addr().(*net.TCPAddr).Port

@@ -2,7 +2,6 @@ package scripts_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -21,6 +20,7 @@ import (
 
 	"forkgate/gate/provenance"
 	"forkgate/tests/host"
+	"forkgate/tests/keys"
 )
 
 // certified is who an attestor speaks for in the stories. There is no key of that name.
@@ -40,7 +40,7 @@ type forge struct {
 
 func newForge(t *testing.T, h *host.Host) *forge {
 	t.Helper()
-	f := &forge{t: t, ca: newSigner(t), serial: 42, drawer: newDrawer(t, h), first: map[string]ssh.Signer{}}
+	f := &forge{t: t, ca: keys.New(t), serial: 42, drawer: newDrawer(t, h), first: map[string]ssh.Signer{}}
 	policy := fmt.Sprintf("principal %q {\n}\nattestor \"forge\" {\n  key        = %q\n  principals = { \"1000\" = %[1]q, \"1001\" = %[3]q }\n}\n",
 		certified, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(f.ca.PublicKey()))), holder)
 	if err := os.WriteFile(filepath.Join(h.Root(), "etc/forkgate/policy.d/attestors.hcl"), []byte(policy), 0o644); err != nil {
@@ -48,19 +48,6 @@ func newForge(t *testing.T, h *host.Host) *forge {
 	}
 	h.Must(t, "sh", "-ec", "forkgate policy check; systemctl reload forkgate-warden")
 	return f
-}
-
-func newSigner(t *testing.T) ssh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer
 }
 
 // says is what there is to say: by the statement, and by the certificate around it before and after it is signed.
@@ -147,7 +134,7 @@ func (f *forge) mint(kind string, session []byte, hostKey ssh.PublicKey) (ssh.Si
 	if err != nil {
 		return nil, err
 	}
-	key, now := newSigner(f.t), time.Now()
+	key, now := keys.New(f.t), time.Now()
 	f.serial++
 	cert := &ssh.Certificate{
 		Key: key.PublicKey(), Serial: f.serial, CertType: ssh.UserCert, ValidPrincipals: []string{certified},
@@ -159,7 +146,7 @@ func (f *forge) mint(kind string, session []byte, hostKey ssh.PublicKey) (ssh.Si
 	}
 	ca := f.ca
 	if kind == "unknownca" {
-		ca = newSigner(f.t)
+		ca = keys.New(f.t)
 	}
 	if err := cert.SignCert(rand.Reader, ca); err != nil {
 		return nil, err

@@ -10,29 +10,10 @@ import (
 	"forkgate/tests/keys"
 )
 
-// signed is what a key signs to come in as user.
-func signed(t testing.TB, key *keys.SecurityKey, session, user string) []byte {
-	t.Helper()
-	// By hand, and not by the type of the package: RFC 4252 section 7.
-	data := ssh.Marshal(struct{ Session string }{session})
-	data = append(data, 50)
-	data = append(data, ssh.Marshal(struct {
-		User, Service, Method string
-		True                  bool
-		Algorithm             string
-		Key                   []byte
-	}{user, "ssh-connection", "publickey", true, key.PublicKey().Type(), key.PublicKey().Marshal()})...)
-	s, err := key.Sign(rand.Reader, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ssh.Marshal(s)
-}
-
 func TestUserauth(t *testing.T) {
 	for name, key := range map[string]*keys.SecurityKey{"ed25519": keys.NewSecurityKey(t), "ecdsa": keys.NewSecurityKeyECDSA(t)} {
 		t.Run(name, func(t *testing.T) {
-			good := signed(t, key, "session", "shop")
+			good := keys.Userauth(t, key, []byte("session"), "shop")
 			if proof, err := VerifyUserauth(key.PublicKey(), []byte("session"), []byte("shop"), good); err != nil || !proof.Touched || proof.Verified {
 				t.Errorf("%v, %+v", err, proof)
 			}
@@ -55,7 +36,7 @@ func TestUserauth(t *testing.T) {
 				}
 			}
 			key.Flags = 0
-			if _, err := VerifyUserauth(key.PublicKey(), []byte("session"), []byte("shop"), signed(t, key, "session", "shop")); !errors.Is(err, ErrUntouched) {
+			if _, err := VerifyUserauth(key.PublicKey(), []byte("session"), []byte("shop"), keys.Userauth(t, key, []byte("session"), "shop")); !errors.Is(err, ErrUntouched) {
 				t.Errorf("untouched: %v", err)
 			}
 		})
@@ -79,7 +60,7 @@ func TestACertificateIsNoSecurityKey(t *testing.T) {
 	if err := cert.SignCert(rand.Reader, ca); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := VerifyUserauth(cert, []byte("session"), []byte("shop"), signed(t, key, "session", "shop")); !errors.Is(err, ErrNoSecurityKey) {
+	if _, err := VerifyUserauth(cert, []byte("session"), []byte("shop"), keys.Userauth(t, key, []byte("session"), "shop")); !errors.Is(err, ErrNoSecurityKey) {
 		t.Errorf("%v", err)
 	}
 }
