@@ -254,13 +254,17 @@ func TestShutDoorSaysSo(t *testing.T) {
 // A client that does not answer any more, its network gone, loses its sessions; one that only has nothing to say keeps them.
 func TestSilentClientIsHungUpOn(t *testing.T) {
 	t.Parallel()
-	p := open(t, func(_ *doortest.Warden, c *door.Config) { c.KeepAlive = 50 * time.Millisecond })
+	p := open(t, func(_ *doortest.Warden, c *door.Config) { c.KeepAlive = time.Second })
 	answering := p.dial("demo")
 	session, err := answering.NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := session.Start("sleep 2; exit 3"); err != nil {
+	input, err := session.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("cat; exit 3"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -285,6 +289,7 @@ func TestSilentClientIsHungUpOn(t *testing.T) {
 	}
 	eventually(t, "both sessions run", func() bool { return p.warden.Seen().Running == 2 })
 	eventually(t, "the silent client's session is gone", func() bool { return p.warden.Seen().Running == 1 })
+	input.Close()
 	var exit *ssh.ExitError
 	if err := session.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 {
 		t.Errorf("the client that answers lost its session: %v", err)

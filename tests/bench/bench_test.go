@@ -53,14 +53,14 @@ func BenchmarkAgainstRivals(b *testing.B) {
 	run("logins") // the first starts the pod and warms both up
 	all := []comparison{
 		{what: "ssh host true, pod running", rival: "sshd", limit: "at most 0.20", rounds: run("logins")},
-		{what: "ssh -V and bash, no server", rival: "sshd", limit: "for comparison", rounds: run("floor")},
+		{what: "ssh host true, pod running", rival: "a server that runs bash", limit: "for comparison", rounds: run("floor")},
 		{what: "ssh host true, fork made for it", rival: "sshd", limit: "at most 0.70", rounds: newForks(b, h, p)},
 		{what: fmt.Sprintf("%d logins at once", crowdSize), rival: "sshd", limit: "at least 4.0", rounds: run("crowd"), rate: crowdSize},
 	}
 	all = append(all, snapshots(b, h)...)
 	fmt.Printf("\nmedians of %d interleaved rounds; the ratio is the median of the rounds' ratios\n%s\n", rounds, table(all))
 	for _, c := range all {
-		b.ReportMetric(c.ratio(), strings.ReplaceAll(strings.ReplaceAll(c.what, ",", ""), " ", "-")+"/ratio")
+		b.ReportMetric(c.ratio(), strings.ReplaceAll(strings.ReplaceAll(c.what+" to "+c.rival, ",", ""), " ", "-")+"/ratio")
 	}
 }
 
@@ -130,6 +130,8 @@ func startSSHD(b *testing.B, h *host.Host, key string) string {
 	return "127.0.0.1:" + port
 }
 
+func port(address string) string { return address[strings.LastIndex(address, ":")+1:] }
+
 func writeConfig(b *testing.B, h *host.Host, address, key string) string {
 	b.Helper()
 	config := fmt.Sprintf(`Host gate
@@ -149,7 +151,7 @@ Host *
   UserKnownHostsFile /dev/null
   GlobalKnownHostsFile /dev/null
   LogLevel ERROR
-`, host.Port, address[strings.LastIndex(address, ":")+1:], h.Dir, key)
+`, host.Port, port(address), h.Dir, key)
 	file := filepath.Join(h.Dir, "bench_config")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		b.Fatal(err)

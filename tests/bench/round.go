@@ -33,7 +33,7 @@ func (c comparison) ratio() float64 {
 
 func (c comparison) String() string {
 	ours, rival := c.side(func(r round) time.Duration { return r.Ours }), c.side(func(r round) time.Duration { return r.Rival })
-	return fmt.Sprintf("%-34s %14s  %-22s %14s  ratio %5.2f  (%s)", c.what, ours, c.rival, rival, c.ratio(), c.limit)
+	return fmt.Sprintf("%-34s %14s  %-24s %14s  ratio %5.2f  (%s)", c.what, ours, c.rival, rival, c.ratio(), c.limit)
 }
 
 func (c comparison) side(of func(round) time.Duration) string {
