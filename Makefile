@@ -94,8 +94,10 @@ test: needs-build build/rootfs.tar ## run all tests but test-vm, as root; instal
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
 	@packaging/needs test
 	REQUIRE=all $(GO) test -race -timeout 10m -exec "$(ROOTEXEC)" $(RACE)
-	REQUIRE=all $(GO) test -p 1 -timeout 15m -exec "$(ROOTEXEC)" \
-	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE) ./tests/vm)")
+	REQUIRE=all $(GO) test -p 2 -timeout 15m -exec "$(ROOTEXEC)" \
+	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE) ./tests/...)")
+	# One after the other: they boot hosts, and set what the whole machine has once.
+	REQUIRE=all $(GO) test -p 1 -timeout 15m -exec "$(ROOTEXEC)" $$($(GO) list ./tests/... | grep -v /tests/vm$$)
 
 # The tools inside the sessions of tests, benchmarks and the demo: built again when what it is made of changes.
 build/rootfs.tar: fork/build.go | needs-build

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,13 +33,8 @@ func TestMain(m *testing.M) {
 		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold, "hold-one": toolHoldOne, "flood": toolFlood,
 	}[os.Getenv("TEST_NETWORK_TOOL")]
 	if tool == nil {
-		flag.Parse()
-		// More at a time than there are processors: they wait, mostly.
-		if err := errors.Join(need.PATH(), flag.Set("test.parallel", "4")); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		os.Exit(m.Run())
+		need.Parallel(m)
+		return
 	}
 	if err := tool(os.Args[1:]); err != nil {
 		fmt.Println(err)

@@ -56,8 +56,11 @@ var commands = []expected{
 	{command: "gate@demo rm", stdout: `^demo-stackoverflow:agent-test is removed`},
 }
 
+func TestMain(m *testing.M) { need.Parallel(m) }
+
 func TestDemo(t *testing.T) {
 	need.Systemd(t)
+	t.Parallel()
 	need.Tools(t, "ssh", "scp", "sftp", "rsync", "git", "make")
 	checkout := clone(t)
 	started := time.Now()

@@ -18,6 +18,7 @@ import (
 // Whoever dies, and whenever, nothing stays.
 func TestDemoKilled(t *testing.T) {
 	need.Systemd(t)
+	t.Parallel()
 	need.Tools(t, "make")
 	checkout := clone(t)
 	for _, victim := range []string{"keep", "up"} {

@@ -6,9 +6,13 @@ import (
 
 	"forkgate/tests/host"
 	"forkgate/tests/machine"
+	"forkgate/tests/need"
 )
 
+func TestMain(m *testing.M) { need.Parallel(m) }
+
 func TestAHostIsAHost(t *testing.T) {
+	t.Parallel()
 	h := host.Start(t, host.Options{People: []string{"alice"}, Agents: []string{"bot"}, Keys: []string{"stranger"}})
 	h.Repo(t, "demo", "/etc/systemd")
 	for _, test := range []struct {

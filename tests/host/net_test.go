@@ -14,6 +14,7 @@ import (
 // The service of pods' networks does its work in its unit's sandbox, comes back when it is killed, and leaves nothing when
 // forkgate is uninstalled.
 func TestNetOnAHost(t *testing.T) {
+	t.Parallel()
 	h := host.Start(t, host.Options{Bare: true})
 	h.Must(t, "sh", "-c", "ip link add up0 type veth peer name far0 && ip link set far0 up && ip address add 93.184.216.2/24 dev up0 && ip link set up0 up && "+
 		"ip route add default via 93.184.216.1 && echo 0 >/proc/sys/net/ipv4/ip_forward && "+

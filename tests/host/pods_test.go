@@ -17,6 +17,7 @@ import (
 
 // Callers, and containers of theirs, reach what policy opens and nothing else; what a repository publishes is reached from outside.
 func TestNetworkOfPods(t *testing.T) {
+	t.Parallel()
 	need.Tools(t, "ip", "nft", "busybox", "python3")
 	h := host.Start(t, host.Options{People: []string{"alice"}, Agents: []string{"bot"}})
 	uplink, world := internet(t, h)

@@ -3,6 +3,8 @@
 package need
 
 import (
+	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"strings"
@@ -20,7 +22,7 @@ func Root(t testing.TB) {
 // sbin is what is not on everybody's PATH.
 const sbin = ":/usr/sbin:/sbin"
 
-// Tools needs programs on the PATH, under /usr/sbin too. Where tests run side by side, [PATH] has to have been called before.
+// Tools needs programs on the PATH, under /usr/sbin too. Where tests run side by side, TestMain has to be [Parallel].
 func Tools(t testing.TB, names ...string) {
 	t.Helper()
 	if path := os.Getenv("PATH"); !strings.HasSuffix(path, sbin) {
@@ -43,8 +45,15 @@ func Files(t testing.TB, paths ...string) {
 	}
 }
 
-// PATH has all tests of a package find what is under /usr/sbin. It is for TestMain.
-func PATH() error { return os.Setenv("PATH", os.Getenv("PATH")+sbin) }
+// Parallel is the TestMain of a package whose tests wait for others most of the time: it has four of them side by side, on however few
+// processors, and has all of them find what is under /usr/sbin, for t.Setenv and t.Parallel exclude each other.
+func Parallel(m *testing.M) {
+	flag.Parse()
+	if err := errors.Join(os.Setenv("PATH", os.Getenv("PATH")+sbin), flag.Set("test.parallel", "4")); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
 
 // Systemd needs what it takes to boot a systemd host: root, systemd, D-Bus and namespaces. Package machine boots it.
 func Systemd(t testing.TB) {

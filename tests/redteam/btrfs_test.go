@@ -23,11 +23,13 @@ var btrfsRows = []row{
 		name:    "who shares a block, by LOGICAL_INO",
 		attempt: step{container, "probe where /host/srv/$GUID", "where: EPERM"},
 		by:      "it wants the host's CAP_SYS_ADMIN",
+		control: &step{host, "probe where $POOL/forks/$GUID/tree", "where: done"},
 	},
 	{
 		name:    "a subvolume as a stream, by SEND",
 		attempt: step{container, "probe send /host/srv/$GUID", "send: EPERM"},
 		by:      "it wants the host's CAP_SYS_ADMIN",
+		control: &step{host, "btrfs -q subvolume snapshot -r $POOL/forks/$GUID/tree $POOL/sent; probe send $POOL/sent; btrfs -q subvolume delete $POOL/sent", "send: done"},
 	},
 	{
 		name:    "another fork deleted by its id",

@@ -102,7 +102,7 @@ func forcedLikeGate(t *testing.T, h *host.Host) {
 	for _, c := range []struct {
 		terminal string
 		commands []string
-	}{{"-T", ends()}, {"-tt", endsOnTerminal()}} {
+	}{{"-T", append(ends(), codes(17)...)}, {"-tt", endsOnTerminal()}} {
 		for _, command := range c.commands {
 			table.Go(func() error {
 				got, want := outcome(t, h, sshd, c.terminal, command), outcome(t, h, gate, c.terminal, command)

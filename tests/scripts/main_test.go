@@ -18,19 +18,20 @@ import (
 	"forkgate/tests/need"
 )
 
-// TestStories sets one host up for all stories, as that takes some seconds.
+func TestMain(m *testing.M) { need.Parallel(m) }
+
+// TestStories sets one host up for all stories that leave it as it is, as that takes some seconds.
 func TestStories(t *testing.T) {
-	needTools(t)
-	h := host.Start(t, cast(t))
-	h.Must(t, "sh", "-ec", "mkdir -p /root/data/app; echo orders >/root/data/orders.txt; echo 'print(1)' >/root/data/app/main.py")
-	for _, name := range []string{"demo", "shop"} {
-		h.Repo(t, name, "/root/data")
-	}
-	forge := newForge(t, h)
+	h, forge := stage(t)
 	t.Run("stories", func(t *testing.T) { testscript.Run(t, params(h, forge, files(t, "stories")...)) })
 	t.Run("tampered", func(t *testing.T) { tampered(t, h, forge) })
 	t.Run("sshd", func(t *testing.T) { likeSSHD(t, h) })
 	t.Run("forced", func(t *testing.T) { forced(t, h, forge) })
+}
+
+// TestAlone has a host for what changes it for everybody: the policy, the pool's free space, whether its parts run.
+func TestAlone(t *testing.T) {
+	h, forge := stage(t)
 	for _, file := range files(t, "alone") {
 		t.Run("alone", func(t *testing.T) { testscript.Run(t, params(h, forge, file)) })
 		// A story that fails half-way spoils no other one.
@@ -41,9 +42,23 @@ func TestStories(t *testing.T) {
 	t.Run("killed wardens", func(t *testing.T) { killedWardens(t, h) })
 }
 
+// stage is a host with two repositories, and attestors that say what a story has them say.
+func stage(t *testing.T) (*host.Host, *forge) {
+	t.Helper()
+	needTools(t)
+	t.Parallel()
+	h := host.Start(t, cast(t))
+	h.Must(t, "sh", "-ec", "mkdir -p /root/data/app; echo orders >/root/data/orders.txt; echo 'print(1)' >/root/data/app/main.py")
+	for _, name := range []string{"demo", "shop"} {
+		h.Repo(t, name, "/root/data")
+	}
+	return h, newForge(t, h)
+}
+
 // TestBare tells what operators see on a host where something is missing.
 func TestBare(t *testing.T) {
 	needTools(t)
+	t.Parallel()
 	h := host.Start(t, host.Options{Bare: true})
 	for _, file := range files(t, "bare") {
 		t.Run("bare", func(t *testing.T) { testscript.Run(t, params(h, nil, file)) })

@@ -168,15 +168,15 @@ func guidOf(t *testing.T, h *host.Host, ref string) string {
 	return h.Must(t, "sh", "-c", `forkgate show "$0" --json | sed -n 's/.*"guid": "\([^"]*\)".*/\1/p'`, ref)
 }
 
-// census lists what a pod leaves on a host that is not careful: mounts, loop devices, links, groups, rules, processes, directories. It
-// waits until the spare pods are there, whose GUIDs are others each time.
+// census lists what a pod leaves on a host that is not careful: mounts, loop devices, links, groups, rules, processes, directories. Loop
+// devices are the whole machine's: this host's are those of files in its own mounts. It waits until the spare pods are there, whose GUIDs are others each time.
 func census(t *testing.T, h *host.Host) []string {
 	t.Helper()
 	return strings.Split(h.Must(t, "bash", "-ec", `
 		spares() { cd /run/forkgate/pods && ls -d */spare.sock | cut -d/ -f1; }
 		for n in $(seq 100); do test $(spares | wc -l) = 4 && break; sleep 0.2; done
 		{ cut -d' ' -f5 /proc/self/mountinfo | sed 's/^/mount /'
-		losetup -a | cut -d: -f1 | sed 's/^/loop /'
+		losetup -nO NAME,BACK-MAJ:MIN | grep -wFf <(findmnt -no MAJ:MIN | tr -d ' ') | sed 's/^/loop /'
 		ip -o link | grep -o ': [^:@]*[:@]' | sed 's/^/link /'
 		find /sys/fs/cgroup -path '*forkgate-pod*' | sed 's/^/group /'
 		nft list table inet forkgate | nl | sed 's/^/rule /'
