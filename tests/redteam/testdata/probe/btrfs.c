@@ -1,6 +1,7 @@
 #include "probe.h"
 
 #include <linux/btrfs.h>
+#include <sys/mman.h>
 
 static int directory(const char *path) { return must(open(path, O_RDONLY | O_DIRECTORY), path); }
 
@@ -90,9 +91,9 @@ static long where(char **args) {
 
 // send writes out a whole subvolume, which has to be read-only.
 static long send_stream(char **args) {
-	int nowhere = open("/dev/null", O_WRONLY);
-	must(nowhere, "open /dev/null");
-	struct btrfs_ioctl_send_args s = {.send_fd = nowhere};
+	int stream = memfd_create("stream", 0);
+	must(stream, "memfd_create");
+	struct btrfs_ioctl_send_args s = {.send_fd = stream};
 	return ioctl(directory(args[0]), BTRFS_IOC_SEND, &s);
 }
 
