@@ -55,7 +55,7 @@ func Boot(t testing.TB, o Options) *Machine {
 	up.Stdout, up.Stderr = m.output, m.output
 	m.ended = start(up)
 	t.Cleanup(func() { m.close(t) })
-	patience := 30 * time.Second
+	patience := 2 * time.Minute // half a second where nothing else runs
 	if o.Prepare != "" {
 		patience = 20 * time.Minute // it may install packages over a slow line
 	}
