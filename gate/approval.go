@@ -2,7 +2,9 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,7 +19,7 @@ type Approval struct {
 
 // String shows the terms to a person.
 func (a Approval) String() string {
-	text := fmt.Sprintf("a session waits %s, a grant lasts %s and opens ", a.Wait, a.Lasts)
+	text := fmt.Sprintf("a session waits %s, a grant lasts %s and opens ", Span(a.Wait), Span(a.Lasts))
 	if a.Uses == 1 {
 		text += "1 session"
 	} else {
@@ -29,10 +31,32 @@ func (a Approval) String() string {
 	return text
 }
 
+// MarshalJSON writes durations as Span does.
+func (a Approval) MarshalJSON() ([]byte, error) {
+	type plain Approval
+	return json.Marshal(struct {
+		plain
+		Wait  string `json:"wait"`
+		Lasts string `json:"lasts"`
+	}{plain(a), Span(a.Wait), Span(a.Lasts)})
+}
+
+// Span shows a duration as people write them, and policy does: 15m, 1h30m, 20s.
+func Span(d time.Duration) string {
+	text := d.String()
+	for _, nothing := range []string{"m0s", "h0m"} {
+		if rest, ok := strings.CutSuffix(text, nothing); ok {
+			text = rest + nothing[:1]
+		}
+	}
+	return text
+}
+
 // Grants brings what may be approved before those who may approve it.
 type Grants interface {
-	// Ask finds a grant that the request may use, or has it wait for one. A *Refusal says that nobody granted it.
-	Ask(ctx context.Context, ask Ask, r Request, terms Approval) (Leave, error)
+	// Ask finds a grant that the request may use, or has it wait for one. d forbids it, and has an Approval. A *Refusal says that nobody
+	// granted it.
+	Ask(ctx context.Context, ask Ask, r Request, d Decision) (Leave, error)
 }
 
 // Leave is a grant that one session may use.
@@ -49,7 +73,7 @@ func (g *Gate[S]) admit(ctx context.Context, ask Ask, r Request) (Request, func(
 	if err == nil || decision.Approval == nil || g.Grants == nil {
 		return r, func() {}, err
 	}
-	leave, err := g.Grants.Ask(ctx, ask, r, *decision.Approval)
+	leave, err := g.Grants.Ask(ctx, ask, r, decision)
 	if err != nil {
 		return r, func() {}, err
 	}

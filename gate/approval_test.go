@@ -29,7 +29,7 @@ func (a *approving) Decide(r Request) Decision {
 	return d
 }
 
-func (a *approving) Ask(context.Context, Ask, Request, Approval) (Leave, error) {
+func (a *approving) Ask(context.Context, Ask, Request, Decision) (Leave, error) {
 	a.asked++
 	if a.during != nil {
 		a.during()

@@ -1,6 +1,9 @@
 package gate
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Kind says whether a caller acts as a person or as an agent. The zero Kind is an agent: whatever is missing, malformed
 // or contradictory ends there.
@@ -74,6 +77,9 @@ type Caller struct {
 	Key       string   `json:"key,omitempty"`   // SHA256 fingerprint of the key that signed
 	Evidence  []string `json:"evidence"`        // one sentence per piece of evidence, for whoami and the audit log
 
+	// Marks say by what exactly an agent gave itself away. They are for the record alone: what it hears of is what it leaves out next time.
+	Marks []string `json:"-"`
+
 	Attestor string   `json:"attestor,omitempty"` // whose word there is
 	Attested string   `json:"attested,omitempty"` // and what it says: person, agent, unverified
 	Chain    []string `json:"chain,omitempty"`    // of whom: the client's process, its parent and so on
@@ -84,5 +90,12 @@ type Caller struct {
 	SecurityKey string `json:"security_key,omitempty"`
 	Enrolled    bool   `json:"enrolled,omitempty"` // that key was enrolled with its maker's attestation
 
-	Override Override `json:"-"` // whoami keeps quiet about it: agents ask, too
+	Override Override `json:"-"` // whoami says what it opens, and not why it opens nothing: agents ask, too
+}
+
+// Mark notes by what an agent gave itself away.
+func (c *Caller) Mark(sentence string) {
+	if !slices.Contains(c.Marks, sentence) {
+		c.Marks = append(c.Marks, sentence)
+	}
 }

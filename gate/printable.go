@@ -27,3 +27,23 @@ func Printable(s string) string {
 	}
 	return b.String()
 }
+
+// Exact shows text byte for byte, in one line of printable ASCII, for somebody who has to agree to it: no two texts look alike. A backslash,
+// a space that could not be seen or counted (at either end, behind another one), and whatever is no printable ASCII appear as Go escapes.
+func Exact(s string) string {
+	var b strings.Builder
+	for i, n := 0, 0; i < len(s); i += n {
+		var r rune
+		r, n = utf8.DecodeRuneInString(s[i:])
+		quoted := strconv.QuoteToASCII(s[i : i+n])
+		switch {
+		case r == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' '):
+			b.WriteString(`\x20`)
+		case r == '"':
+			b.WriteByte('"')
+		default:
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
+}

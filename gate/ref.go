@@ -8,9 +8,16 @@ import (
 // MaxName is the longest repository name or tag, in bytes.
 const MaxName = 63
 
-// ControlUser is the SSH user name under which the control words answer (ssh gate@host VERB). No repository may
-// have it as its name.
-const ControlUser = "gate"
+// The SSH user names under which the control words answer (ssh gate@host VERB). At the second one a client is asked for the touch of a
+// security key, which approving takes: nobody knows what a client wants before it has authenticated. No repository may have either as its
+// name.
+const (
+	ControlUser = "gate"
+	TouchUser   = "touch"
+)
+
+// IsControl reports whether control words answer under an SSH user name.
+func IsControl(user string) bool { return user == ControlUser || user == TouchUser }
 
 // Ref is what a caller types to name a repository or a fork of it.
 type Ref struct {

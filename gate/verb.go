@@ -14,9 +14,12 @@ type Verb struct {
 
 // Verbs lists the control words in the order in which help shows them.
 func Verbs() []Verb {
-	const approving = "It takes policy's permission, and a person: one of class 4 whose security key is enrolled, for what somebody else asks; or\n" +
-		"a signature by a security key of yours that is enrolled and has verified you, for what you ask as well:\n\n" +
-		"    ssh gate@host challenge ID >ID\n" +
+	const approving = "It takes policy's permission, and a person who has read what is asked. For what somebody else asks that is the touch of an\n" +
+		"enrolled security key, on a connection of class 4, and the code that stands below the request:\n\n" +
+		"    ssh gate@host grants ID\n" +
+		"    ssh touch@host approve ID CODE\n\n" +
+		"For what you ask yourself, and for others as well, a signature by an enrolled security key of yours that has verified you:\n\n" +
+		"    ssh gate@host challenge ID | tee ID\n" +
 		"    ssh-keygen -Y sign -n grant@forkgate -f KEY ID\n" +
 		"    ssh gate@host approve ID $(grep -v -- --- ID.sig | tr -d '\\n')\n"
 	return []Verb{
@@ -27,8 +30,8 @@ func Verbs() []Verb {
 		{Name: "fork", Args: "REPO[:TAG] [TAG]", Summary: "make a fork, printing each step with its time", Op: OpFork, Min: 1, Max: 2},
 		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
 		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
-		{Name: "grants", Summary: "list what waits for approval and what is granted, of you or by you"},
-		{Name: "approve", Args: "ID [SIGNATURE]", Summary: "approve what a session waits for", Detail: approving, Op: OpApprove, Min: 1, Max: 2},
+		{Name: "grants", Args: "[ID]", Summary: "list what waits for approval and what is granted, of you or by you, or show one whole", Max: 1},
+		{Name: "approve", Args: "ID CODE|SIGNATURE", Summary: "approve what a session waits for", Detail: approving, Op: OpApprove, Min: 1, Max: 2},
 		{Name: "challenge", Args: "ID", Summary: "print what to sign to approve it by a signature", Op: OpApprove, Min: 1, Max: 1},
 		{Name: "revoke", Args: "ID", Summary: "take a grant back and end its sessions, or turn a request down", Op: OpRevoke, Min: 1, Max: 1},
 		{Name: "explain", Args: "OP REF", Summary: "say what policy would answer, and by which rule", Min: 2, Max: 2},

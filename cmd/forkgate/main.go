@@ -62,5 +62,5 @@ func explain(err error) (text string, code int) {
 
 // forOperator turns hints for people who come by ssh into the operator's own commands.
 func forOperator(text string) string {
-	return strings.ReplaceAll(text, "ssh "+gate.ControlUser+"@host ", "forkgate ")
+	return strings.NewReplacer("ssh "+gate.ControlUser+"@host ", "forkgate ", "ssh "+gate.TouchUser+"@host ", "forkgate ").Replace(text)
 }

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func entry(event, session string, r gate.Request) Entry {
 		Event: event, Session: session,
 		Principal: r.Caller.Principal, Kind: r.Caller.Kind.String(), Class: r.Caller.Class, Agent: r.Caller.Agent, Key: r.Caller.Key,
 		Attestor: r.Caller.Attestor, Attested: r.Caller.Attested, Chain: r.Caller.Chain, SecurityKey: r.Caller.SecurityKey, Override: override(r),
-		Evidence: r.Caller.Evidence, Door: r.Door, Op: r.Op, GUID: r.Target.GUID, Grant: r.Grant, Asker: r.Asker,
+		Evidence: slices.Concat(r.Caller.Evidence, r.Caller.Marks), Door: r.Door, Op: r.Op, GUID: r.Target.GUID, Grant: r.Grant, Asker: r.Asker,
 	}
 	if r.Source.IsValid() {
 		e.Source = &r.Source

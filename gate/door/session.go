@@ -152,7 +152,7 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	if string(s.who.User) == gate.ControlUser {
+	if gate.IsControl(string(s.who.User)) {
 		return wire.Exit{}, s.control(ctx, warden, j)
 	}
 	request := client.OpenRequest{

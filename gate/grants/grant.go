@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"forkgate/gate"
 )
 
-// Grant is leave that somebody has given: for one session or, with several uses, for the lineage of the session that waited.
+// Grant is leave that somebody has given: for one session or, with several uses, for the lineage of the session that waited, which run the same again.
 type Grant struct {
 	ID        string    `json:"id"`
 	GUID      string    `json:"guid"` // of the repository or fork
@@ -19,7 +20,8 @@ type Grant struct {
 	Agent     string    `json:"agent,omitempty"`
 	Lineage   string    `json:"lineage,omitempty"` // empty: nobody but the session that waited
 	Op        gate.Op   `json:"op"`                // what the session that waited is
-	Command   string    `json:"command,omitempty"` // and runs; any bytes
+	Command   string    `json:"command,omitempty"` // and runs, as gate.Exact shows it
+	Env       []string  `json:"env,omitempty"`     // with these of the client's, NAME=VALUE, likewise
 	From      time.Time `json:"from"`
 	Until     time.Time `json:"until"`
 	Uses      int       `json:"uses"` // sessions that it opens, in all
@@ -71,7 +73,12 @@ func (g Grant) Living() (names []string) {
 // opens reports whether one more session of these may be opened by the grant.
 func (g Grant) opens(w Wish, now time.Time) bool {
 	return g.Due(now) == "" && len(g.Sessions) < g.Uses && g.Lineage != "" && g.Lineage == w.Lineage &&
-		g.GUID == w.Target.GUID && g.Principal == w.Who.Principal && g.Kind == w.Who.Kind
+		g.GUID == w.Target.GUID && g.Principal == w.Who.Principal && g.Kind == w.Who.Kind && g.covers(w)
+}
+
+// covers reports whether what a session runs is what was approved. A shell runs whatever is typed, so that who approved one has approved all.
+func (g Grant) covers(w Wish) bool {
+	return g.Op == gate.OpShell || g.Op == w.Op && g.Command == w.Command && slices.Equal(g.Env, w.Env)
 }
 
 // check refuses a record that could be no grant: what is missing would read as more than was given.

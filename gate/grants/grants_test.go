@@ -53,7 +53,7 @@ func open(t *testing.T, p *paper) *Book {
 func wish(session string, change ...func(*Wish)) Wish {
 	w := Wish{
 		Session: session, Target: gate.Target{GUID: "guid", Repo: "shop", Grand: true}, Who: gate.Caller{Principal: "alice"},
-		Lineage: "key k", Op: gate.OpExec, Terms: gate.Approval{Wait: time.Minute, Lasts: 15 * time.Minute, Uses: 1},
+		Lineage: "key k", Op: gate.OpExec, Command: "make deploy", Env: []string{"LANG=C"}, Terms: gate.Approval{Wait: time.Minute, Lasts: 15 * time.Minute, Uses: 1},
 	}
 	for _, c := range change {
 		c(&w)
@@ -204,6 +204,11 @@ func TestSeveralUsesAreTheLineages(t *testing.T) {
 		"another principal": func(w *Wish) { w.Who.Principal = "eve" },
 		"another kind":      func(w *Wish) { w.Who.Kind = gate.Human },
 		"another tree":      func(w *Wish) { w.Target.GUID = "other" },
+		"another command":   func(w *Wish) { w.Command = "make destroy" },
+		"another op":        func(w *Wish) { w.Op = gate.OpSFTP },
+		"a shell":           func(w *Wish) { w.Op, w.Command = gate.OpShell, "" },
+		"a variable more":   func(w *Wish) { w.Env = []string{"EDITOR=sh", "LANG=C"} },
+		"no variables":      func(w *Wish) { w.Env = nil },
 	} {
 		if g, ok, _ := b.Take(wish("s2", change)); ok {
 			t.Errorf("%s: %+v", name, g)
@@ -216,6 +221,17 @@ func TestSeveralUsesAreTheLineages(t *testing.T) {
 	}
 	if _, ok, _ := b.Take(wish("s4")); ok {
 		t.Error("it opens a fourth")
+	}
+}
+
+// Who approved a shell has approved whatever is typed there, and so whatever is run. The control to another command being refused.
+func TestAShellIsAnything(t *testing.T) {
+	b := open(t, newPaper())
+	first := granted(t, b, wish("s1", thrice, func(w *Wish) { w.Op, w.Command = gate.OpShell, "" }))
+	for _, session := range []string{"s2", "s3"} {
+		if g, ok, err := b.Take(wish(session)); !ok || err != nil || g.ID != first.ID {
+			t.Errorf("%s: %+v, %v, %v", session, g, ok, err)
+		}
 	}
 }
 

@@ -37,7 +37,8 @@ type Wish struct {
 	Who     gate.Caller
 	Lineage string // what else may use a grant of several uses; empty: nothing
 	Op      gate.Op
-	Command string
+	Command string   // as gate.Exact shows it
+	Env     []string // NAME=VALUE, likewise, in order
 	Terms   gate.Approval
 }
 
@@ -124,7 +125,7 @@ func (b *Book) Approve(id, approver, proof string) (Grant, error) {
 	}
 	g := Grant{
 		ID: id, GUID: w.Target.GUID, Ref: w.Target.Ref(), Principal: w.Who.Principal, Kind: w.Who.Kind, Agent: w.Who.Agent,
-		Lineage: w.Lineage, Op: w.Op, Command: w.Command, From: now, Until: now.Add(w.Terms.Lasts), Uses: max(w.Terms.Uses, 1),
+		Lineage: w.Lineage, Op: w.Op, Command: w.Command, Env: w.Env, From: now, Until: now.Add(w.Terms.Lasts), Uses: max(w.Terms.Uses, 1),
 		Stop: w.Terms.Stop, Approver: approver, Proof: proof, Sessions: []Session{{Name: w.Session}},
 	}
 	if g.Uses == 1 {

@@ -44,7 +44,12 @@ func readAttestation(caller *gate.Caller, a Attested, e gate.Evidence, say func(
 		caller.Agent = s.Agent
 	}
 	for _, reason := range s.Reasons {
-		say(name + " says: " + gate.Printable(reason))
+		reason = name + " says: " + gate.Printable(reason)
+		if s.Verdict == ByAgent {
+			caller.Mark(reason)
+			continue
+		}
+		say(reason)
 	}
 	for _, l := range s.Chain {
 		caller.Chain = append(caller.Chain, fmt.Sprintf("%s, process %d of uid %d", gate.Printable(l.Name), l.PID, l.UID))

@@ -28,7 +28,7 @@ func Classify(agents []Agent, attestors []Attestor, principal Principal, e gate.
 		}
 	}
 	attested, person := readProof(&caller, attestors, principal, e, say)
-	signs, wellFormed := readHints(agents, e.Env, say)
+	signs, wellFormed := readHints(&caller, agents, e.Env, say)
 	if len(signs) > 0 {
 		caller.Class = max(caller.Class, gate.ClassHint)
 	}
@@ -104,7 +104,7 @@ func readKey(caller *gate.Caller, principal Principal, e gate.Evidence, say func
 }
 
 // readHints finds the marks of agents among NAME=VALUE entries, and reports whether all of them are such entries.
-func readHints(agents []Agent, env []string, say func(string)) (signs []sign, wellFormed bool) {
+func readHints(caller *gate.Caller, agents []Agent, env []string, say func(string)) (signs []sign, wellFormed bool) {
 	wellFormed = true
 	for _, entry := range env {
 		name, value, ok := strings.Cut(entry, "=")
@@ -115,7 +115,12 @@ func readHints(agents []Agent, env []string, say func(string)) (signs []sign, we
 		}
 		if s, found := read(agents, name, value); found {
 			signs = append(signs, s)
-			say(s.String())
+			if s.mixed {
+				say(s.String())
+				continue
+			}
+			say("a variable that the client sent is a mark of " + gate.Printable(s.agent))
+			caller.Mark(s.String())
 		}
 	}
 	return signs, wellFormed

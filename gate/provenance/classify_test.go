@@ -95,10 +95,41 @@ func TestClassify(t *testing.T) {
 			if got.Kind != c.kind || got.Class != c.class || got.Agent != c.agent {
 				t.Errorf("got %s, class %s, agent %q; want %s, class %s, agent %q", got.Kind, got.Class, got.Agent, c.kind, c.class, c.agent)
 			}
-			if !slices.Contains(got.Evidence, c.says) {
-				t.Errorf("the evidence %q does not say %q", got.Evidence, c.says)
+			if said := slices.Concat(got.Evidence, got.Marks); !slices.Contains(said, c.says) {
+				t.Errorf("the evidence %q does not say %q", said, c.says)
 			}
 		})
+	}
+}
+
+// What an agent hears of names no variable that it could leave out, and no process: that is in the record. The control is what decides
+// nothing, of which it hears all.
+func TestAnAgentHearsOfNoMark(t *testing.T) {
+	got := Classify(testAgents(t), nil, Principal{Name: "alice", Vouched: true}, gate.Evidence{
+		Principal: "alice", Key: fingerprint, Env: []string{"CLAUDECODE=1", "CLAUDE_CODE_SESSION_ID=7", "CURSOR_TRACE_ID=x"},
+	})
+	heard := strings.Join(got.Evidence, "\n")
+	if strings.Contains(heard, "CLAUDE") || !strings.Contains(heard, "a variable that the client sent is a mark of Claude Code") || !strings.Contains(heard, "CURSOR_TRACE_ID") {
+		t.Errorf("it hears %q", heard)
+	}
+	if want := []string{"the client sent CLAUDECODE=1: a mark of Claude Code", "the client sent CLAUDE_CODE_SESSION_ID: a mark of Claude Code"}; !slices.Equal(got.Marks, want) {
+		t.Errorf("the record has %q", got.Marks)
+	}
+	e, attestors := spoken(t, func(s *Statement) {
+		s.Verdict, s.Agent, s.Reasons = ByAgent, "Claude Code", []string{"process 6 is Claude Code: comm claude"}
+	})
+	got = Classify(testAgents(t), attestors, Principal{Name: "alice"}, e)
+	if heard := strings.Join(got.Evidence, "\n"); strings.Contains(heard, "comm") || !strings.Contains(heard, "says: agent") {
+		t.Errorf("it hears %q", heard)
+	}
+	if len(got.Marks) != 1 || !strings.HasSuffix(got.Marks[0], "says: process 6 is Claude Code: comm claude") {
+		t.Errorf("the record has %q", got.Marks)
+	}
+	e, attestors = spoken(t, func(s *Statement) {
+		s.Verdict, s.Reasons = Unverified, []string{"process 2 was started by systemd --user"}
+	})
+	if got := Classify(testAgents(t), attestors, Principal{Name: "alice"}, e); !strings.Contains(strings.Join(got.Evidence, "\n"), "systemd --user") {
+		t.Errorf("who is not seen does not hear why: %q", got.Evidence)
 	}
 }
 

@@ -25,7 +25,7 @@ func readTouch(caller *gate.Caller, e gate.Evidence, say func(string)) {
 	t := e.Touch
 	if t == nil || t.Name == "" || t.Key == "" {
 		if e.Untouched != "" && caller.Kind == gate.Human {
-			say("none of the security keys (" + gate.Printable(e.Untouched) + ") was touched: ssh asks for one at gate@host, and where policy tells the difference")
+			say("none of the security keys (" + gate.Printable(e.Untouched) + ") was touched: ssh asks for one at touch@host, and where policy tells the difference")
 		}
 		return
 	}

@@ -20,17 +20,21 @@ type enrolledKeys interface {
 }
 
 // proof says by what an approver is known to be a person who agrees, or refuses. Policy has said already that this principal may approve;
-// what it takes to be believed is no matter of policy.
-func (g *granter) proof(who gate.Caller, door string, w grants.Waiting, signature string) (string, error) {
+// what it takes to be believed is no matter of policy. said is the code that stands below the wish, or a signature.
+func (g *granter) proof(who gate.Caller, door string, w grants.Waiting, said string) (string, error) {
 	switch {
 	case door == operatorDoor:
-		return "root on this host", nil
-	case signature != "":
-		return g.signed(who, w, signature)
-	case who.Kind != gate.Human || who.Class < gate.ClassPresence || !who.Enrolled:
+		return "root on this host", g.read(w, said)
+	case isSignature(said):
+		return g.signed(who, w, said)
+	case who.Kind != gate.Human: // it need not know by which way a person does
 		return "", &gate.Refusal{
-			Reason: fmt.Sprintf("approving takes a person who touches an enrolled security key: this connection is %s's, of class %d", kindWord(who), who.Class),
-			Hint:   "sign what ssh gate@host challenge " + w.ID + " prints; ssh gate@host help approve says how",
+			Reason: fmt.Sprintf("approving takes a person: this connection is an agent's, of class %d", who.Class), Hint: "tell " + w.ID + " to a person who may approve it",
+		}
+	case who.Class < gate.ClassPresence || !who.Enrolled:
+		return "", &gate.Refusal{
+			Reason: fmt.Sprintf("approving takes a touch of an enrolled security key: this connection is of class %d", who.Class),
+			Hint:   "ssh touch@host approve " + w.ID + " CODE asks for one; ssh gate@host help approve says how to sign instead",
 		}
 	case who.Principal == w.Who.Principal:
 		return "", &gate.Refusal{
@@ -38,14 +42,7 @@ func (g *granter) proof(who gate.Caller, door string, w grants.Waiting, signatur
 			Hint:   "sign what ssh gate@host challenge " + w.ID + " prints; ssh gate@host help approve says how",
 		}
 	}
-	return "the security key " + who.SecurityKey + " was touched for a connection of class 4", nil
-}
-
-func kindWord(who gate.Caller) string {
-	if who.Kind == gate.Human {
-		return "a person"
-	}
-	return "an agent"
+	return "the security key " + who.SecurityKey + " was touched for a connection of class 4", g.read(w, said)
 }
 
 // signed takes a signature over the wish's challenge for a proof: by an enrolled key of the approver's own, which has verified who
@@ -71,13 +68,20 @@ func (g *granter) signed(who gate.Caller, w grants.Waiting, signature string) (s
 // challenge is what there is to sign for a wish. The nonce is the wish's own, and with the wish it is gone.
 func (g *granter) challenge(w grants.Waiting) presence.Challenge {
 	return presence.Challenge{
-		Host: g.host, Caller: w.Who.Principal, Op: gate.OpGrant, Repo: w.Target.Ref(), Expires: w.Until.Truncate(time.Second).UTC(), Nonce: w.Nonce,
+		Host: g.host, Caller: w.Who.Principal, Kind: w.Who.Kind, Repo: w.Target.Ref(), Op: w.Op, Command: w.Command, Env: w.Env,
+		Uses: max(w.Terms.Uses, 1), Lasts: w.Terms.Lasts, Expires: w.Until.Truncate(time.Second).UTC(), Nonce: w.Nonce,
 	}
+}
+
+const begin, end = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+
+// isSignature tells a signature from a code: it begins with SSHSIG, in base64.
+func isSignature(word string) bool {
+	return strings.HasPrefix(word, begin) || strings.HasPrefix(word, "U1NIU0lH")
 }
 
 // armored puts a signature that came as one word between the lines that ssh-keygen writes around it.
 func armored(word string) []byte {
-	const begin, end = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 	if strings.HasPrefix(word, begin) {
 		return []byte(word)
 	}

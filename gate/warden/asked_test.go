@@ -21,16 +21,17 @@ func TestWhereATouchIsAskedFor(t *testing.T) {
 		s                  provenance.Statement
 		want               bool
 	}{
-		{"no security key", wantsTouch, "gate", statement(), false},
-		{"control words", alices, "gate", statement(), true},
+		{"no security key", wantsTouch, "touch", statement(), false},
+		{"control words", alices + wantsTouch, "gate", statement(), false},
+		{"control words with a touch", alices, "touch", statement(), true},
 		{"a repository where it makes no difference", alices, "demo", statement(), false},
 		{"a repository where it does", alices + wantsTouch, "demo", statement(), true},
 		{"a fork to be, where it does not", alices + wantsTouch, "demo+x", statement(), false},
 		{"what does not exist", alices + wantsTouch, "nothing", statement(), false},
 		{"no ref", alices + wantsTouch, "../x", statement(), false},
-		{"another's key", marked("yubikey", "bob", key), "gate", statement(), false},
-		{"an agent", alices, "gate", agent, false},
-		{"unverified", alices, "gate", unverified, false},
+		{"another's key", marked("yubikey", "bob", key), "touch", statement(), false},
+		{"an agent", alices, "touch", agent, false},
+		{"unverified", alices, "touch", unverified, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h, w := attested(t)
@@ -53,7 +54,7 @@ func TestWhereATouchIsAskedFor(t *testing.T) {
 		h, _ := attested(t)
 		h.more(t, alices)
 		c := dial(t, h.door)
-		reply, err := c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: signHash(t, c)})
+		reply, err := c.Assert(t.Context(), client.AssertRequest{User: []byte("touch"), Key: h.alice.Marshal(), SessionID: signHash(t, c)})
 		if err != nil || reply.Touch {
 			t.Errorf("asked %t, %v", reply.Touch, err)
 		}

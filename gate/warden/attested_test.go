@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestWhoIsAttested(t *testing.T) {
 		says    string
 	}{
 		{"a person", statement(), stock, client.VerbRequest{Alone: true}, gate.Human, "says: person"},
-		{"an agent", agent, stock, client.VerbRequest{Alone: true}, gate.Agent, "comm claude"},
+		{"an agent", agent, stock, client.VerbRequest{Alone: true}, gate.Agent, "says: agent"},
 		{"unverified", unverified, stock, client.VerbRequest{Alone: true}, gate.Agent, "says: unverified"},
 		{"less than the minimum", weak, stock, client.VerbRequest{Alone: true}, gate.Agent, "does not have the protection ptrace"},
 		{"a mark of an agent", statement(), stock, client.VerbRequest{Alone: true, Marks: say("CLAUDECODE=1")}, gate.Agent, "a mark of Claude Code"},
@@ -48,6 +49,9 @@ func TestWhoIsAttested(t *testing.T) {
 			who := whoamiOf(t, c, test.q)
 			if who.Kind != test.kind || who.Class != gate.ClassAttested || !strings.Contains(strings.Join(who.Evidence, "\n"), test.says) {
 				t.Errorf("got %+v", who)
+			}
+			if said := fmt.Sprint(who); strings.Contains(said, "comm claude") || strings.Contains(said, "CLAUDECODE") {
+				t.Errorf("an agent hears by what it is known: %s", said)
 			}
 		})
 	}

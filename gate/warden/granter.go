@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"forkgate/gate"
 	"forkgate/gate/grants"
 	"forkgate/gate/provenance"
+	"forkgate/gate/provenance/presence"
 	"forkgate/nsjail"
 	"forkgate/nsjail/docker"
 )
@@ -68,14 +71,11 @@ func newGranter(book *grants.Book, w *Warden) *granter {
 }
 
 // Ask is gate.Grants: it finds a grant that is there already, or has the session wait for one, telling its caller so.
-func (g *granter) Ask(ctx context.Context, ask gate.Ask, r gate.Request, terms gate.Approval) (gate.Leave, error) {
-	w := grants.Wish{
-		Session: ask.Session, Target: r.Target, Who: r.Caller, Lineage: provenance.Lineage(ask.Evidence, r.Caller),
-		Op: r.Op, Command: gate.Printable(r.Command), Terms: terms,
-	}
+func (g *granter) Ask(ctx context.Context, ask gate.Ask, r gate.Request, d gate.Decision) (gate.Leave, error) {
+	w := wish(ask, r, *d.Approval)
 	grant, found, err := g.book.Take(w)
 	if err == nil && !found {
-		grant, err = g.await(ctx, ask, r, w)
+		grant, err = g.await(ctx, ask, r, w, d)
 	}
 	if err != nil {
 		return gate.Leave{}, err
@@ -86,6 +86,21 @@ func (g *granter) Ask(ctx context.Context, ask gate.Ask, r gate.Request, terms g
 		return gate.Leave{}, err
 	}
 	return gate.Leave{Grant: grant.ID, Opened: opened, Void: func() { opened(); g.void(grant) }}, nil
+}
+
+// wish is what a session waits for: all that decides what it does, so that who approves knows.
+func wish(ask gate.Ask, r gate.Request, terms gate.Approval) grants.Wish {
+	w := grants.Wish{
+		Session: ask.Session, Target: r.Target, Who: r.Caller, Lineage: provenance.Lineage(ask.Evidence, r.Caller), Op: r.Op, Terms: terms,
+	}
+	if r.Op == gate.OpExec { // sftp runs what the warden says
+		w.Command = gate.Exact(r.Command)
+	}
+	for _, variable := range ask.Work.Env {
+		w.Env = append(w.Env, gate.Exact(variable))
+	}
+	slices.Sort(w.Env)
+	return w
 }
 
 // void ends a grant whose first session policy has refused: it was approved for that one, and another would find it open.
@@ -99,7 +114,13 @@ func (g *granter) void(grant grants.Grant) {
 }
 
 // await has a wish wait. Every way in which that ends is recorded.
-func (g *granter) await(ctx context.Context, ask gate.Ask, r gate.Request, w grants.Wish) (grants.Grant, error) {
+func (g *granter) await(ctx context.Context, ask gate.Ask, r gate.Request, w grants.Wish, d gate.Decision) (grants.Grant, error) {
+	if long := workLength(w); long > presence.MaxWork {
+		return grants.Grant{}, &gate.Refusal{
+			Reason: fmt.Sprintf("%s needs a person's approval, who has to read the command: %d bytes are too many, at most %d", r.Target.Ref(), long, presence.MaxWork),
+			Hint:   forkHint(r.Target),
+		}
+	}
 	waiting, err := g.book.Wait(w)
 	if errors.Is(err, grants.ErrTooMany) {
 		return grants.Grant{}, &gate.Refusal{Reason: err.Error(), Hint: "wait for the answer to one of them"}
@@ -113,8 +134,7 @@ func (g *granter) await(ctx context.Context, ask gate.Ask, r gate.Request, w gra
 		return grants.Grant{}, err
 	}
 	if ask.Tell != nil {
-		ask.Tell(fmt.Sprintf("forkgate: %s needs a person's approval; request %s waits %s for it\nhint: somebody else types: ssh gate@host approve %[2]s\n",
-			r.Target.Ref(), waiting.ID, w.Terms.Wait))
+		ask.Tell(waitText(waiting, d))
 	}
 	grant, err := g.book.Await(ctx, waiting)
 	if err == nil {
@@ -124,12 +144,23 @@ func (g *granter) await(ctx context.Context, ask gate.Ask, r gate.Request, w gra
 	return grants.Grant{}, errors.Join(refusal, g.log.Grant(ask.Session, r, what))
 }
 
+// waitText tells a session's caller that it waits, and first why: a person whom something keeps from being known as one can mend that. How
+// one approves is told to who may.
+func waitText(w *grants.Waiting, d gate.Decision) string {
+	text, _ := gate.Explain(d.Refusal(), "")
+	return text + fmt.Sprintf("forkgate: %s needs a person's approval; request %s waits %s for it\nhint: tell %[2]s to a person who may approve it\n",
+		w.Target.Ref(), w.ID, gate.Span(w.Terms.Wait))
+}
+
+// workLength is how much who approves has to read of what a session runs.
+func workLength(w grants.Wish) int { return len(w.Command) + len(strings.Join(w.Env, "")) }
+
 // outcome says why a wish came to nothing: for the record, and for the caller.
 func outcome(ctx context.Context, w *grants.Waiting, err error) (what string, refusal error) {
 	switch {
 	case errors.Is(err, grants.ErrNobody):
-		return "nobody approved it in " + w.Terms.Wait.String(),
-			&gate.Refusal{Reason: fmt.Sprintf("nobody approved request %s within %s", w.ID, w.Terms.Wait), Hint: forkHint(w.Target)}
+		return "nobody approved it in " + gate.Span(w.Terms.Wait),
+			&gate.Refusal{Reason: fmt.Sprintf("nobody approved request %s within %s", w.ID, gate.Span(w.Terms.Wait)), Hint: forkHint(w.Target)}
 	case errors.Is(err, grants.ErrDenied):
 		return "it was turned down", &gate.Refusal{Reason: fmt.Sprintf("request %s was turned down", w.ID), Hint: forkHint(w.Target)}
 	case ctx.Err() != nil:

@@ -19,8 +19,8 @@ func TestASessionWaitsAndIsApproved(t *testing.T) {
 	if err != nil || !strings.Contains(page, a.id) || !strings.Contains(page, "waiting") || !strings.Contains(page, "make deploy") {
 		t.Errorf("carol sees %q, %v", page, err)
 	}
-	page, err = g.word(t, g.carol, "approve", a.id)
-	if err != nil || !strings.Contains(page, "agent bob may enter demo, until ") {
+	page, err = g.approve(t, a.id)
+	if err != nil || !strings.Contains(page, "agent bob may enter demo, until ") || !strings.Contains(page, ", 1 session: exec make deploy\n") {
 		t.Errorf("%q, %v", page, err)
 	}
 	if err := <-a.result; err != nil {
@@ -31,7 +31,7 @@ func TestASessionWaitsAndIsApproved(t *testing.T) {
 		t.Errorf("it ran as %+v", ran)
 	}
 	for _, line := range []string{
-		"grant of bob on demo: waits for approval, by rule \"at-demo\"", "grant of carol on demo: approved, the security key hers was touched",
+		"grant of bob on demo: waits for approval, by rule \"at-demo\"", "grant of carol on demo: approved, the security key hers was touched for a connection of class 4: exec make deploy",
 		"grant of bob on demo: opens session 1 of 1, approved by carol", "permit bob exec demo", "permit carol approve demo",
 	} {
 		g.logged(t, line)
@@ -56,7 +56,7 @@ func TestAGrantOfARefusedSessionIsNobodys(t *testing.T) {
 	reload(several)
 	a := g.ask(t)
 	reload(strings.Replace(several, `caller.kind == "agent" && target.repo == "demo" && target.grand`, `caller.principal == "dave"`, 1))
-	if _, err := g.word(t, g.carol, "approve", a.id); err != nil {
+	if _, err := g.approve(t, a.id); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-a.result; err == nil {
@@ -77,6 +77,7 @@ func TestAGrantOfARefusedSessionIsNobodys(t *testing.T) {
 func TestWhoIsNoApprover(t *testing.T) {
 	g := newGranting(t)
 	a := g.ask(t)
+	code := g.code(t, a.id)
 	for name, change := range map[string]func(*gate.Caller){
 		"an agent":             func(w *gate.Caller) { byTouch(w); w.Kind = gate.Agent },
 		"class 3":              func(w *gate.Caller) { byTouch(w); w.Class = gate.ClassAttested },
@@ -84,12 +85,12 @@ func TestWhoIsNoApprover(t *testing.T) {
 		"a key that is marked": func(w *gate.Caller) { byTouch(w); w.Enrolled = false },
 	} {
 		g.callers.Store("carol", change)
-		if _, err := g.word(t, g.carol, "approve", a.id); !refusedWith(err, "approving takes a person") {
+		if _, err := g.word(t, g.carol, "approve", a.id, code); !refusedWith(err, "approving takes a ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	g.callers.Store("bob", byTouch)
-	if _, err := g.word(t, g.bob, "approve", a.id); !refusedWith(err, "what bob asks somebody else approves") {
+	if _, err := g.word(t, g.bob, "approve", a.id, code); !refusedWith(err, "what bob asks somebody else approves") {
 		t.Errorf("of one's own: %v", err)
 	}
 	g.logged(t, "grant of bob on demo: not approved: what bob asks")
@@ -99,7 +100,7 @@ func TestWhoIsNoApprover(t *testing.T) {
 	default:
 	}
 	g.callers.Store("carol", byTouch)
-	if _, err := g.word(t, g.carol, "approve", a.id); err != nil {
+	if _, err := g.word(t, g.carol, "approve", a.id, code); err != nil {
 		t.Errorf("control: %v", err)
 	}
 	<-a.result
@@ -137,7 +138,7 @@ func TestApprovingBySignature(t *testing.T) {
 	g.enrolled[string(foreign.PublicKey().Marshal())] = enrolled.Key{Name: "carols", Principal: "carol"}
 	other, a := g.ask(t), g.ask(t)
 	text, err := g.word(t, g.bob, "challenge", a.id)
-	if err != nil || !strings.HasPrefix(text, "forkgate challenge 1\nhost host\ncaller bob\nop grant\nrepo demo\nexpires ") {
+	if err != nil || !strings.HasPrefix(text, "forkgate challenge 2\nhost host\ncaller bob\nkind agent\nrepo demo\nop exec make deploy\nsessions 1\nlasts 15m\nexpires ") {
 		t.Fatalf("the challenge is %q, %v", text, err)
 	}
 	for _, no := range []struct {
@@ -151,7 +152,11 @@ func TestApprovingBySignature(t *testing.T) {
 		{"not touched", key, keys.Verified, text, "the signature is not good"},
 		{"another's key", foreign, keys.Touched | keys.Verified, text, "is no enrolled security key of bob"},
 		{"nobody's key", stranger, keys.Touched | keys.Verified, text, "is no enrolled security key of bob"},
-		{"another text", key, keys.Touched | keys.Verified, strings.Replace(text, "demo", "shop", 1), "the signature is not good"},
+		{"another repository", key, keys.Touched | keys.Verified, strings.Replace(text, "demo", "shop", 1), "the signature is not good"},
+		{"another command", key, keys.Touched | keys.Verified, strings.Replace(text, "make deploy", "make test", 1), "the signature is not good"},
+		{"a variable less", key, keys.Touched | keys.Verified, strings.Replace(text, "make deploy", "make deploy\nenv EDITOR=vi", 1), "the signature is not good"},
+		{"more sessions", key, keys.Touched | keys.Verified, strings.Replace(text, "sessions 1", "sessions 9", 1), "the signature is not good"},
+		{"a longer time", key, keys.Touched | keys.Verified, strings.Replace(text, "15m", "24h", 1), "the signature is not good"},
 	} {
 		no.key.Flags = no.flags
 		if _, err := g.word(t, g.bob, "approve", a.id, g.signature(t, no.key, no.text)); !refusedWith(err, no.why) {
@@ -300,7 +305,14 @@ func TestTheOperatorApproves(t *testing.T) {
 	if page, err := op.OperatorVerb(t.Context(), client.VerbRequest{Words: say("grants", "--json")}); err != nil || !strings.Contains(string(page), a.id) {
 		t.Errorf("%s, %v", page, err)
 	}
-	if _, err := op.OperatorVerb(t.Context(), client.VerbRequest{Words: say("approve", a.id)}); err != nil {
+	if _, err := op.OperatorVerb(t.Context(), client.VerbRequest{Words: say("approve", a.id)}); !refusedWith(err, "has read what for") {
+		t.Errorf("without a look: %v", err)
+	}
+	page, err := op.OperatorVerb(t.Context(), client.VerbRequest{Words: say("grants", a.id)})
+	if want := "\nforkgate approve " + a.id + " " + g.code(t, a.id) + " approves that\n"; err != nil || !strings.Contains(string(page), want) {
+		t.Errorf("%s, %v", page, err)
+	}
+	if _, err := op.OperatorVerb(t.Context(), client.VerbRequest{Words: say("approve", a.id, g.code(t, a.id))}); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-a.result; err != nil {

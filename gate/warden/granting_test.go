@@ -2,6 +2,7 @@ package warden
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -134,18 +135,25 @@ func (g *granting) Find(key ssh.PublicKey) (enrolled.Key, bool) {
 // asking is a session of bob's agent that waits at demo.
 type asking struct {
 	id     string
+	told   string
 	result chan error
 	leave  func()
 }
 
 func (g *granting) ask(t *testing.T) asking {
 	t.Helper()
+	return g.asks(t, client.OpenRequest{Op: "exec", Command: []byte("make deploy")})
+}
+
+func (g *granting) asks(t *testing.T, what client.OpenRequest) asking {
+	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
 	told := make(chan string, 1)
 	c := g.connect(t, "demo", g.bob)
 	a := asking{result: make(chan error, 1), leave: leave}
 	go func() {
-		s, err := c.Open(ctx, client.OpenRequest{Op: "exec", Command: []byte("make deploy"), Told: func(text string) { told <- text }})
+		what.Told = func(text string) { told <- text }
+		s, err := c.Open(ctx, what)
 		if err == nil {
 			g.live(s.ID, true)
 			t.Cleanup(func() { s.Close() })
@@ -154,10 +162,11 @@ func (g *granting) ask(t *testing.T) asking {
 	}()
 	select {
 	case text := <-told:
-		if want := "forkgate: demo needs a person's approval; request "; !strings.HasPrefix(text, want) {
+		_, request, waits := strings.Cut(text, "forkgate: demo needs a person's approval; request ")
+		if !waits {
 			t.Fatalf("it is told %q", text)
 		}
-		a.id = strings.Fields(text)[7]
+		a.id, a.told = strings.Fields(request)[0], text
 	case err := <-a.result:
 		t.Fatalf("it does not wait: %v", err)
 	}
@@ -168,6 +177,26 @@ func (g *granting) word(t *testing.T, key ssh.PublicKey, words ...string) (strin
 	t.Helper()
 	page, err := g.connect(t, "gate", key).Verb(t.Context(), client.VerbRequest{Words: say(words...)})
 	return string(page), err
+}
+
+// code is what stands below a request for who may approve it.
+func (g *granting) code(t *testing.T, id string) string {
+	t.Helper()
+	var shown grantView
+	page, err := g.connect(t, "gate", g.carol).Verb(t.Context(), client.VerbRequest{Words: say("grants", id), JSON: true})
+	if err == nil {
+		err = json.Unmarshal(page, &shown)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shown.Code
+}
+
+// approve is carol's touch, with the code that she has read.
+func (g *granting) approve(t *testing.T, id string) (string, error) {
+	t.Helper()
+	return g.word(t, g.carol, "approve", id, g.code(t, id))
 }
 
 func (g *granting) logged(t *testing.T, want string) {
@@ -184,7 +213,7 @@ func (g *granting) logged(t *testing.T, want string) {
 func (g *granting) granted(t *testing.T) (id, session string) {
 	t.Helper()
 	a := g.ask(t)
-	if _, err := g.word(t, g.carol, "approve", a.id); err != nil {
+	if _, err := g.approve(t, a.id); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-a.result; err != nil {

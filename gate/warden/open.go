@@ -47,9 +47,9 @@ func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
 	if err != nil {
 		return gate.Ask{}, err
 	}
-	if r.identity.user == gate.ControlUser {
+	if gate.IsControl(r.identity.user) {
 		return gate.Ask{}, &gate.Refusal{
-			Reason: gate.ControlUser + " is no repository; it answers control words",
+			Reason: r.identity.user + " is no repository; it answers control words",
 			Hint:   "ssh gate@host help",
 		}
 	}

@@ -72,7 +72,7 @@ func repoCreate(ctx context.Context, r *request, q client.RepoCreateRequest) (an
 
 func checkRepoName(name string) error {
 	err := gate.CheckName(name)
-	if err == nil && name == gate.ControlUser {
+	if err == nil && gate.IsControl(name) {
 		err = fmt.Errorf("%s is where control words answer", name)
 	}
 	if err != nil {

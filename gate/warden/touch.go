@@ -54,7 +54,7 @@ func (r *request) touchable(wireKey []byte) bool {
 func asked(k provenance.SecurityKey) bool { return k.Key.Type() == ssh.KeyAlgoSKED25519 }
 
 // asksForTouch reports whether the client is to be asked for a touch. That is where a person is attested who has a security key, and
-// the touch would make a difference: to control words, of which approving needs it, and where policy would answer otherwise.
+// the touch would make a difference: where policy would answer otherwise, and under the user name by which one asks to be asked.
 func (r *request) asksForTouch(ctx context.Context) bool {
 	who := r.identity
 	if who.attested == nil {
@@ -73,8 +73,8 @@ func (r *request) asksForTouch(ctx context.Context) bool {
 	if without.Caller.Kind != gate.Human {
 		return false
 	}
-	if who.user == gate.ControlUser {
-		return true
+	if gate.IsControl(who.user) {
+		return who.user == gate.TouchUser
 	}
 	var exists bool
 	if without.Target, exists = r.wouldBe(ctx, who.user, who.principal); !exists {

@@ -92,6 +92,14 @@ func (r *request) speak(ctx context.Context, q client.VerbRequest) (answer, erro
 	return printed.answer(q.JSON || slices.Contains(said, "--json"))
 }
 
+// typed is what stands before a control word where the caller types it: at the gate by an SSH user name, on the host by the program's.
+func (w *word) typed(user string) string {
+	if w.role == operator {
+		return "forkgate"
+	}
+	return "ssh " + user + "@host"
+}
+
 // understand finds the control word that is the first of words, and counts what follows it.
 func understand(words []string) (gate.Verb, error) {
 	v, ok := gate.FindVerb(words[0])

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"forkgate/gate"
@@ -22,15 +24,18 @@ type grantView struct {
 	Kind      gate.Kind `json:"kind"`
 	Agent     string    `json:"agent,omitempty"`
 	Op        gate.Op   `json:"op"`
-	Command   string    `json:"command,omitempty"`
+	Command   string    `json:"command,omitempty"` // as gate.Exact shows it
+	Env       []string  `json:"env,omitempty"`     // likewise
 	From      time.Time `json:"from"`
 	Until     time.Time `json:"until"`
-	Uses      int       `json:"uses"`
-	Sessions  []string  `json:"sessions"`           // that live
-	Opened    int       `json:"opened"`             // sessions, so far
+	Lasts     string    `json:"lasts"`              // from the approval on
+	Uses      int       `json:"uses"`               // how many sessions it opens, in all
+	Opened    int       `json:"opened"`             // how many it has opened
+	Sessions  []string  `json:"sessions"`           // those of them that live
 	Approver  string    `json:"approver,omitempty"` // of a grant
 	Proof     string    `json:"proof,omitempty"`
 	Ending    string    `json:"ending,omitempty"` // why it ends
+	Code      string    `json:"code,omitempty"`   // to approve it by, for persons who may
 
 	guid string
 }
@@ -38,14 +43,15 @@ type grantView struct {
 func viewWaiting(w grants.Waiting) grantView {
 	return grantView{
 		ID: w.ID, State: "waiting", Ref: w.Target.Ref(), Principal: w.Who.Principal, Kind: w.Who.Kind, Agent: w.Who.Agent, Op: w.Op,
-		Command: w.Command, From: w.Since, Until: w.Until, Uses: max(w.Terms.Uses, 1), Sessions: []string{}, guid: w.Target.GUID,
+		Command: w.Command, Env: w.Env, From: w.Since, Until: w.Until, Lasts: gate.Span(w.Terms.Lasts), Uses: max(w.Terms.Uses, 1),
+		Sessions: []string{}, guid: w.Target.GUID,
 	}
 }
 
 func viewGrant(g grants.Grant) grantView {
 	v := grantView{
-		ID: g.ID, State: "granted", Ref: g.Ref, Principal: g.Principal, Kind: g.Kind, Agent: g.Agent, Op: g.Op, Command: g.Command,
-		From: g.From, Until: g.Until, Uses: g.Uses, Sessions: append([]string{}, g.Living()...), Opened: len(g.Sessions),
+		ID: g.ID, State: "granted", Ref: g.Ref, Principal: g.Principal, Kind: g.Kind, Agent: g.Agent, Op: g.Op, Command: g.Command, Env: g.Env,
+		From: g.From, Until: g.Until, Lasts: gate.Span(g.Until.Sub(g.From)), Uses: g.Uses, Sessions: append([]string{}, g.Living()...), Opened: len(g.Sessions),
 		Approver: g.Approver, Proof: g.Proof, Ending: g.Ending, guid: g.GUID,
 	}
 	if g.Ending != "" {
@@ -78,72 +84,8 @@ func (w *word) may(v grantView) (gate.Request, error) {
 	return asking, nil
 }
 
-// findWaiting finds what waits, if the caller may approve it.
-func (w *word) findWaiting(id string) (grants.Waiting, gate.Request, error) {
-	if w.granter == nil {
-		return grants.Waiting{}, w.asking, unknownGrant(id)
-	}
-	waiting, ok := w.granter.book.Waiting(id)
-	if !ok {
-		refusal := unknownGrant(id)
-		return waiting, w.asking, errors.Join(refusal, w.log.Decision(w.session, w.asking, gate.Decision{Reason: refusal.Reason}))
-	}
-	asking, err := w.may(viewWaiting(waiting))
-	return waiting, asking, err
-}
-
-// approve approves what a session waits for.
-func approve(_ context.Context, w *word) (page, error) {
-	waiting, asking, err := w.findWaiting(w.args[0])
-	if err != nil {
-		return page{}, err
-	}
-	signature := ""
-	if len(w.args) > 1 {
-		signature = w.args[1]
-	}
-	proof, err := w.granter.proof(asking.Caller, asking.Door, waiting, signature)
-	if refusal, refused := gate.AsRefusal(err); refused {
-		return page{}, errors.Join(err, w.log.Grant(w.session, asking, "not approved: "+refusal.Reason))
-	}
-	if err != nil {
-		return page{}, err
-	}
-	if err := w.log.Grant(w.session, asking, "approved, "+proof); err != nil {
-		return page{}, err
-	}
-	grant, err := w.granter.book.Approve(waiting.ID, asking.Caller.Principal, proof)
-	if isUnknown(err) {
-		err = unknownGrant(waiting.ID)
-	}
-	if err != nil {
-		return page{}, err
-	}
-	v := viewGrant(grant)
-	return page{data: v, text: func(out io.Writer) {
-		fmt.Fprintf(out, "%s may enter %s, until %s, %s\n", callerOf(v), v.Ref, v.Until.Format(time.RFC3339), plural(v.Uses, "session"))
-		fmt.Fprintf(out, "ssh gate@host revoke %s ends that before\n", v.ID)
-	}}, nil
-}
-
-// printChallenge prints what there is to sign for who approves by a signature.
-func printChallenge(_ context.Context, w *word) (page, error) {
-	waiting, _, err := w.findWaiting(w.args[0])
-	if err != nil {
-		return page{}, err
-	}
-	text, err := w.granter.challenge(waiting).Text()
-	if err != nil {
-		return page{}, err
-	}
-	data := struct {
-		ID        string `json:"id"`
-		Challenge string `json:"challenge"`
-	}{waiting.ID, string(text)}
-	return page{data: data, text: func(out io.Writer) { _, _ = out.Write(text) }}, nil
-}
-
-// listGrants lists what waits and what is granted: of the caller, by the caller, and what the caller may approve or end.
+// listGrants lists what waits and what is granted: of the caller, by the caller, and what the caller may approve or end. With a name it
+// shows that one, whole.
 func listGrants(_ context.Context, w *word) (page, error) {
 	seen := []grantView{} // and not null in JSON
 	if w.granter != nil {
@@ -154,13 +96,53 @@ func listGrants(_ context.Context, w *word) (page, error) {
 			seen = w.append(seen, viewGrant(grant))
 		}
 	}
+	if len(w.args) > 0 {
+		i := slices.IndexFunc(seen, func(v grantView) bool { return v.ID == w.args[0] })
+		if i < 0 {
+			return page{}, unknownGrant(w.args[0])
+		}
+		return w.showGrant(seen[i])
+	}
 	return page{data: seen, text: func(out io.Writer) {
-		rows := [][]string{{"ID", "STATE", "REF", "WHO", "ASKED FOR", "UNTIL", "SESSIONS", "APPROVED BY"}}
+		rows := [][]string{{"ID", "STATE", "REF", "WHO", "ASKED FOR", "UNTIL", "OPENED", "LIVE", "APPROVED BY"}}
 		for _, v := range seen {
-			rows = append(rows, []string{v.ID, v.State, v.Ref, callerOf(v), askedFor(v), v.Until.Format(time.RFC3339),
-				strconv.Itoa(len(v.Sessions)) + " of " + strconv.Itoa(v.Uses), v.Approver})
+			rows = append(rows, []string{v.ID, v.State, v.Ref, callerOf(v), brief(v), v.Until.Format(time.RFC3339),
+				fmt.Sprintf("%d of %d", v.Opened, v.Uses), strconv.Itoa(len(v.Sessions)), v.Approver})
 		}
 		columns(out, rows...)
+		if len(seen) > 0 {
+			fmt.Fprintf(out, "\n%s grants ID shows one of them whole\n", w.typed(gate.ControlUser))
+		}
+	}}, nil
+}
+
+// showGrant shows a wish or a grant whole, and to a person who may approve it what to type then.
+func (w *word) showGrant(v grantView) (page, error) {
+	waiting, waits := w.granter.book.Waiting(v.ID)
+	if waits && w.asking.Caller.Kind == gate.Human && w.gate.Judge.Decide(w.about(v, gate.OpApprove)).Verdict == gate.Permit {
+		code, err := w.granter.code(waiting)
+		if err != nil {
+			return page{}, err
+		}
+		v.Code = code
+	}
+	return page{data: v, text: func(out io.Writer) {
+		who := callerOf(v)
+		if v.Agent != "" {
+			who += " (" + v.Agent + ")"
+		}
+		rows := [][]string{{"id", v.ID}, {"state", v.State}, {"until", v.Until.Format(time.RFC3339)}, {"who", who}, {"where", v.Ref}, {"runs", runs(v)}}
+		for _, variable := range v.Env {
+			rows = append(rows, []string{"with", variable})
+		}
+		rows = append(rows, []string{"opens", opens(v)}, []string{"lasts", v.Lasts + " from the approval on"})
+		if v.Approver != "" {
+			rows = append(rows, []string{"approved", "by " + v.Approver + ": " + v.Proof})
+		}
+		columns(out, rows...)
+		if v.Code != "" {
+			fmt.Fprintf(out, "\n%s approve %s %s approves that\n%s revoke %[2]s turns it down\n", w.typed(gate.TouchUser), v.ID, v.Code, w.typed(gate.ControlUser))
+		}
 	}}, nil
 }
 
@@ -224,15 +206,34 @@ func revoked(id, what string, made docker.Inventory) page {
 
 func callerOf(v grantView) string { return v.Kind.String() + " " + v.Principal }
 
-func askedFor(v grantView) string {
-	if v.Command == "" {
-		return string(v.Op)
-	}
+// runs is what a session runs, whole.
+func runs(v grantView) string { return strings.TrimSpace(string(v.Op) + " " + v.Command) }
+
+// brief is as much of that as a line of a list has room for.
+func brief(v grantView) string {
 	const shown = 40
-	if len(v.Command) > shown {
-		return string(v.Op) + " " + v.Command[:shown] + "..."
+	if len(v.Command) > shown || len(v.Env) > 0 {
+		return fmt.Sprintf("%s %s...", v.Op, v.Command[:min(len(v.Command), shown)])
 	}
-	return string(v.Op) + " " + v.Command
+	return runs(v)
+}
+
+// work is what a session runs with the variables that its client sent, on one line.
+func work(v grantView) string {
+	if len(v.Env) == 0 {
+		return runs(v)
+	}
+	return runs(v) + ", with " + strings.Join(v.Env, ", ")
+}
+
+func opens(v grantView) string {
+	switch {
+	case v.Uses == 1:
+		return "1 session"
+	case v.Op == gate.OpShell:
+		return plural(v.Uses, "session") + ", whatever they run"
+	}
+	return plural(v.Uses, "session") + " that run this"
 }
 
 func plural(n int, what string) string {

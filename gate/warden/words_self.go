@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"forkgate/gate"
+	"forkgate/gate/provenance"
 )
 
 // help lists the control words, or explains one.
@@ -20,6 +22,9 @@ func help(_ context.Context, w *word) (page, error) {
 	var entries []entry
 	for _, v := range gate.Verbs() {
 		if len(w.args) == 0 || w.args[0] == v.Name {
+			if v.Detail != "" && v.Op == gate.OpApprove && w.asking.Caller.Kind != gate.Human {
+				v.Detail = "It is for a person to do.\n"
+			}
 			entries = append(entries, entry{v.Name, v.Args, v.Summary, v.Detail, v.Op})
 		}
 	}
@@ -46,10 +51,18 @@ func help(_ context.Context, w *word) (page, error) {
 	}}, nil
 }
 
-// whoami says how the caller is classified and why.
+// whoami says how the caller is classified and why. An agent hears that it is one, by which kind of evidence, and what it has leave for; what
+// gave it away is in the audit log, and so is the chain of processes in which it was seen.
 func whoami(_ context.Context, w *word) (page, error) {
 	who := w.asking.Caller
-	return page{data: who, text: func(out io.Writer) {
+	if who.Attested == provenance.ByAgent.String() {
+		who.Chain = nil
+	}
+	data := struct {
+		gate.Caller
+		Leave []string `json:"leave,omitempty"` // repositories that a person's override names
+	}{who, leave(who)}
+	return page{data: data, text: func(out io.Writer) {
 		kind := "an agent"
 		switch {
 		case who.Kind == gate.Human:
@@ -61,6 +74,9 @@ func whoami(_ context.Context, w *word) (page, error) {
 		for _, e := range who.Evidence {
 			fmt.Fprintf(out, "- %s\n", gate.Printable(e))
 		}
+		if len(data.Leave) > 0 {
+			fmt.Fprintf(out, "leave  to enter %s: a person gave it before this agent was started\n", strings.Join(data.Leave, ", "))
+		}
 		for i, process := range who.Chain {
 			label := "     "
 			if i == 0 {
@@ -69,6 +85,14 @@ func whoami(_ context.Context, w *word) (page, error) {
 			fmt.Fprintf(out, "%s  %s\n", label, gate.Printable(process))
 		}
 	}}, nil
+}
+
+// leave lists the repositories that an override in force is for. Of one that counts for nothing whoami keeps quiet: agents ask, too.
+func leave(who gate.Caller) []string {
+	if who.Kind != gate.Agent || who.Override.Refused != "" {
+		return nil
+	}
+	return who.Override.Repos
 }
 
 // explain says what policy would answer the caller, and by which rule.

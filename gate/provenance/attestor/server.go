@@ -184,6 +184,10 @@ func (s *server) whoami(c net.Conn, p peer) error {
 	if report.Override != nil && report.Override.Refused != "" {
 		report.Override = nil // whoever asks may be the agent that has set it, and is told nothing of what would count
 	}
+	if report.Verdict == provenance.ByAgent && p.uid != 0 {
+		// Nor by what it was known. The journal has that of each certificate.
+		report.Reasons = []string{"an agent is among these processes, or one of them was started by it; root finds by what it is known in journalctl -u forkgate-attest"}
+	}
 	text, err := json.Marshal(report)
 	if err != nil {
 		return err

@@ -1,48 +1,61 @@
 package presence
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"forkgate/gate"
 )
 
-// ErrChallenge is a challenge that is none: incomplete, malformed, or of another version.
+// ErrChallenge is a challenge that is none: incomplete, or malformed.
 var ErrChallenge = errors.New("not a challenge")
 
 // ErrExpired is a signature that comes too late.
 var ErrExpired = errors.New("the challenge has expired")
 
-// challengeVersion is the one version of challenges that is written and read.
-const challengeVersion = "forkgate challenge 1"
+// challengeVersion is the one version of challenges that is written.
+const challengeVersion = "forkgate challenge 2"
 
 const (
-	maxChallenge = 2 << 10 // bytes
-	maxHost      = 253     // a host name's length, RFC 1035 section 2.3.4
-	nonceLength  = 26      // of crypto/rand.Text: 128 bits in base32
+	// MaxWork is how long what a session runs may be, as it is shown, its environment included: who approves reads all of it.
+	MaxWork = 4 << 10
+
+	maxHost     = 253 // a host name's length, RFC 1035 section 2.3.4
+	nonceLength = 26  // of crypto/rand.Text: 128 bits in base32
 )
 
 // Challenge is what a person agrees to by signing it. Its text, which is what is signed, has these lines, in this order, each ended
 // by a newline, and no others:
 //
-//	forkgate challenge 1
+//	forkgate challenge 2
 //	host db1.example.org
 //	caller alice-agents
-//	op grant
+//	kind agent
 //	repo shop
+//	op exec make deploy
+//	env EDITOR=vi
+//	sessions 1
+//	lasts 15m
 //	expires 2026-11-26T12:15:00Z
 //	nonce 26 letters and digits
+//
+// The command stands behind op exec alone, and there is a line env for each variable that the client sends along: any number of them.
 type Challenge struct {
-	Host    string    // which gate asks: a person with several reads what is agreed to where
-	Caller  string    // the principal that is to be let in
-	Op      gate.Op   // what for
-	Repo    string    // where: a ref, canonical
-	Expires time.Time // whole seconds, UTC; until then the signature is good
-	Nonce   string    // of NewNonce; whoever gives it out takes it back once
+	Host    string        // which gate asks: a person with several reads what is agreed to where
+	Caller  string        // the principal that is to be let in
+	Kind    gate.Kind     // as what
+	Repo    string        // where: a ref, canonical
+	Op      gate.Op       // what for: shell, exec or sftp
+	Command string        // of op exec: what runs, as gate.Exact shows it
+	Env     []string      // NAME=VALUE, as gate.Exact shows them
+	Uses    int           // how many sessions it opens
+	Lasts   time.Duration // how long, from the approval on
+	Expires time.Time     // whole seconds, UTC; until then the signature is good
+	Nonce   string        // of NewNonce; whoever gives it out takes it back once
 }
 
 // NewNonce makes up a nonce.
@@ -53,41 +66,12 @@ func (c Challenge) Text() ([]byte, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "%s\nhost %s\ncaller %s\nop %s\nrepo %s\nexpires %s\nnonce %s\n",
-		challengeVersion, c.Host, c.Caller, c.Op, c.Repo, c.Expires.UTC().Format(time.RFC3339), c.Nonce), nil
-}
-
-// ParseChallenge reads what Text wrote, and nothing else.
-func ParseChallenge(text []byte) (Challenge, error) {
-	if len(text) > maxChallenge {
-		return Challenge{}, fmt.Errorf("%w: longer than %d bytes", ErrChallenge, maxChallenge)
+	text := fmt.Appendf(nil, "%s\nhost %s\ncaller %s\nkind %s\nrepo %s\nop %s\n",
+		challengeVersion, c.Host, c.Caller, c.Kind, c.Repo, strings.TrimSpace(string(c.Op)+" "+c.Command))
+	for _, variable := range c.Env {
+		text = fmt.Appendf(text, "env %s\n", variable)
 	}
-	lines := strings.Split(string(text), "\n")
-	names := []string{"host", "caller", "op", "repo", "expires", "nonce"}
-	if lines[0] != challengeVersion || len(lines) != len(names)+2 {
-		return Challenge{}, fmt.Errorf("%w: it does not have the lines of %q", ErrChallenge, challengeVersion)
-	}
-	values := make([]string, len(names))
-	for i, name := range names {
-		value, ok := strings.CutPrefix(lines[i+1], name+" ")
-		if !ok {
-			return Challenge{}, fmt.Errorf("%w: line %d does not say %s", ErrChallenge, i+2, name)
-		}
-		values[i] = value
-	}
-	expires, err := time.Parse(time.RFC3339, values[4])
-	if err != nil {
-		return Challenge{}, fmt.Errorf("%w: %w", ErrChallenge, err)
-	}
-	c := Challenge{values[0], values[1], gate.Op(values[2]), values[3], expires.UTC(), values[5]}
-	again, err := c.Text()
-	if err != nil {
-		return Challenge{}, err
-	}
-	if !bytes.Equal(again, text) {
-		return Challenge{}, fmt.Errorf("%w: not in the form that is written", ErrChallenge)
-	}
-	return c, nil
+	return fmt.Appendf(text, "sessions %d\nlasts %s\nexpires %s\nnonce %s\n", c.Uses, gate.Span(c.Lasts), c.Expires.UTC().Format(time.RFC3339), c.Nonce), nil
 }
 
 func (c Challenge) check() error {
@@ -98,14 +82,36 @@ func (c Challenge) check() error {
 		return wrong("host", c.Host)
 	case gate.CheckName(c.Caller) != nil:
 		return wrong("caller", c.Caller)
-	case !c.Op.Valid():
-		return wrong("op", string(c.Op))
 	case err != nil || ref.Fresh || ref.String() != c.Repo:
 		return wrong("repo", c.Repo)
+	case c.Uses < 1:
+		return wrong("number of sessions", fmt.Sprint(c.Uses))
+	case c.Lasts <= 0:
+		return wrong("duration", c.Lasts.String())
 	case c.Expires.IsZero() || c.Expires.Nanosecond() != 0 || c.Expires.UTC().Year() > 9999:
 		return wrong("expiry", c.Expires.String())
 	case len(c.Nonce) != nonceLength || strings.Trim(c.Nonce, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "":
 		return wrong("nonce", c.Nonce)
+	}
+	return c.checkWork()
+}
+
+// checkWork refuses what is not shown whole, or could be read as something else.
+func (c Challenge) checkWork() error {
+	length := 0
+	for _, text := range append([]string{c.Command}, c.Env...) {
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Errorf("%w: it runs %.60q, which is not as it has to be shown", ErrChallenge, text)
+		}
+		length += len(text)
+	}
+	switch {
+	case !slices.Contains([]gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP}, c.Op) || (c.Op == gate.OpExec) != (c.Command != ""):
+		return fmt.Errorf("%w: its op is %.40q, with the command %.60q", ErrChallenge, string(c.Op), c.Command)
+	case slices.Contains(c.Env, ""):
+		return fmt.Errorf("%w: a variable of it has no name", ErrChallenge)
+	case length > MaxWork:
+		return fmt.Errorf("%w: what it runs is longer than %d bytes", ErrChallenge, MaxWork)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func TestOpenSSH(t *testing.T) {
 	}
 	challengeFile := write("challenge", asked)
 	c := presence.Challenge{
-		Host: "db1", Caller: "alice-agents", Op: gate.OpGrant, Repo: "shop", Expires: time.Now().Add(time.Hour).Truncate(time.Second), Nonce: presence.NewNonce(),
+		Host: "db1", Caller: "alice-agents", Repo: "shop", Op: gate.OpShell, Uses: 1, Lasts: time.Minute, Expires: time.Now().Add(time.Hour).Truncate(time.Second), Nonce: presence.NewNonce(),
 	}
 	text, err := c.Text()
 	if err != nil {
