@@ -63,7 +63,7 @@ func TestALineTellsWhatWasAttested(t *testing.T) {
 	l.now = func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 	r := gate.Request{Caller: gate.Caller{
 		Principal: "alice", Class: gate.ClassAttested, Attestor: "laptop", Attested: "agent", Chain: []string{"ssh, process 7 of uid 1000"},
-		Override: gate.Override{Repos: []string{"demo", "shop"}},
+		Override: gate.Override{Repos: []string{"demo", "shop"}}, Evidence: []string{"what it hears"}, Marks: []string{"and what it does not"},
 	}, Target: gate.Target{Repo: "demo", Grand: true}}
 	err := l.Decision("s1", r, gate.Decision{Verdict: gate.Permit})
 	r.Target.Repo = "payroll"
@@ -76,7 +76,7 @@ func TestALineTellsWhatWasAttested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const who = `"principal":"alice","kind":"agent","class":3,"attestor":"laptop","attested":"agent","chain":["ssh, process 7 of uid 1000"],`
+	const who = `"principal":"alice","kind":"agent","class":3,"evidence":["what it hears","and what it does not"],"attestor":"laptop","attested":"agent","chain":["ssh, process 7 of uid 1000"],`
 	const head = `{"v":1,"time":"2026-11-23T12:00:00Z",`
 	want := head + `"event":"decision","session":"s1",` + who + `"override":"demo,shop","ref":"demo","verdict":"permit"}` + "\n" +
 		head + `"event":"decision","session":"s2",` + who + `"override":"refused: elsewhere","ref":"payroll","verdict":"forbid"}` + "\n"

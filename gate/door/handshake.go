@@ -20,11 +20,22 @@ const wardenTimeout = 10 * time.Second
 // more (see unread).
 const serverVersion = "SSH-2.0-OpenSSH_forkgate"
 
+const (
+	// maxTries is how often a client may fail to authenticate.
+	maxTries = 6
+	// maxOffers is how often it may fail in all, with the keys that it offers and that are nobody's: sshd counts these among the six, so that
+	// who has more of them in an ssh-agent never comes to the one that matters. No key is found by offering keys; it costs a look each, and
+	// there is as much time as ever.
+	maxOffers = 32
+)
+
 var (
 	errNoPassword  = errors.New("a key is needed")
 	errUnknownKey  = errors.New("no principal has this key")
 	errCertificate = errors.New("the certificate is not accepted")
 	errUnproven    = errors.New("the handshake proved no key")
+
+	errTooManyTries = fmt.Errorf("failed to authenticate %d times", maxTries)
 )
 
 // serverConfig says how a connection is encrypted and who may pass: whoever signs with a key that the warden knows. There
@@ -34,17 +45,13 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 	config := &ssh.ServerConfig{
 		Config:                    ssh.Config{KeyExchanges: keyExchanges(), Ciphers: ciphers(), MACs: macs()},
 		ServerVersion:             serverVersion,
-		MaxAuthTries:              6,
+		MaxAuthTries:              maxOffers,
 		PublicKeyAuthAlgorithms:   userKeys(),
 		PublicKeyCallback:         c.offered,
 		VerifiedPublicKeyCallback: c.proved,
 		// gliderlabs/ssh sets NoClientAuth when it has no handlers of its own. Without this callback nobody would need a key.
 		NoClientAuthCallback: func(ssh.ConnMetadata) (*ssh.Permissions, error) { return nil, errNoPassword },
-		AuthLogCallback: func(_ ssh.ConnMetadata, method string, err error) {
-			if err == nil {
-				c.authenticated()
-			}
-		},
+		AuthLogCallback:      func(_ ssh.ConnMetadata, method string, err error) { c.attempted(method, err) },
 	}
 	keys, err := c.hostKeys()
 	if err != nil {
@@ -54,6 +61,20 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 		config.AddHostKey(k)
 	}
 	return config
+}
+
+// attempted takes note of how an attempt to authenticate went. That one goes on, or a key is not known, is no failure.
+func (c *connection) attempted(method string, err error) {
+	var partly *ssh.PartialSuccessError
+	switch {
+	case err == nil:
+		c.authenticated()
+	case method == "none", errors.Is(err, errUnknownKey), errors.Is(err, errNoTouch), errors.As(err, &partly):
+	default:
+		if c.tries++; c.tries == maxTries {
+			c.hangUp(errTooManyTries)
+		}
+	}
 }
 
 // offered answers whether it is worth the client's while to sign with a key. Nothing is proved yet.

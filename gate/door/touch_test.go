@@ -3,7 +3,9 @@ package door_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -180,5 +182,31 @@ func TestABareKeyHasToBeTouched(t *testing.T) {
 				t.Errorf("the control, touched: %v", err)
 			}
 		})
+	}
+}
+
+// Whose ssh offers many other keys, of an ssh-agent say, gets to the one that counts: more of them than sshd takes, and not as many as
+// anybody likes. What fails otherwise is counted as ever.
+func TestManyKeysAreOffered(t *testing.T) {
+	others := func(n int) (signers []ssh.Signer) {
+		for range n {
+			signers = append(signers, keys.New(t))
+		}
+		return signers
+	}
+	p, certified, key := asking(t)
+	if _, err := p.come(ssh.Config{}, nil, slices.Concat(others(10), []ssh.Signer{certified}, others(10), []ssh.Signer{key})...); err != nil {
+		t.Errorf("the twenty-second key: %v", err)
+	}
+	if _, err := p.come(ssh.Config{}, nil, slices.Concat(others(32), []ssh.Signer{certified, key})...); err == nil {
+		t.Error("there is no end to it")
+	}
+	// A certificate that is refused is a failure.
+	var tried atomic.Int32
+	p, certified, _ = asking(t, func(w *doortest.Warden, _ *door.Config) {
+		w.Refuse = func(client.AssertRequest) error { tried.Add(1); return &gate.Refusal{Reason: "no"} }
+	})
+	if _, err := p.come(ssh.Config{}, nil, slices.Repeat([]ssh.Signer{certified}, 20)...); err == nil || tried.Load() != 6 {
+		t.Errorf("%d certificates were tried, %v", tried.Load(), err)
 	}
 }
