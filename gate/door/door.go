@@ -29,6 +29,7 @@ type Warden interface {
 	Verb(context.Context, client.VerbRequest) ([]byte, error)
 	Notify(func(client.Notice))
 	Struck(ctx context.Context, session string) (client.StruckReply, error)
+	Ended(ctx context.Context, session string) (client.EndedReply, error)
 	Close() error
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -25,6 +26,9 @@ func (s *session) explain(err error) wire.Exit {
 		s.id = failed.Session
 	case errors.Is(err, errVanished):
 		s.log.Info("session vanished")
+		if why := s.why(); why != "" {
+			fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(why))
+		}
 		fmt.Fprintf(s.stderr(), "forkgate: the session was ended from outside, session %s\n", gate.Printable(s.id))
 		return wire.Exit{Code: gate.ExitFailed}
 	}
@@ -37,6 +41,24 @@ func (s *session) explain(err error) wire.Exit {
 	}
 	_, _ = io.WriteString(s.stderr(), text)
 	return wire.Exit{Code: code}
+}
+
+// endingTime is how long a warden that has just started may take to say why it ended a session.
+const endingTime = 5 * time.Second
+
+// why asks why the session was ended. A warden that was there when it began has said so already; one that was not knows no connection to
+// say it to.
+func (s *session) why() string {
+	ctx, cancel := context.WithTimeout(s.c.ctx, endingTime)
+	defer cancel()
+	var reply client.EndedReply
+	if err := s.c.warden.ask(ctx, func(w Warden) (err error) {
+		reply, err = w.Ended(ctx, s.id)
+		return err
+	}); err != nil {
+		s.log.Warn("cannot find out why a session was ended", "error", err)
+	}
+	return reply.Why
 }
 
 // tellLimits says which limits a session that failed ran into. The kernel only kills, or says that something is unavailable,

@@ -2,7 +2,11 @@ package door_test
 
 import (
 	"bufio"
+	"strings"
 	"testing"
+
+	"forkgate/gate/door"
+	"forkgate/gate/door/doortest"
 )
 
 // What the warden has to say reaches the caller beside the command's own output, on one line whatever is in it; and a session that has
@@ -30,5 +34,28 @@ func TestNotice(t *testing.T) {
 	p.warden.Say("to nobody")
 	if _, err := c.NewSession(); err != nil {
 		t.Errorf("the connection is gone: %v", err)
+	}
+}
+
+// The warden that ended it may be another one than that which opened it, and knows nobody to tell: the door asks, by a new way.
+func TestVanishedByAnotherWarden(t *testing.T) {
+	t.Parallel()
+	p := open(t, func(w *doortest.Warden, _ *door.Config) { w.Wordless, w.Ended = true, "a grant has\nended" })
+	channel, requests, err := p.dial("demo").OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRequest(t, channel, "exec", execReq{"echo up; read line"})
+	if line, err := bufio.NewReader(channel).ReadString('\n'); line != "up\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	p.warden.Stop()
+	p.warden.Start()
+	if _, err := channel.Write([]byte("now\n")); err != nil {
+		t.Fatal(err)
+	}
+	status := exitStatus(t, requests)
+	if stderr := readAll(t, channel.Stderr()); status != 255 || !strings.HasPrefix(stderr, "forkgate: a grant has\\nended\nforkgate: the session was ended from outside") {
+		t.Errorf("status %d, stderr %q", status, stderr)
 	}
 }

@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"context"
 	"sync"
 
 	"forkgate/gate/warden/client"
@@ -8,9 +9,13 @@ import (
 
 // audience are the connections that there are.
 type audience struct {
-	mu   sync.Mutex
-	here map[*connection]struct{}
+	mu     sync.Mutex
+	here   map[*connection]struct{}
+	missed map[string]string // by session: what it was not told, as its connection is another warden's
 }
+
+// maxMissed bounds what is kept for doors that may never ask.
+const maxMissed = 1024
 
 // join counts a connection in, until the returned function is called.
 func (a *audience) join(c *connection) (leave func()) {
@@ -41,15 +46,32 @@ func (a *audience) tell(guid, text string) (told int) {
 	return told
 }
 
-// tellOne tells one session something, if its connection is there. Nobody waits for the door.
+// tellOne tells one session something. Nobody waits for the door. If the session was opened by way of the last warden its door has to ask.
 func (a *audience) tellOne(session, text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	told := false
 	for c := range a.here {
 		if c.has(session) {
+			told = true
 			c.saying.Go(func() { c.say(client.Notice{Session: session, Text: text}) })
 		}
 	}
+	if !told {
+		if a.missed == nil || len(a.missed) >= maxMissed {
+			a.missed = map[string]string{}
+		}
+		a.missed[session] = text
+	}
+}
+
+// ended says why a session was ended, to the door that has it; which knows its name, and nobody else does.
+func ended(_ context.Context, r *request, q client.EndedRequest) (answer, error) {
+	r.audience.mu.Lock()
+	defer r.audience.mu.Unlock()
+	why := r.audience.missed[q.Session]
+	delete(r.audience.missed, q.Session)
+	return answer{body: client.EndedReply{Why: why}}, nil
 }
 
 func (c *connection) has(session string) bool {

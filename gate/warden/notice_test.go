@@ -37,3 +37,16 @@ func TestNoticesReachTheSessionsOfATree(t *testing.T) {
 		t.Errorf("heard as well %+v", <-heard)
 	}
 }
+
+// A session whose connection is another warden's is told when its door asks, once, and by its name.
+func TestWhatNobodyHeardIsThereToBeAskedFor(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	h.audience.tellOne("theirs", "its grant has ended")
+	c := dial(t, h.door)
+	for _, ask := range []struct{ session, want string }{{"another", ""}, {"", ""}, {"theirs", "its grant has ended"}, {"theirs", ""}} {
+		if got, err := c.Ended(t.Context(), ask.session); err != nil || got.Why != ask.want {
+			t.Errorf("%q: %q, %v", ask.session, got.Why, err)
+		}
+	}
+}

@@ -50,6 +50,7 @@ func messages() map[string]message {
 		client.TypeOpen:      {from: door | account, when: after, long: true, read: reading(open)},
 		client.TypeVerb:      {from: door | account, when: after, long: true, read: reading(verb)},
 		client.TypeStruck:    {from: door | account, when: after, long: true, read: reading(struck)},
+		client.TypeEnded:     {from: door, when: always, read: reading(ended)},
 		client.TypeGiveUp:    {from: door | account | operator, when: always, read: reading(giveUp)},
 
 		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},

@@ -41,6 +41,8 @@ type Warden struct {
 	Shut *gate.Refusal
 	// Struck is what is said of limits after each session that failed.
 	Struck client.StruckReply
+	// Ended is why sessions are ended, for doors that ask.
+	Ended string
 	// Tell is what callers are told before their session is opened or refused; empty: nothing.
 	Tell string
 	// Wordless sessions vanish instead of telling how they ended.
@@ -236,6 +238,8 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		return struct{}{}, nil, nil
 	case client.TypeStruck:
 		return w.Struck, nil, nil
+	case client.TypeEnded:
+		return client.EndedReply{Why: w.Ended}, nil, nil
 	}
 	return nil, nil, fmt.Errorf("unknown message %q", m.Type)
 }

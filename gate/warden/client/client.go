@@ -133,6 +133,13 @@ func (c *Client) Struck(ctx context.Context, session string) (StruckReply, error
 	return r, err
 }
 
+// Ended tells why a session has ended that vanished, if the warden has ended it.
+func (c *Client) Ended(ctx context.Context, session string) (EndedReply, error) {
+	var r EndedReply
+	err := c.call(ctx, TypeEnded, EndedRequest{Session: session}, &r)
+	return r, err
+}
+
 // Verb runs a control word and returns what it prints to stdout.
 func (c *Client) Verb(ctx context.Context, q VerbRequest) ([]byte, error) {
 	return c.text(ctx, question{kind: TypeVerb, body: q})

@@ -23,6 +23,7 @@ const (
 	TypeOpen      = "open"
 	TypeVerb      = "verb"
 	TypeStruck    = "struck"
+	TypeEnded     = "ended"
 	TypeNotice    = "notice" // warden to door, to nobody's question
 	TypeGiveUp    = "give-up"
 
@@ -156,6 +157,16 @@ type StruckRequest struct {
 type StruckReply struct {
 	Limits []string `json:"limits,omitempty"`
 	Hint   string   `json:"hint,omitempty"`
+}
+
+// EndedRequest asks why a session has ended that vanished, whatever warden opened it.
+type EndedRequest struct {
+	Session string `json:"session"`
+}
+
+// EndedReply says it in a sentence for the caller, where the warden ended it; else it is empty.
+type EndedReply struct {
+	Why string `json:"why,omitempty"`
 }
 
 // VerbRequest runs a control word. Words[0] is the verb.
