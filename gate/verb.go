@@ -1,5 +1,7 @@
 package gate
 
+import "fmt"
+
 // Verb is one control word: `ssh gate@host VERB`, and `forkgate VERB` for the operator. One table makes the dispatch, both
 // helps, the completion and the man page.
 type Verb struct {
@@ -46,4 +48,21 @@ func FindVerb(name string) (Verb, bool) {
 		}
 	}
 	return Verb{}, false
+}
+
+// CountWords says how many words there may be.
+func CountWords(least, most int) string {
+	switch {
+	case most == 0:
+		return "no words"
+	case least == 1 && most == 1:
+		return "1 word"
+	case most == 1:
+		return "at most 1 word"
+	case least == most:
+		return fmt.Sprintf("%d words", most)
+	case least == 0:
+		return fmt.Sprintf("at most %d words", most)
+	}
+	return fmt.Sprintf("%d to %d words", least, most)
 }

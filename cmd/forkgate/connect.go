@@ -17,7 +17,7 @@ import (
 // connectCommand is for ssh's ProxyCommand, where a gate listens on a unix socket and there is neither nc nor socat.
 func connectCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "connect SOCKET", Short: "join standard input and output with a unix socket", Args: cobra.ExactArgs(1), Hidden: true,
+		Use: "connect SOCKET", Short: "join standard input and output with a unix socket", Args: words(1, 1), Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := dialUnix(args[0])
 			if err != nil {

@@ -11,7 +11,7 @@ import (
 
 func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "doctor", Short: "look at this host: what forkgate needs, what weakens it, and what to type", Args: cobra.NoArgs,
+		Use: "doctor", Short: "look at this host: what forkgate needs, what weakens it, and what to type", Args: words(0, 0),
 		Long: "Look at this host, and print a line for each thing that forkgate needs or rests on:\n\n" +
 			"  green   it is as it should be\n" +
 			"  yellow  forkgate works with less, one wall less stands, or it could not be seen\n" +

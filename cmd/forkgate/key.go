@@ -17,7 +17,7 @@ import (
 
 func keyCommand() *cobra.Command {
 	rm := &cobra.Command{
-		Use: "remove NAME", Short: "have an enrolled security key count for nothing any more", Args: cobra.ExactArgs(1),
+		Use: "remove NAME", Short: "have an enrolled security key count for nothing any more", Args: words(1, 1),
 		ValidArgsFunction: completeKeys,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withWarden(func(c *client.Client) error { return c.KeyRemove(cmd.Context(), args[0]) })
@@ -41,7 +41,7 @@ The root certificate is what the key's maker publishes for attestations of FIDO 
 be marked in the policy instead, for entering alone: see security_key in README.`
 
 func keyEnrollCommand() *cobra.Command {
-	c := &cobra.Command{Use: "enroll NAME", Short: "enroll a security key by its maker's attestation", Long: enrollHelp, Args: cobra.ExactArgs(1)}
+	c := &cobra.Command{Use: "enroll NAME", Short: "enroll a security key by its maker's attestation", Long: enrollHelp, Args: words(1, 1)}
 	f := c.Flags()
 	principal := f.String("principal", "", "whose presence a touch of the key shows")
 	key := f.String("key", "", "its public key: the .pub file")
@@ -120,7 +120,7 @@ func readSmall(path string) ([]byte, error) {
 }
 
 func keyListCommand() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "list the security keys that are enrolled, and those that the policy marks", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "list", Short: "list the security keys that are enrolled, and those that the policy marks", Args: words(0, 0)}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		var keys []client.SecurityKey

@@ -17,7 +17,7 @@ import (
 func logsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "logs REF [docker]", Short: "show what the journal has of a pod, or of its Docker daemon alone",
-		Args: cobra.RangeArgs(1, 2), ValidArgs: []string{"docker"},
+		Args: words(1, 2), ValidArgs: []string{"docker"},
 	}
 	follow := c.Flags().BoolP("follow", "f", false, "go on with what comes")
 	lines := c.Flags().IntP("lines", "n", 0, "the last so many lines (default: all)")

@@ -27,8 +27,14 @@ func main() {
 	os.Exit(code)
 }
 
-// exitUsage is the code for what the operator can mend: a wrong word, a missing pool, a policy that does not load.
+// exitUsage is the code for what the operator can mend, and nobody was asked for: a wrong word, a missing pool, a policy that does not
+// load. What the warden refuses is 254, as it is by ssh.
 const exitUsage = 1
+
+// mistyped is a refusal of words that came to nobody.
+type mistyped struct{ error }
+
+func (m mistyped) Unwrap() error { return m.error }
 
 func run(ctx context.Context, args []string) int {
 	root := commands()
@@ -46,9 +52,13 @@ func run(ctx context.Context, args []string) int {
 func explain(err error) (text string, code int) {
 	var failed *client.Failed
 	var session ended
+	var words mistyped
 	switch _, refused := gate.AsRefusal(err); {
 	case refused:
 		text, code := gate.Explain(err, "")
+		if errors.As(err, &words) {
+			code = exitUsage
+		}
 		return forOperator(text), code
 	case errors.As(err, &session):
 		return "", session.Code

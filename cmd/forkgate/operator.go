@@ -45,7 +45,7 @@ func verbCommands() []*cobra.Command {
 
 func verbCommand(v gate.Verb, name string) *cobra.Command {
 	c := &cobra.Command{
-		Use: strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Long: strings.TrimSpace(v.Summary + "\n\n" + v.Detail), Args: cobra.RangeArgs(v.Min, v.Max),
+		Use: strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Long: strings.TrimSpace(v.Summary + "\n\n" + v.Detail), Args: words(v.Min, v.Max),
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -68,7 +68,7 @@ func repoCommand() *cobra.Command {
 	list, _ := gate.FindVerb("repos")
 	show, _ := gate.FindVerb("show")
 	rm := &cobra.Command{
-		Use: "rm NAME", Short: "remove a repository that has no forks, and all its data", Args: cobra.ExactArgs(1),
+		Use: "rm NAME", Short: "remove a repository that has no forks, and all its data", Args: words(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withWarden(func(c *client.Client) error { return c.RepoRemove(cmd.Context(), args[0]) })
 		},
@@ -79,7 +79,7 @@ func repoCommand() *cobra.Command {
 
 func repoCreateCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "create NAME", Short: "make a repository, empty or of a directory or tar file", Args: cobra.ExactArgs(1),
+		Use: "create NAME", Short: "make a repository, empty or of a directory or tar file", Args: words(1, 1),
 	}
 	from := c.Flags().String("from", "", "directory, or tar file (plain, gzip, xz, zstd), or - for a tar on standard input")
 	keep := c.Flags().Bool("keep-owners", false, "keep uids and gids; else everything belongs to the session's user")
@@ -138,7 +138,7 @@ func reporting(what string, do func(progress func(string)) error) error {
 }
 
 func statusCommand() *cobra.Command {
-	c := &cobra.Command{Use: "status", Short: "say how the warden is", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "status", Short: "say how the warden is", Args: words(0, 0)}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		var s client.StatusReply

@@ -34,7 +34,7 @@ func policyCommand() *cobra.Command {
 
 func policyCheckCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "check [DIR]", Short: "load a policy, run its tests, and say what is wrong with it", Args: cobra.MaximumNArgs(1),
+		Use: "check [DIR]", Short: "load a policy, run its tests, and say what is wrong with it", Args: words(0, 1),
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -73,11 +73,12 @@ func complain(cmd *cobra.Command, err error, asJSON bool) error {
 
 func policyExplainCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "explain CALLER OP [REF]", Args: cobra.RangeArgs(2, 3),
+		Use: "explain CALLER OP [REF]", Args: words(2, 3),
 		Short: "say what the policy would answer, and which rules had a part in it",
 		Long: "Say what the policy would answer, and which rules had a part in it. CALLER is PRINCIPAL, agent:PRINCIPAL or\n" +
 			"human:PRINCIPAL. The warden is not asked: REF need not exist, and a fork is CALLER's unless --owner says otherwise.\n" +
-			"--attested, --override and --override-refused say what a workstation's attestor and an agent's leave would come to.\n\n" +
+			"--attested, --touch, --override and --override-refused say what a workstation's attestor, a security key and an agent's leave would\n" +
+			"come to, --grant what an approval would. With op approve or revoke REF is where the session of --asker wants to be.\n\n" +
 			"Operations:\n" + meanings(),
 	}
 	var q policy.Question
@@ -90,6 +91,12 @@ func policyExplainCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&q.Override, "override", nil, "repositories that an agent has a person's leave for; implies --attested agent")
 	c.Flags().StringVar(&q.OverrideRefused, "override-refused", "", "why an override counts for nothing: "+strings.Join(gate.OverrideRefusals(), ", "))
 	c.Flags().BoolVar(&q.Shared, "shared", false, "others may use the caller's connection")
+	c.Flags().StringVar(&q.Touch, "touch", "", "name of the security key that the caller touched; implies --attested person (class 4)")
+	c.Flags().BoolVar(&q.Enrolled, "enrolled", false, "that key is enrolled, and not only marked")
+	c.Flags().BoolVar(&q.Granted, "grant", false, "the session has a grant: somebody approved it")
+	c.Flags().StringVar(&q.Asker, "asker", "", "whose session it is about, for op approve or revoke")
+	c.Flags().StringVar(&q.Approver, "approver", "", "who approved it, for op revoke")
+	c.Flags().BoolVar(&q.Entered, "entered", false, "an agent has been in REF")
 	source := c.Flags().String("source", "", "the caller's address")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
@@ -107,7 +114,7 @@ func policyExplainCommand() *cobra.Command {
 		}
 		request, err := p.Request(q)
 		if err != nil {
-			return err
+			return mistyped{err}
 		}
 		explanation := p.Explain(request)
 		if *asJSON {

@@ -25,7 +25,7 @@ func poolCommand() *cobra.Command {
 }
 
 func poolInitCommand() *cobra.Command {
-	c := &cobra.Command{Use: "init", Short: "make a pool, in a sparse file or on a device, and mount it", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "init", Short: "make a pool, in a sparse file or on a device, and mount it", Args: words(0, 0)}
 	file := c.Flags().String("file", stateDir+"/pool.btrfs", "sparse file to make")
 	size := c.Flags().String("size", "20G", "size of the file; it takes up what is written to it")
 	device := c.Flags().String("device", "", "an empty block device, instead of a file")
@@ -146,7 +146,7 @@ func writeUnit(path, what, how string) error {
 }
 
 func poolStatusCommand() *cobra.Command {
-	c := &cobra.Command{Use: "status", Short: "say how full the pool is", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "status", Short: "say how full the pool is", Args: words(0, 0)}
 	path := c.Flags().String("pool", poolDir, "where the pool is mounted")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {

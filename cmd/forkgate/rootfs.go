@@ -19,7 +19,7 @@ func rootfsCommand() *cobra.Command {
 
 func rootfsBuildCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "build", Short: "build a rootfs with mmdebstrap, and import it (minutes, and the network)", Args: cobra.NoArgs,
+		Use: "build", Short: "build a rootfs with mmdebstrap, and import it (minutes, and the network)", Args: words(0, 0),
 	}
 	var options fork.RootfsOptions
 	c.Flags().StringVar(&options.Suite, "suite", "", "Debian release (default: 13, trixie)")
@@ -53,7 +53,7 @@ func buildRootfs(ctx context.Context, o fork.RootfsOptions, file string) error {
 
 func rootfsImportCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import FILE.tar", Short: "make a rootfs of a tar file (plain, gzip, xz, zstd; - for standard input)", Args: cobra.ExactArgs(1),
+		Use: "import FILE.tar", Short: "make a rootfs of a tar file (plain, gzip, xz, zstd; - for standard input)", Args: words(1, 1),
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error { return importRootfs(cmd, args[0], *asJSON) }
@@ -86,7 +86,7 @@ func importRootfs(cmd *cobra.Command, name string, asJSON bool) error {
 }
 
 func rootfsListCommand() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "list what is in the pool; new forks get the one with a star", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "list", Short: "list what is in the pool; new forks get the one with a star", Args: words(0, 0)}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		return withWarden(func(c *client.Client) error {

@@ -23,7 +23,7 @@ import (
 )
 
 func wardenCommand() *cobra.Command {
-	c := &cobra.Command{Use: "warden", Short: "decide, fork and start pods (root)", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "warden", Short: "decide, fork and start pods (root)", Args: words(0, 0)}
 	config := warden.Config{Version: fullVersion()}
 	c.Flags().StringVar(&config.Pool, "pool", poolDir, "where the pool is mounted")
 	c.Flags().StringVar(&config.State, "state", stateDir, "directory of the registry, the host keys and the audit log")
@@ -61,7 +61,7 @@ func wardenCommand() *cobra.Command {
 
 // netCommand keeps the rules of pods' networks. It is hidden: nobody but systemd has a use for it.
 func netCommand() *cobra.Command {
-	c := &cobra.Command{Use: "net", Short: "keep the rules of pods' networks (root)", Args: cobra.NoArgs, Hidden: true}
+	c := &cobra.Command{Use: "net", Short: "keep the rules of pods' networks (root)", Args: words(0, 0), Hidden: true}
 	config := network.Config{Ready: systemd.Ready}
 	c.Flags().StringVar(&config.RunDir, "run", nsjail.RunDir, "directory of sockets and pods")
 	c.Flags().StringVar(&config.Range, "range", network.DefaultRange, "private IPv4 range, in which each pod has a /30; change it while no pod runs")
@@ -104,7 +104,7 @@ func lookUp(name string) (uid uint32, err error) {
 func logger() *slog.Logger { return systemd.Log(os.Stderr, slog.LevelInfo) }
 
 func gateCommand() *cobra.Command {
-	c := &cobra.Command{Use: "gate", Short: "speak SSH (an unprivileged user)", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "gate", Short: "speak SSH (an unprivileged user)", Args: words(0, 0)}
 	addresses := c.Flags().StringSlice("listen", nil, "TCP addresses to listen on, such as :2222, beside the sockets that systemd passes")
 	paths := c.Flags().StringSlice("socket", nil, "paths of unix sockets to listen on as well")
 	place := c.Flags().String("warden", client.Socket, "the warden's socket")

@@ -22,7 +22,7 @@ import (
 
 func sessionCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "session", Args: cobra.NoArgs, Short: "a session that the host's own sshd starts, by ForceCommand",
+		Use: "session", Args: words(0, 0), Short: "a session that the host's own sshd starts, by ForceCommand",
 		Long: "A session that the host's own sshd starts, by ForceCommand, for an account that is in the accounts of a principal. It leads to\n" +
 			"forks, and to no grand repository. sshd_config.d/forkgate.conf in /usr/share/doc/forkgate says what sshd needs for that.\n\n" +
 			"Without --repo the first word that the client sends is a fork, or a control word:\n" +

@@ -50,8 +50,15 @@ func (e Explanation) String() string {
 	if e.Request.Target.Repo != "" {
 		fmt.Fprintf(&text, " on %s", gate.Printable(e.Request.Target.Ref()))
 	}
-	if e.Override != "" {
-		fmt.Fprintf(&text, ", override %s", gate.Printable(e.Override))
+	for _, fact := range []struct{ word, value string }{
+		{"for", e.Request.Asker}, {"approved by", e.Request.Approver}, {"override", e.Override}, {"security key", e.Request.Caller.SecurityKey},
+	} {
+		if fact.value != "" {
+			fmt.Fprintf(&text, ", %s %s", fact.word, gate.Printable(fact.value))
+		}
+	}
+	if e.Request.Grant != "" {
+		text.WriteString(", with a grant")
 	}
 	text.WriteString("\n")
 	for _, m := range e.Matched {
@@ -80,6 +87,9 @@ func (e Explanation) String() string {
 	}
 	if e.Decision.Approval != nil {
 		fmt.Fprintf(&text, "may be approved: %s\n", e.Decision.Approval)
+	}
+	if e.Request.Op == gate.OpApprove && e.Decision.Verdict == gate.Permit && e.Request.Door != DoorOperator {
+		text.WriteString("beyond policy: a touch of an enrolled security key, for what somebody else asks, or a signature by one that has verified its owner\n")
 	}
 	return text.String()
 }

@@ -109,7 +109,7 @@ func TestOnlyForksHaveLimits(t *testing.T) {
 }
 `)
 	for _, op := range gate.Ops() {
-		r, err := p.Request(policy.Question{Caller: "alice", Op: string(op), Target: "demo:x"})
+		r, err := p.Request(policy.Question{Caller: "alice", Op: string(op), Target: "demo:x", Asker: "bob"})
 		if err != nil {
 			t.Fatal(err)
 		}

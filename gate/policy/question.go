@@ -29,6 +29,13 @@ type Question struct {
 	Override        []string // repositories that an agent has a person's leave for; an attestor then speaks, if nothing else is said
 	OverrideRefused string   // why an override counts for nothing, one of gate.OverrideRefusals
 	Shared          bool     // others may use the person's connection
+	Touch           string   // name of the security key that the person touched; an attestor then speaks of a person
+	Enrolled        bool     // that key is enrolled; else it is marked
+
+	Granted  bool   // the session has a grant
+	Asker    string // for ops approve and revoke: whose session it is about
+	Approver string // for op revoke: who approved it
+	Entered  bool   // an agent has been there
 }
 
 // Request makes a question a request. A principal without a word for its kind speaks with a key and no mark beside it, or is what its
@@ -36,6 +43,9 @@ type Question struct {
 func (p *Policy) Request(q Question) (gate.Request, error) {
 	if len(q.Override) > 0 && q.Attested == "" {
 		q.Attested = provenance.ByAgent.String()
+	}
+	if q.Touch != "" && q.Attested == "" {
+		q.Attested = provenance.ByPerson.String()
 	}
 	if err := p.checkWords(q); err != nil {
 		return gate.Request{}, err
@@ -47,7 +57,24 @@ func (p *Policy) Request(q Question) (gate.Request, error) {
 	if caller, err = q.attest(caller); err != nil {
 		return gate.Request{}, err
 	}
+	if caller, err = q.touched(caller); err != nil {
+		return gate.Request{}, err
+	}
 	return requestOf(caller, q)
+}
+
+// touched adds what a security key adds to the word of an attestor.
+func (q Question) touched(c gate.Caller) (gate.Caller, error) {
+	switch {
+	case q.Touch == "" && q.Enrolled:
+		return c, refuse("A key that is enrolled has a name.", "--touch NAME --enrolled")
+	case q.Touch == "":
+		return c, nil
+	case c.Kind != gate.Human || c.Class != gate.ClassAttested:
+		return c, refuse("A touch counts of attested people alone.", callers)
+	}
+	c.Class, c.SecurityKey, c.Enrolled = gate.ClassPresence, q.Touch, q.Enrolled
+	return c, nil
 }
 
 // checkWords refuses words that no request has.
@@ -55,6 +82,14 @@ func (p *Policy) checkWords(q Question) error {
 	words := newSchema(p)
 	if reason := words["op"].words.reject(q.Op); reason != "" {
 		return refuse(reason, "forkgate policy explain --help lists them")
+	}
+	if about := q.Op == string(gate.OpApprove) || q.Op == string(gate.OpRevoke); about && q.Asker == "" {
+		return refuse(q.Op+" is about somebody's session: it takes --asker PRINCIPAL, and the repository or fork where that wants to be.", "--approver as well, to revoke what somebody has approved")
+	}
+	for _, name := range []string{q.Touch, q.Asker, q.Approver} {
+		if err := gate.CheckName(name); name != "" && err != nil {
+			return refuse(quoted(name)+" cannot be a name: "+err.Error(), callers)
+		}
 	}
 	for _, repo := range q.Override {
 		if reason := words["target.repo"].words.reject(repo); reason != "" {
@@ -103,6 +138,10 @@ func (q Question) attest(c gate.Caller) (gate.Caller, error) {
 // requestOf fills in what a question leaves out.
 func requestOf(caller gate.Caller, q Question) (gate.Request, error) {
 	r := gate.Request{Caller: caller, Op: gate.Op(q.Op), Source: q.Source, Door: cmp.Or(q.Door, DoorSSH), Command: q.Command}
+	r.Asker, r.Approver = q.Asker, q.Approver
+	if q.Granted {
+		r.Grant = "of a question"
+	}
 	if q.Target == "" {
 		return r, nil
 	}
@@ -115,6 +154,7 @@ func requestOf(caller gate.Caller, q Question) (gate.Request, error) {
 		r.Target = gate.ForkOf(gate.Target{Repo: ref.Repo}, ref.Tag, cmp.Or(q.Owner, caller.Principal))
 		r.Target.Parent, r.Target.ParentOwner = cmp.Or(q.Parent, r.Target.Parent), q.ParentOwner
 	}
+	r.Target.Entered = q.Entered
 	return r, nil
 }
 

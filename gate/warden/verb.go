@@ -108,23 +108,11 @@ func understand(words []string) (gate.Verb, error) {
 	}
 	if n := len(words) - 1; n < v.Min || n > v.Max {
 		return v, &gate.Refusal{
-			Reason: fmt.Sprintf("%s takes %s, not %d words", v.Name, count(v.Min, v.Max), n),
+			Reason: fmt.Sprintf("%s takes %s, not %d", v.Name, gate.CountWords(v.Min, v.Max), n),
 			Hint:   strings.TrimSpace("ssh gate@host " + v.Name + " " + v.Args),
 		}
 	}
 	return v, nil
-}
-
-func count(least, most int) string {
-	switch {
-	case most == 0:
-		return "nothing"
-	case least == most && most == 1:
-		return "1 word"
-	case least == most:
-		return fmt.Sprintf("%d words", most)
-	}
-	return fmt.Sprintf("%d to %d words", least, most)
 }
 
 func hintFor(mistyped string) string {
