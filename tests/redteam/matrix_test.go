@@ -25,6 +25,8 @@ const (
 	neighbour place = "neighbour"
 	// production is a person's command in the repository that the forks are made of.
 	production place = "production"
+	// client is an agent's machine, from which it comes by ssh. What root on the host does beside it is in the script.
+	client place = "client"
 )
 
 // step is a shell script in a place, and all that it prints when it ends as it should: a regular expression for the whole. An empty

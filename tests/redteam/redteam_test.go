@@ -13,7 +13,7 @@ import (
 // resources comes after both.
 func lanes() [][]row {
 	return [][]row{
-		slices.Concat(dataRows, btrfsRows, kernelRows, procRows, socketRows, processRows, cgroupRows, networkRows), slices.Concat(hostileRows, lifeRows),
+		slices.Concat(dataRows, btrfsRows, kernelRows, procRows, socketRows, processRows, cgroupRows, networkRows), slices.Concat(hostileRows, lifeRows, grantRows),
 	}
 }
 

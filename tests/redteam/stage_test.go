@@ -113,6 +113,8 @@ func (s *stage) command(ctx context.Context, t *testing.T, fork string, st step)
 	case container:
 		return s.SSH(ctx, ref+"@"+owner(fork), "exec docker run --rm -i --privileged --pid=host --net=host --ipc=host --uts=host --cgroupns=host -v /:/host -e GUID=${PWD#/srv/} -e NETWORK=$REDIACC_NETWORK_ID rt sh -c "+
 			quote(s.vars+"\n"+prelude+st.script))
+	case client:
+		return s.Client(ctx, "bash", "-c", s.clients(ctx)+st.script)
 	case host:
 		// What it mounts, nobody else sees.
 		return s.Command(ctx, "unshare", "--mount", "--propagation", "slave", "bash", "-c", s.vars+"\n"+s.onHost(fork)+prelude+st.script)

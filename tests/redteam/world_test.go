@@ -36,7 +36,7 @@ permit "the-hog-gets-little" {
 repository "demo" {
   publish = ["8443:8443/tcp"]
 }
-END
+` + approvals + `END
 forkgate policy check
 systemctl reload forkgate-warden
 for i in $(seq 100); do ! forkgate show demo 2>/dev/null | grep -q 8443:8443/tcp || exit 0; sleep 0.1; done; exit 1`
