@@ -1,6 +1,7 @@
 package door_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,10 +35,21 @@ func TestStockClientsTouch(t *testing.T) {
 		return c
 	}
 	withKey := []string{"-o", "IdentityFile=" + private}
+	// Seven keys that come before, as those of an ssh-agent do, and after the certificate once more.
+	full := []string{"-l", "demo", "-o", "SecurityKeyProvider=" + a.Provider,
+		"-o", "PubkeyAcceptedAlgorithms=ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256"}
+	for i := range 7 {
+		other := filepath.Join(p.dir, fmt.Sprint("other", i))
+		a.KeyGen(other, "ecdsa")
+		full = append(full, "-o", "IdentityFile="+other)
+	}
+	crowded := p.ssh("ssh", append(append(full, withKey...), "host", "echo in")...)
+	crowded.Env = append(crowded.Environ(), a.Env()...)
 	for name, c := range map[string]*exec.Cmd{
-		"ssh":  client("ssh", append(withKey, "host", "echo in")...),
-		"scp":  client("scp", append(withKey, "-O", "host:/etc/hostname", t.TempDir())...),
-		"sftp": client("sftp", append(withKey, "-b", "/dev/null", "host")...),
+		"ssh with seven keys more": crowded,
+		"ssh":                      client("ssh", append(withKey, "host", "echo in")...),
+		"scp":                      client("scp", append(withKey, "-O", "host:/etc/hostname", t.TempDir())...),
+		"sftp":                     client("sftp", append(withKey, "-b", "/dev/null", "host")...),
 	} {
 		before := len(p.warden.Seen().Touched)
 		if got := run(t, c, ""); got.Code != 0 {

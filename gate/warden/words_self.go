@@ -75,7 +75,7 @@ func whoami(_ context.Context, w *word) (page, error) {
 			fmt.Fprintf(out, "- %s\n", gate.Printable(e))
 		}
 		if len(data.Leave) > 0 {
-			fmt.Fprintf(out, "leave  to enter %s: a person gave it before this agent was started\n", strings.Join(data.Leave, ", "))
+			fmt.Fprintf(out, "leave  to enter %s, which a person gave\n", strings.Join(data.Leave, ", "))
 		}
 		for i, process := range who.Chain {
 			label := "     "

@@ -176,6 +176,9 @@ func TestWhoami(t *testing.T) {
 	if r.Verdict != provenance.ByAgent || r.Agent != "Claude Code" || len(r.Chain) < 4 {
 		t.Errorf("got %+v", r)
 	}
+	if len(r.Reasons) != 1 || strings.Contains(r.Reasons[0], "claude") {
+		t.Errorf("an agent is told by what it is known: %q", r.Reasons)
+	}
 	if said := p.types("./claude env REDIACC_ALLOW_GRAND_REPO=demo " + whoami + " --json"); !strings.Contains(said, "Claude Code") || strings.Contains(said, "override") {
 		t.Errorf("an agent that has set an override is told %q", said)
 	}
