@@ -9,40 +9,25 @@ import (
 
 // Egress is one place that a pod may connect to. The zero Egress is no place; ParseEgress makes those that are.
 type Egress struct {
-	Prefix netip.Prefix // IPv4; 0.0.0.0/0 is "*"
+	All    bool         // "*": all that is public, of IPv4 and of IPv6; there is no Prefix then
+	Prefix netip.Prefix // IPv4 or IPv6
 	Port   uint16       // 0: all of them, and ping
 	Proto  string       // tcp, udp; empty: both
 }
 
-// never are addresses that no pod reaches whatever policy says: this host, its link, everybody at once, and where clouds keep
-// the machine's credentials (IANA IPv4 Special-Purpose Address Registry; the documentation of Azure, Alibaba and Oracle Cloud).
-var never = prefixes("0.0.0.0/8 127.0.0.0/8 169.254.0.0/16 224.0.0.0/4 240.0.0.0/4 168.63.129.16/32 100.100.100.200/32 192.0.0.192/32")
-
-// private are addresses that "*" does not open, as they are somebody's own network. An egress that lies within one opens it.
-var private = prefixes("10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 " +
-	"198.18.0.0/15 198.51.100.0/24 203.0.113.0/24")
-
-func prefixes(list string) (all []netip.Prefix) {
-	for _, p := range strings.Fields(list) {
-		all = append(all, netip.MustParsePrefix(p))
-	}
-	return all
-}
-
-// NeverReached and Private are the ranges that an Egress is judged by; the rules of the network are made from them.
-func NeverReached() []netip.Prefix { return append([]netip.Prefix(nil), never...) }
-
-// Private is documented with NeverReached.
-func Private() []netip.Prefix { return append([]netip.Prefix(nil), private...) }
-
-// ParseEgress reads "*", or ADDRESS or CIDR with, if wanted, :PORT or :PORT/tcp or :PORT/udp. "*" takes a port as well.
+// ParseEgress reads "*", or ADDRESS or CIDR, those of IPv6 in brackets, with, if wanted, :PORT or :PORT/tcp or :PORT/udp. "*" takes a
+// port as well.
 func ParseEgress(s string) (Egress, error) {
-	where, port, limited := strings.Cut(s, ":")
-	prefix, err := parsePrefix(s, where)
+	where, port, limited, err := cutPort(s)
 	if err != nil {
 		return Egress{}, err
 	}
-	e := Egress{Prefix: prefix}
+	e := Egress{All: where == "*"}
+	if !e.All {
+		if e.Prefix, err = parsePrefix(s, where); err != nil {
+			return Egress{}, err
+		}
+	}
 	if limited {
 		number, proto, named := strings.Cut(port, "/")
 		if e.Port, err = parsePort(number); err != nil {
@@ -53,26 +38,42 @@ func ParseEgress(s string) (Egress, error) {
 		}
 		e.Proto = proto
 	}
-	for _, n := range never {
-		if within(prefix, n) {
+	for _, n := range append(NeverReached(), never6...) {
+		if within(e.Prefix, n) {
 			return Egress{}, fmt.Errorf("egress %q: %s is never reachable from a pod", s, n)
 		}
 	}
 	return e, nil
 }
 
+// cutPort takes what is behind the colon off, which an IPv6 address has many of: so that stands in brackets.
+func cutPort(s string) (where, port string, limited bool, err error) {
+	if strings.HasPrefix(s, "[") {
+		inner, rest, closed := strings.Cut(s[1:], "]")
+		port, limited = strings.CutPrefix(rest, ":")
+		if !closed || rest != "" && !limited || !strings.Contains(inner, ":") {
+			return "", "", false, fmt.Errorf("egress %q: write [ADDRESS] or [RANGE] of IPv6, such as [2001:db8::/32], and :PORT or :PORT/tcp behind it", s)
+		}
+		return inner, port, limited, nil
+	}
+	if strings.Count(s, ":") > 1 {
+		return "", "", false, fmt.Errorf("egress %q: write IPv6 in brackets, such as [2001:db8::/32] or [2001:db8::1]:443/tcp", s)
+	}
+	where, port, limited = strings.Cut(s, ":")
+	return where, port, limited, nil
+}
+
 func parsePrefix(s, where string) (netip.Prefix, error) {
-	switch {
-	case where == "*":
-		return netip.PrefixFrom(netip.IPv4Unspecified(), 0), nil
-	case strings.Count(s, ":") > 1:
-		return netip.Prefix{}, fmt.Errorf("egress %q: pods have no IPv6; write an IPv4 address or range", s)
-	case !strings.Contains(where, "/"):
-		where += "/32"
+	if !strings.Contains(where, "/") {
+		bits := "/32"
+		if strings.Contains(where, ":") {
+			bits = "/128"
+		}
+		where += bits
 	}
 	p, err := netip.ParsePrefix(where)
-	if err != nil || !p.Addr().Is4() {
-		return netip.Prefix{}, fmt.Errorf(`egress %q: write "*", an IPv4 address or a range, such as 192.0.2.0/24, and :PORT or :PORT/tcp behind it`, s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf(`egress %q: write "*", an address or a range, such as 192.0.2.0/24 or [2001:db8::/32], and :PORT or :PORT/tcp behind it`, s)
 	}
 	if p != p.Masked() {
 		return netip.Prefix{}, fmt.Errorf("egress %q: %s is an address within a range; the range is %s", s, p.Addr(), p.Masked())
@@ -90,12 +91,15 @@ func parsePort(s string) (uint16, error) {
 
 // String is what ParseEgress reads.
 func (e Egress) String() string {
-	text := "*"
-	switch {
-	case e.Prefix.Bits() == 32:
+	text := e.Prefix.String()
+	if e.Prefix.IsSingleIP() {
 		text = e.Prefix.Addr().String()
-	case e.Prefix.Bits() != 0:
-		text = e.Prefix.String()
+	}
+	switch {
+	case e.All:
+		text = "*"
+	case e.Prefix.Addr().Is6():
+		text = "[" + text + "]"
 	}
 	if e.Port != 0 {
 		text += ":" + strconv.Itoa(int(e.Port))
@@ -106,10 +110,21 @@ func (e Egress) String() string {
 	return text
 }
 
+// ByFamily is the same as places that have a Prefix.
+func (e Egress) ByFamily() []Egress {
+	if !e.All {
+		return []Egress{e}
+	}
+	four, six := e, e
+	four.All, four.Prefix = false, netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	six.All, six.Prefix = false, netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	return []Egress{four, six}
+}
+
 // Private reports whether e opens addresses of a private range: it lies within one. Any other egress opens the public part of
 // its range, however wide that is.
 func (e Egress) Private() bool {
-	for _, p := range private {
+	for _, p := range append(Private(), private6...) {
 		if within(e.Prefix, p) {
 			return true
 		}
@@ -119,11 +134,17 @@ func (e Egress) Private() bool {
 
 // Intersect is what both permit. It reports false where that is nothing.
 func (e Egress) Intersect(o Egress) (Egress, bool) {
-	if e.Private() != o.Private() || !e.Prefix.Overlaps(o.Prefix) {
-		return Egress{}, false
+	if e.All {
+		e, o = o, e
 	}
 	both := e
-	if o.Prefix.Bits() > e.Prefix.Bits() {
+	switch {
+	case e.Private() != o.Private():
+		return Egress{}, false
+	case o.All: // the place is e's
+	case !e.Prefix.Overlaps(o.Prefix):
+		return Egress{}, false
+	case o.Prefix.Bits() > e.Prefix.Bits():
 		both.Prefix = o.Prefix
 	}
 	if both.Port == 0 {
@@ -136,6 +157,7 @@ func (e Egress) Intersect(o Egress) (Egress, bool) {
 	return both, same
 }
 
+// within is false for the zero prefix, which no range has.
 func within(p, wide netip.Prefix) bool { return p.Bits() >= wide.Bits() && wide.Contains(p.Addr()) }
 
 // Publish is a port of the host that leads to a port of a pod.

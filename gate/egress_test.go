@@ -8,12 +8,19 @@ import (
 
 func TestParseEgress(t *testing.T) {
 	for text, want := range map[string]Egress{
-		"*":                     {netip.MustParsePrefix("0.0.0.0/0"), 0, ""},
-		"*:443/tcp":             {netip.MustParsePrefix("0.0.0.0/0"), 443, "tcp"},
-		"93.184.216.34":         {netip.MustParsePrefix("93.184.216.34/32"), 0, ""},
-		"93.184.216.0/24:80":    {netip.MustParsePrefix("93.184.216.0/24"), 80, ""},
-		"10.1.2.3:5432/tcp":     {netip.MustParsePrefix("10.1.2.3/32"), 5432, "tcp"},
-		"192.168.0.0/16:53/udp": {netip.MustParsePrefix("192.168.0.0/16"), 53, "udp"},
+		"*":                       {All: true},
+		"*:443/tcp":               {All: true, Port: 443, Proto: "tcp"},
+		"0.0.0.0/0":               {Prefix: netip.MustParsePrefix("0.0.0.0/0")},
+		"93.184.216.34":           {Prefix: netip.MustParsePrefix("93.184.216.34/32")},
+		"93.184.216.0/24:80":      {Prefix: netip.MustParsePrefix("93.184.216.0/24"), Port: 80},
+		"10.1.2.3:5432/tcp":       {Prefix: netip.MustParsePrefix("10.1.2.3/32"), Port: 5432, Proto: "tcp"},
+		"192.168.0.0/16:53/udp":   {Prefix: netip.MustParsePrefix("192.168.0.0/16"), Port: 53, Proto: "udp"},
+		"[::/0]":                  {Prefix: netip.MustParsePrefix("::/0")},
+		"[::/0]:443":              {Prefix: netip.MustParsePrefix("::/0"), Port: 443},
+		"[2606:4700::1111]":       {Prefix: netip.MustParsePrefix("2606:4700::1111/128")},
+		"[2001:db8::/32]:443/tcp": {Prefix: netip.MustParsePrefix("2001:db8::/32"), Port: 443, Proto: "tcp"},
+		"[fd12:3456::1]:53/udp":   {Prefix: netip.MustParsePrefix("fd12:3456::1/128"), Port: 53, Proto: "udp"},
+		"[64:ff9b::/96]":          {Prefix: netip.MustParsePrefix("64:ff9b::/96")},
 	} {
 		got, err := ParseEgress(text)
 		if err != nil || got != want {
@@ -39,10 +46,43 @@ func TestParseEgressRefuses(t *testing.T) {
 		"1.2.3.4:65536":          "ports are 1 to 65535",
 		"1.2.3.4:80/":            "write tcp or udp",
 		"1.2.3.4:80/sctp":        "write tcp or udp",
-		"::1":                    "no IPv6",
-		"2001:db8::/32":          "no IPv6",
-		"[2001:db8::1]:80":       "no IPv6",
-		"::ffff:10.0.0.1":        "no IPv6",
+		"2001:db8::/32":          "in brackets",
+		"2001:db8::1:443":        "in brackets", // a port, or not
+		"::1":                    "in brackets",
+		"[2001:db8::1":           "write [ADDRESS]",
+		"[2001:db8::1]443":       "write [ADDRESS]",
+		"[]":                     "write [ADDRESS]",
+		"[*]":                    "write [ADDRESS]",
+		"[1.2.3.4]":              "write [ADDRESS]",
+		"[[2001:db8::1]]":        "write [ADDRESS]",
+		"[2001:db8::1]:":         "ports are 1 to 65535",
+		"[2001:db8::1]:80:80":    "ports are 1 to 65535",
+		"[2001:db8::1]:80/icmp":  "write tcp or udp",
+		"[2001:db8::1%eth0]":     `write "*"`,
+		"[2001:db8::/129]":       `write "*"`,
+		"[2001:db8::1/32]":       "the range is 2001:db8::/32",
+		"[2001:db8::1 ]":         `write "*"`,
+		"[::]":                   "never reachable",
+		"[::1]:22":               "never reachable",
+		"[::ffff:10.0.0.1]":      "never reachable",
+		"[::ffff:a9fe:a9fe]:80":  "never reachable",
+		"[::ffff:0:0/96]":        "never reachable",
+		"[::a00:1]":              "never reachable", // 10.0.0.1, the old way
+		"[fe80::1]":              "never reachable",
+		"[fe80::a9fe:a9fe]":      "never reachable",
+		"[fe80::/10]":            "never reachable",
+		"[ff02::1]":              "never reachable",
+		"[fd00:ec2::254]:80":     "never reachable",
+		"[fd20:ce::254]":         "never reachable",
+		"[fd00:c1::a9fe:a9fe]":   "never reachable",
+		"[fd00:42::42]":          "never reachable",
+		"[100::1]":               "never reachable",
+		"[2002:a9fe:a9fe::1]":    "never reachable",
+		"[2002::/16]":            "never reachable",
+		"[2001::1]":              "never reachable", // Teredo
+		"[64:ff9b::a9fe:a9fe]":   "never reachable",
+		"[64:ff9b::7f00:1]":      "never reachable",
+		"[64:ff9b:1::a00:1]":     "never reachable",
 		"127.0.0.1":              "never reachable",
 		"127.0.0.0/8:80":         "never reachable",
 		"169.254.169.254:80/tcp": "never reachable",
@@ -69,6 +109,18 @@ func TestEgressIntersect(t *testing.T) {
 		{"1.1.1.1", "1.1.1.2", ""},
 		{"1.1.1.1:80", "1.1.1.1:81", ""},
 		{"1.1.1.1:80/tcp", "1.1.1.1:80/udp", ""},
+		{"*", "0.0.0.0/0", "0.0.0.0/0"},
+		{"*", "[::/0]:443", "[::/0]:443"},
+		{"*:80", "*:80/tcp", "*:80/tcp"},
+		{"0.0.0.0/0", "[::/0]", ""},
+		{"*", "[2606:4700::/32]", "[2606:4700::/32]"},
+		{"[::/0]:443", "[2606:4700::/32]", "[2606:4700::/32]:443"},
+		{"*", "[fd12::1]", ""},
+		{"[::/0]", "[fd12::1]", ""},
+		{"[::/0]", "[64:ff9b::/96]", ""},
+		{"[::/0]", "[2001:db8::1]", ""},
+		{"[fd00::/8]", "[fd12::1]", "[fd12::1]"},
+		{"[fd12::/16]", "10.0.0.0/8", ""},
 	} {
 		for _, pair := range [][2]string{{test.a, test.b}, {test.b, test.a}} {
 			got := ""
@@ -106,6 +158,7 @@ func TestParsePublish(t *testing.T) {
 func FuzzParseEgress(f *testing.F) {
 	f.Add("*:443/tcp")
 	f.Add("10.0.0.0/8:53/udp")
+	f.Add("[2001:db8::/32]:443/tcp")
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := ParseEgress(text)
 		if err != nil {
@@ -116,4 +169,31 @@ func FuzzParseEgress(f *testing.F) {
 			t.Errorf("%q is %v, which reads as %v, %v", text, e, again, err)
 		}
 	})
+}
+
+// What is neither public nor somebody's own does not slip between the lists: IPv6 has public addresses in 2000::/3 alone.
+func TestRangesOfIPv6(t *testing.T) {
+	for text, private := range map[string]bool{
+		"[2606:4700::1]": false, "[2a00::1]": false, "[3ffe::1]": false, "[::/0]": false, "[2000::/3]": false, "[2001:4860::1]": false,
+		"[fd12::1]": true, "[fc00::/7]": true, "[fec0::1]": true, "[2001:db8::1]": true, "[3fff::1]": true, "[2001:20::1]": true,
+		"[64:ff9b::808:808]": true, "[64:ff9b::/96]": true, "[4000::1]": true, "[a000::1]": true, "[fe00::1]": true, "[100:0:0:1::1]": true, "[200::1]": true,
+	} {
+		if got := egress(t, text).Private(); got != private {
+			t.Errorf("%s: private %t", text, got)
+		}
+	}
+	var lists []netip.Prefix
+	for _, p := range append(append(NeverReached6(), Private6()...), netip.MustParsePrefix("2000::/3")) {
+		lists = append(lists, p)
+	}
+	for first := range 256 {
+		address := netip.AddrFrom16([16]byte{byte(first), 1, 2, 3})
+		held := false
+		for _, p := range lists {
+			held = held || p.Contains(address)
+		}
+		if !held {
+			t.Errorf("%s is on no list", address)
+		}
+	}
 }

@@ -65,6 +65,7 @@ func netCommand() *cobra.Command {
 	config := network.Config{Ready: systemd.Ready}
 	c.Flags().StringVar(&config.RunDir, "run", nsjail.RunDir, "directory of sockets and pods")
 	c.Flags().StringVar(&config.Range, "range", network.DefaultRange, "private IPv4 range, in which each pod has a /30; change it while no pod runs")
+	c.Flags().StringVar(&config.Range6, "range6", "", "unique local IPv6 range (fd00::/8), in which each pod has a /127; none: pods have no IPv6. Change it while no pod runs")
 	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if err := needRoot("the network of pods"); err != nil {
 			return err

@@ -35,7 +35,8 @@ func (d die) reaches() *reaches {
 }
 
 func (d die) reach() gate.Egress {
-	network := []string{"*", "8.0.0.0/6", "8.8.8.0/24", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3", "192.0.2.0/24"}[d.IntN(8)]
+	network := []string{"*", "8.0.0.0/6", "8.8.8.0/24", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3", "192.0.2.0/24",
+		"0.0.0.0/0", "[::/0]", "[2600::/12]", "[2606:4700::/32]", "[fd00::/8]", "[fd12::/16]"}[d.IntN(14)]
 	e, err := gate.ParseEgress(network + []string{"", "", ":53", ":53/udp", ":443", ":443/tcp"}[d.IntN(6)])
 	if err != nil {
 		panic(err)
@@ -69,7 +70,7 @@ func TestIntersectionLetsThroughWhatBothDo(t *testing.T) {
 	for range 20_000 {
 		a, b := d.reaches(), d.reaches()
 		both := a.intersect(b)
-		for _, address := range []string{"10.9.9.9", "10.1.9.9", "10.1.2.9", "10.1.2.3", "192.0.2.1", "8.8.8.8", "9.9.9.9", "1.1.1.1"} {
+		for _, address := range []string{"10.9.9.9", "10.1.9.9", "10.1.2.9", "10.1.2.3", "192.0.2.1", "8.8.8.8", "9.9.9.9", "1.1.1.1", "2606:4700::1", "2a00::1", "fd12::1", "fd34::1"} {
 			for _, port := range []uint16{53, 443, 80} {
 				for _, protocol := range []string{"tcp", "udp"} {
 					to := netip.MustParseAddr(address)
@@ -90,9 +91,9 @@ func TestIntersectionLetsThroughWhatBothDo(t *testing.T) {
 
 // lets is what an element means: a private address is opened by what lies within a private range alone.
 func lets(r *reaches, to netip.Addr, port uint16, protocol string) bool {
-	private := slices.ContainsFunc(gate.Private(), func(p netip.Prefix) bool { return p.Contains(to) })
+	private := slices.ContainsFunc(append(gate.Private(), gate.Private6()...), func(p netip.Prefix) bool { return p.Contains(to) })
 	return slices.ContainsFunc(*r, func(one gate.Egress) bool {
-		return one.Prefix.Contains(to) && one.Private() == private && (one.Port == 0 || one.Port == port) && (one.Proto == "" || one.Proto == protocol)
+		return (one.All || one.Prefix.Contains(to)) && one.Private() == private && (one.Port == 0 || one.Port == port) && (one.Proto == "" || one.Proto == protocol)
 	})
 }
 

@@ -162,9 +162,9 @@ func (l *loader) readPodsBlock(block *hcl.Block) Pods {
 	for _, item := range f.list("resolvers") {
 		address, err := netip.ParseAddr(item.text)
 		switch {
-		case err != nil || !address.Is4(): // pods have no IPv6
-			f.complain(item.at, "Malformed address", "%s is no IPv4 address.", quoted(item.text))
-		case address.IsLoopback() || address.IsUnspecified() || address.IsMulticast():
+		case err != nil || address.Zone() != "" || address.Is4In6(): // link-local ones of IPv6 have a zone, which is a link's
+			f.complain(item.at, "Malformed address", "%s is no address.", quoted(item.text))
+		case address.IsLoopback() || address.IsUnspecified() || address.IsMulticast() || address.Is6() && address.IsLinkLocalUnicast():
 			f.complain(item.at, "Unusable address", "%s is no resolver that a pod can reach: name the one behind it.", quoted(item.text))
 		default:
 			pods.Resolvers = append(pods.Resolvers, address.String())

@@ -9,7 +9,7 @@ import (
 
 // One pod that tracks all that it may does not take the kernel's table from others.
 func TestConnectionsAreCapped(t *testing.T) {
-	l := newLab(t)
+	l := newLab6(t)
 	l.serve(t)
 	greedy := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything})
 	modest := l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: everything})
@@ -22,8 +22,14 @@ func TestConnectionsAreCapped(t *testing.T) {
 	if got := greedy.try(t, "tcp", "8.8.8.8:80"); got != "refused" {
 		t.Errorf("one more: %s", got)
 	}
+	if got := greedy.try(t, "tcp", "["+public6+"]:80"); got != "refused" {
+		t.Errorf("one more, by IPv6, of which there is none: %s", got)
+	}
 	if got := modest.try(t, "tcp", "8.8.8.8:80"); got != "ok internet "+hostAddress {
 		t.Errorf("another pod: %s", got)
+	}
+	if got := modest.try(t, "tcp", "["+public6+"]:80"); got != "ok internet "+host6 {
+		t.Errorf("another pod, by IPv6: %s", got)
 	}
 	hold.end()
 	eventually(t, "what has ended is not counted", func() bool { return greedy.try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })

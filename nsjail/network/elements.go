@@ -29,38 +29,69 @@ func newElements(l link, n nsjail.Network, neighbours []netip.Prefix) (elements,
 	if !n.Links() {
 		return nil, errors.New("the network opens nothing, and needs no link")
 	}
-	pod := l.Pod.Addr()
-	e := elements{"sources": {fmt.Sprintf("%q . %s", l.Name, pod)}}
-	var egress, inside []gate.Egress
-	for _, text := range n.Egress {
-		place, err := gate.ParseEgress(text)
-		if err != nil {
+	e := elements{}
+	for _, pod := range l.addresses() {
+		e.add("sources", pod, fmt.Sprintf("%q . %s", l.Name, pod))
+		if err := e.places(pod, n.Egress, neighbours); err != nil {
 			return nil, err
 		}
-		if place.Private() || slices.ContainsFunc(neighbours, func(p netip.Prefix) bool { return contains(p, place.Prefix) }) {
-			inside = append(inside, place)
-		} else {
-			egress = append(egress, place)
+		for _, text := range n.Publish {
+			p, err := gate.ParsePublish(text)
+			if err != nil {
+				return nil, err
+			}
+			e.add("publish", pod, fmt.Sprintf("%s . %d : %s . %d", p.Proto, p.Host, pod, p.Pod))
 		}
-	}
-	e["egress"], e["inside"] = reach(pod, egress), reach(pod, inside)
-	for _, text := range n.Publish {
-		p, err := gate.ParsePublish(text)
-		if err != nil {
-			return nil, err
-		}
-		e["publish"] = append(e["publish"], fmt.Sprintf("%s . %d : %s . %d", p.Proto, p.Host, pod, p.Pod))
-	}
-	for _, text := range n.Resolvers {
-		r, err := netip.ParseAddr(text)
-		if err != nil || !r.Is4() || r.IsLoopback() || r.IsUnspecified() || r.IsMulticast() {
-			return nil, fmt.Errorf("resolver %q: write the IPv4 address of a name server that is not this host", text)
-		}
-		if len(n.Asked()) > 0 {
-			e["resolvers"] = append(e["resolvers"], fmt.Sprintf("%s . %s", pod, r))
+		for _, text := range n.Resolvers {
+			r, err := resolver(text)
+			if err != nil {
+				return nil, err
+			}
+			if len(n.Asked()) > 0 && r.Is4() == pod.Is4() {
+				e.add("resolvers", pod, fmt.Sprintf("%s . %s", pod, r))
+			}
 		}
 	}
 	return e, nil
+}
+
+// add puts an element into the set of the pod's family.
+func (e elements) add(set string, pod netip.Addr, elements ...string) {
+	if pod.Is6() {
+		set += "6"
+	}
+	e[set] = append(e[set], elements...)
+}
+
+// places adds those that are of the pod's family.
+func (e elements) places(pod netip.Addr, texts []string, neighbours []netip.Prefix) error {
+	var egress, inside []gate.Egress
+	for _, text := range texts {
+		places, err := gate.ParseEgress(text)
+		if err != nil {
+			return err
+		}
+		for _, place := range places.ByFamily() {
+			switch {
+			case place.Prefix.Addr().Is4() != pod.Is4():
+			case place.Private() || slices.ContainsFunc(neighbours, func(p netip.Prefix) bool { return contains(p, place.Prefix) }):
+				inside = append(inside, place)
+			default:
+				egress = append(egress, place)
+			}
+		}
+	}
+	e.add("egress", pod, reach(pod, egress)...)
+	e.add("inside", pod, reach(pod, inside)...)
+	return nil
+}
+
+func resolver(text string) (netip.Addr, error) {
+	r, err := netip.ParseAddr(text)
+	if err != nil || r.Is4In6() || r.Zone() != "" || r.IsLoopback() || r.IsUnspecified() || r.IsMulticast() || r.Is6() && r.IsLinkLocalUnicast() {
+		return r, fmt.Errorf("resolver %q: write the address of a name server that is not this host", text)
+	}
+	return r, nil
 }
 
 // reach turns places into elements that do not overlap: the kernel takes no others into one set
@@ -74,8 +105,12 @@ func reach(pod netip.Addr, places []gate.Egress) (all []string) {
 				of = append(of, gate.Egress{Prefix: p.Prefix, Port: p.Port, Proto: proto})
 			}
 		}
+		name := proto
+		if proto == "icmp" && pod.Is6() {
+			name = "ipv6-icmp"
+		}
 		for _, p := range disjoint(of) {
-			all = append(all, fmt.Sprintf("%s . %s . %s . %s", pod, p.prefix, proto, p.ports))
+			all = append(all, fmt.Sprintf("%s . %s . %s . %s", pod, p.prefix, name, p.ports))
 		}
 	}
 	return all
@@ -136,7 +171,7 @@ func contains(wide, p netip.Prefix) bool { return wide.Bits() <= p.Bits() && wid
 // script is a command of nft(8) for each set: add or delete.
 func (e elements) script(verb string) string {
 	var b strings.Builder
-	for _, set := range []string{"sources", "egress", "inside", "resolvers", "publish"} {
+	for _, set := range []string{"sources", "egress", "inside", "resolvers", "publish", "sources6", "egress6", "inside6", "resolvers6", "publish6"} {
 		if len(e[set]) > 0 {
 			fmt.Fprintf(&b, "%s element inet forkgate %s { %s }\n", verb, set, strings.Join(e[set], ", "))
 		}

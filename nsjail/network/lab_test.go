@@ -23,6 +23,8 @@ import (
 type lab struct {
 	host, internet, lan *namespace
 	run                 string
+	range6              string // of pods' IPv6, for tests that want it
+	old                 bool   // have it forwarded as kernels before 6.17 do
 	service             *program
 	heard               *program // the internet's server, which prints what it gets by UDP
 	lanHeard            *program // the LAN's
@@ -65,12 +67,12 @@ func newLoneLab(t *testing.T) *lab {
 	l.host.connect(t, "lan0", "192.168.77.1/24", l.lan, lanAddress+"/24")
 	l.host.sh(t, "ip route add default via "+gatewayAddress)
 	l.host.sh(t, "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit") // a test sends more that is refused than six datagrams a second
-	l.host.sh(t, "ip address add 2001:4860::2/64 dev up0 nodad")
-	l.internet.sh(t, "ip address add 2001:4860::1/64 dev eth0 nodad; ip route add 10.214.0.0/18 via "+hostAddress)
+	l.internet.sh(t, "ip route add 10.214.0.0/18 via "+hostAddress)
 	l.lan.sh(t, "ip route add default via 192.168.77.1")
 	for _, a := range beyond {
 		l.internet.sh(t, "ip address add "+a+"/32 dev lo")
 	}
+	l.wireIPv6(t)
 	l.heard = l.internet.start(t, "serve", "internet")
 	l.lanHeard = l.lan.start(t, "serve", "lan")
 	l.host.start(t, "serve", "host")
@@ -195,7 +197,7 @@ func (p *program) stop(t *testing.T) {
 // serve starts forkgate-net on the host.
 func (l *lab) serve(t *testing.T) {
 	t.Helper()
-	l.service = l.host.start(t, "service", l.run)
+	l.service = l.host.start(t, "service", l.run, l.range6, fmt.Sprint(l.old))
 }
 
 // pod is a namespace with a link, and the supervisor that holds it.

@@ -2,7 +2,6 @@ package network
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -31,7 +30,7 @@ func (s *service) adopt() error {
 		if err != nil {
 			return err
 		}
-		e, err := newElements(l, spec.Network, s.neighbours)
+		e, err := newElements(l, spec.Network, s.neighbours())
 		if err == nil {
 			err = s.portsFree(spec.Network)
 		}
@@ -77,17 +76,23 @@ func podLinks() (map[int]bool, error) {
 }
 
 // forgetConnections ends what is tracked of a pod's connections, those that it made and those that were made to it.
-func forgetConnections(pod netip.Addr) error {
-	var filters []netlink.CustomConntrackFilter
-	for _, by := range []netlink.ConntrackFilterType{netlink.ConntrackOrigSrcIP, netlink.ConntrackReplySrcIP} {
-		f := &netlink.ConntrackFilter{}
-		if err := f.AddIP(by, pod.AsSlice()); err != nil {
-			return err
+func (l link) forgetConnections() error {
+	for _, pod := range l.addresses() {
+		family := netlink.InetFamily(netlink.FAMILY_V4)
+		if pod.Is6() {
+			family = netlink.FAMILY_V6
 		}
-		filters = append(filters, f)
-	}
-	if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.FAMILY_V4, filters...); err != nil {
-		return fmt.Errorf("cannot end the connections of %s: %w", pod, err)
+		var filters []netlink.CustomConntrackFilter
+		for _, by := range []netlink.ConntrackFilterType{netlink.ConntrackOrigSrcIP, netlink.ConntrackReplySrcIP} {
+			f := &netlink.ConntrackFilter{}
+			if err := f.AddIP(by, pod.AsSlice()); err != nil {
+				return err
+			}
+			filters = append(filters, f)
+		}
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, filters...); err != nil {
+			return fmt.Errorf("cannot end the connections of %s: %w", pod, err)
+		}
 	}
 	return nil
 }

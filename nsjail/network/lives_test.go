@@ -12,7 +12,7 @@ import (
 
 // With its supervisor, however it ends, the elements of a pod go, and after the last pod, with the service, all.
 func TestPodsLeaveNothing(t *testing.T) {
-	l := newLab(t)
+	l := newLab6(t)
 	l.serve(t)
 	before := l.table(t)
 	for what, sig := range map[string]syscall.Signal{"in order": syscall.SIGTERM, "killed": syscall.SIGKILL} {
@@ -172,7 +172,7 @@ func TestSlotIsUsedAgain(t *testing.T) {
 
 // Nobody guards the rules for long: the pod is off the network then, and back with the service.
 func TestNoServiceNoNetwork(t *testing.T) {
-	l := newLab(t)
+	l := newLab6(t)
 	l.serve(t)
 	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything})
 	up := func() bool { return len(grep(l.host.sh(t, "ip -o link show fg1"), ",UP")) > 0 }
@@ -188,15 +188,33 @@ func TestNoServiceNoNetwork(t *testing.T) {
 	l.serve(t)
 	eventually(t, "the link is up again", up)
 	eventually(t, "the pod reaches what is open", func() bool { return p.try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
+	eventually(t, "and by IPv6", func() bool { return p.try(t, "tcp", "["+public6+"]:80") == "ok internet "+host6 })
+}
+
+func TestRangesOfPods6(t *testing.T) {
+	for _, bad := range []string{"fd7a::1", "fd7a::1/64", "10.0.0.0/18", "2001:db8::/64", "fc00::/64", "fe80::/64", "fd7a::/116", "fd00::/8", "fd00:ec2::/64", "::ffff:10.0.0.0/115"} {
+		if p, err := newPlan(DefaultRange, bad); err == nil || !strings.Contains(err.Error(), "IPv6 addresses from") {
+			t.Errorf("%q: %v, %v", bad, p, err)
+		}
+	}
+	for text, want := range map[string]string{"fd7a::/64": "fd7a::1ffe/127 fd7a::1fff/127", "fd7a:0:0:1::2000:0/115": "fd7a::1:0:0:2000:1ffe/127 fd7a::1:0:0:2000:1fff/127"} {
+		p, err := newPlan(DefaultRange, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := p.link(4095); err != nil || l.Host6.String()+" "+l.Pod6.String() != want || l.Pod.String() != "10.214.63.254/30" {
+			t.Errorf("the last slot: %+v, %v", l, err)
+		}
+	}
 }
 
 func TestRangesOfPods(t *testing.T) {
 	for _, bad := range []string{"", "10.214.0.0", "10.214.0.1/18", "10.214.0.0/31", "10.0.0.0/8", "8.8.0.0/18", "127.0.0.0/18", "fd00::/64"} {
-		if p, err := newPlan(bad); err == nil {
+		if p, err := newPlan(bad, ""); err == nil {
 			t.Errorf("%q: %v", bad, p)
 		}
 	}
-	p, err := newPlan(DefaultRange)
+	p, err := newPlan(DefaultRange, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,15 +229,18 @@ func TestRangesOfPods(t *testing.T) {
 	}
 }
 
-// The embedded rules are what nft(8) takes, with nothing of a template left.
+// The embedded rules are what nft(8) takes, with nothing of a template left, and with nothing of IPv6 where there is none.
 func TestBaseIsComplete(t *testing.T) {
-	p, err := newPlan(DefaultRange)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, word := range []string{"POD_RANGE", "NEVER", "PRIVATE", "CONNECTIONS", "RATE", "BURST", "UNMARK", "MARK"} {
-		if !strings.Contains(rules, word) || strings.Contains(p.base(), word) {
+	four, err := newPlan(DefaultRange, "")
+	must(t, err)
+	both, err := newPlan(DefaultRange, range6)
+	must(t, err)
+	for _, word := range []string{"POD_RANGE", "PODS6", "NEVER6", "PRIVATE6", "NEVER", "PRIVATE", "CONNECTIONS", "RATE", "BURST", "UNMARK", "MARK", "IPV6", "BLOCKS"} {
+		if !strings.Contains(rules+rules6, word) || strings.Contains(four.base(), word) || strings.Contains(both.base(), word) {
 			t.Errorf("%s is not what is replaced", word)
 		}
+	}
+	if strings.Contains(four.base(), "ip6") || !strings.Contains(both.base(), "ip6 saddr "+range6+" oifname @uplinks6 masquerade") {
+		t.Errorf("the rules without IPv6 are\n%s", four.base())
 	}
 }

@@ -25,9 +25,21 @@ type up struct {
 
 // link is what the pod's link has to be called, and the addresses of its ends.
 type link struct {
-	Name string       `json:"name"`
-	Host netip.Prefix `json:"host"`
-	Pod  netip.Prefix `json:"pod"`
+	Name  string       `json:"name"`
+	Host  netip.Prefix `json:"host"`
+	Pod   netip.Prefix `json:"pod"`
+	Host6 netip.Prefix `json:"host6"` // zero: there is no IPv6 on it
+	Pod6  netip.Prefix `json:"pod6"`
+}
+
+func (l link) six() bool { return l.Pod6.IsValid() }
+
+// addresses are the pod's own.
+func (l link) addresses() []netip.Addr {
+	if l.six() {
+		return []netip.Addr{l.Pod.Addr(), l.Pod6.Addr()}
+	}
+	return []netip.Addr{l.Pod.Addr()}
 }
 
 type no struct {

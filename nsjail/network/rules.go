@@ -12,6 +12,9 @@ import (
 //go:embed rules.nft
 var rules string
 
+//go:embed rules6.nft
+var rules6 string
+
 // Caps of one pod: an ordinary host tracks 65,536 connections or more in all (nf_conntrack_max).
 const (
 	maxConnections = 2048
@@ -25,17 +28,30 @@ const mark uint32 = 1 << 12
 
 // base is the table without pods, for nft -f: it replaces what is there in one step.
 func (p plan) base() string {
-	var text strings.Builder
-	for line := range strings.Lines(rules) {
-		if !strings.HasPrefix(strings.TrimSpace(line), "#") { // comments speak of the names below
-			text.WriteString(line)
-		}
-	}
 	return strings.NewReplacer(
-		"POD_RANGE", p.pods.String(), "NEVER", list(gate.NeverReached()), "PRIVATE", list(gate.Private()),
+		"POD_RANGE", p.pods.String(), "PODS6", p.pods6.String(),
+		"NEVER6", list(gate.NeverReached6()), "PRIVATE6", list(gate.Private6()), "NEVER", list(gate.NeverReached()), "PRIVATE", list(gate.Private()),
 		"CONNECTIONS", fmt.Sprint(maxConnections), "RATE", fmt.Sprint(newPerSecond), "BURST", fmt.Sprint(newBurst),
 		"UNMARK", fmt.Sprintf("%#x", ^mark), "MARK", fmt.Sprintf("%#x", mark),
-	).Replace(text.String())
+	).Replace(p.lines(rules))
+}
+
+// lines are those that count: comments speak of the names that are replaced, and what is of IPv6 is left out where pods have none. A
+// kernel without IPv6 might refuse that, and all the rest with it.
+func (p plan) lines(of string) string {
+	var text strings.Builder
+	for line := range strings.Lines(of) {
+		line = strings.TrimSpace(line)
+		six, ofSix := strings.CutPrefix(line, "IPV6 ")
+		switch {
+		case strings.HasPrefix(line, "#") || ofSix && !p.six():
+		case six == "BLOCKS":
+			text.WriteString(p.lines(rules6))
+		default:
+			text.WriteString(six + "\n")
+		}
+	}
+	return text.String()
 }
 
 // list writes prefixes as the elements of a set, leaving out those that lie within another.
@@ -55,7 +71,14 @@ func list(prefixes []netip.Prefix) string {
 
 // surroundings are the sets of what the host is in.
 func (s *service) surroundings() string {
-	return setTo("uplinks", quoted(s.uplinks)) + setTo("lent", quoted(s.lent)) + setTo("neighbours", list(s.neighbours))
+	var text strings.Builder
+	for _, f := range s.families {
+		text.WriteString(setTo("uplinks"+f.suffix, quoted(f.uplinks)) + setTo("lent"+f.suffix, quoted(f.lent)) + setTo("neighbours"+f.suffix, list(f.neighbours)))
+		if f.suffix != "" {
+			text.WriteString(setTo("shut", f.shut()))
+		}
+	}
+	return text.String()
 }
 
 // setTo replaces the elements of a set.

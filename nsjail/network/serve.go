@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +21,11 @@ type Config struct {
 	RunDir string   // where pods have their specs, and this service its own things
 	Socket *os.File // a listening SOCK_SEQPACKET socket
 	Range  string   // addresses of pods
+	Range6 string   // those of IPv6; empty: pods have none
 	Log    *slog.Logger
 	Ready  func() error // tells the service manager
+
+	beforeLinux617 bool // have it forward IPv6 as kernels did then
 }
 
 // Serve keeps the rules until ctx ends. Pods that run then keep theirs; where there are none, nothing stays.
@@ -30,14 +35,18 @@ func Serve(ctx context.Context, c Config) error {
 		return err
 	}
 	defer listener.Close()
-	p, err := newPlan(c.Range)
+	p, err := c.plan()
 	if err != nil {
 		return err
 	}
-	s := &service{plan: p, log: c.Log, runDir: c.RunDir, pods: map[int]*tenant{}}
+	s := &service{plan: p, log: c.Log, runDir: c.RunDir, pods: map[int]*tenant{}, families: families(p, c.beforeLinux617)}
 	changed := make(chan struct{}, 1)
+	routes := routeGroups
+	if p.six() {
+		routes = append(slices.Clone(routes), routeGroups6...)
+	}
 	// Watched before anything is loaded, so that no change slips in between.
-	for protocol, groups := range map[int][]int{unix.NETLINK_NETFILTER: tableGroups, unix.NETLINK_ROUTE: routeGroups} {
+	for protocol, groups := range map[int][]int{unix.NETLINK_NETFILTER: tableGroups, unix.NETLINK_ROUTE: routes} {
 		w, err := watch(protocol, groups, changed)
 		if err != nil {
 			return err
@@ -63,17 +72,27 @@ func Serve(ctx context.Context, c Config) error {
 	return s.leave()
 }
 
+// plan is what the ranges come to. A kernel without IPv6 is no reason for pods to have no network at all.
+func (c Config) plan() (plan, error) {
+	p, err := newPlan(c.Range, c.Range6)
+	if err == nil && p.six() {
+		if _, err := os.Stat(sysctl("ipv6", everyInterface, "forwarding")); err != nil {
+			c.Log.Warn("this kernel has no IPv6, and pods have none either; boot it without ipv6.disable=1, or leave --range6 out", "range6", c.Range6)
+			p.pods6 = netip.Prefix{}
+		}
+	}
+	return p, err
+}
+
 // begin loads the table with the pods that are there already.
 func (s *service) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var err error
-	// With the first load, or pods that run would be cut off until the next.
-	if s.uplinks, err = defaultRoutes(); err != nil {
-		return err
-	}
-	if s.neighbours, err = neighbourhood(); err != nil {
-		return err
+	for _, f := range s.families {
+		// With the first load, or pods that run would be cut off until the next.
+		if err := f.look(); err != nil {
+			return err
+		}
 	}
 	if err := errors.Join(s.recall(), s.adopt()); err != nil {
 		return err

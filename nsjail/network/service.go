@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
@@ -21,12 +20,10 @@ type service struct {
 
 	mu         sync.Mutex
 	pods       map[int]*tenant // by slot
-	neighbours []netip.Prefix  // networks that the host is in
-	uplinks    []string
-	lent       []string // interfaces that forward because of us
-	live       string   // listing of the table as we left it; empty: not looked at yet
-	generation uint32   // of nftables, when the table was last known to be that
-	warned     string   // what was last said about other firewalls
+	families   []*family
+	live       string // listing of the table as we left it; empty: not looked at yet
+	generation uint32 // of nftables, when the table was last known to be that
+	warned     string // what was last said about other firewalls
 }
 
 // tenant is a pod with rules.
@@ -50,7 +47,7 @@ func (s *service) open(u up, owner *wire.Conn) (link, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, err := newElements(l, u.Network, s.neighbours)
+	e, err := newElements(l, u.Network, s.neighbours())
 	if err != nil {
 		return link{}, err
 	}
@@ -80,7 +77,7 @@ func (s *service) admit(slot int, old, t *tenant) error {
 			return err
 		}
 	}
-	if err := forgetConnections(t.link.Pod.Addr()); err != nil {
+	if err := t.link.forgetConnections(); err != nil {
 		return err
 	}
 	s.pods[slot] = t
@@ -142,7 +139,7 @@ func (s *service) remove(slot int) error {
 	if err != nil {
 		err = s.load() // without it
 	}
-	return errors.Join(err, forgetConnections(t.link.Pod.Addr()))
+	return errors.Join(err, t.link.forgetConnections())
 }
 
 // script is the whole table as it should be.

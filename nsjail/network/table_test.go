@@ -13,24 +13,25 @@ import (
 
 // Somebody flushes, edits or deletes the table, in the ways that there are. It comes back as it was, pods included.
 func TestRestored(t *testing.T) {
-	l := newLab(t)
+	l := newLab6(t)
 	l.serve(t)
 	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything, Publish: []string{"443:8443/tcp"}, Resolvers: []string{"1.1.1.1"}})
 	want := l.table(t)
 	for what, edit := range map[string]string{
-		"flush everything":    "nft flush ruleset",
-		"flush the table":     "nft flush table inet forkgate",
-		"delete the table":    "nft delete table inet forkgate",
-		"flush a chain":       "nft flush chain inet forkgate from_pod",
-		"accept all":          "nft insert rule inet forkgate from_pod accept",
-		"put the table off":   "nft add table inet forkgate '{ flags dormant; }'",
-		"open a range":        "nft add element inet forkgate inside '{ 10.214.0.6 . 172.16.0.0/12 . tcp . 0-65535 }'",
-		"let a source pass":   `nft add element inet forkgate sources '{ "fg1" . 9.9.9.9 }'`,
-		"take a pod away":     `nft delete element inet forkgate sources '{ "fg1" . 10.214.0.6 }'`,
-		"close what is never": "nft flush set inet forkgate never",
-		"publish elsewhere":   "nft add element inet forkgate publish '{ tcp . 22 : 10.214.0.6 . 22 }'",
-		"another uplink":      "nft add element inet forkgate uplinks '{ lan0 }'",
-		"a chain policy":      "nft add chain inet forkgate forward '{ policy drop; }'",
+		"flush everything":             "nft flush ruleset",
+		"flush the table":              "nft flush table inet forkgate",
+		"delete the table":             "nft delete table inet forkgate",
+		"flush a chain":                "nft flush chain inet forkgate from_pod",
+		"accept all":                   "nft insert rule inet forkgate from_pod accept",
+		"put the table off":            "nft add table inet forkgate '{ flags dormant; }'",
+		"open a range":                 "nft add element inet forkgate inside '{ 10.214.0.6 . 172.16.0.0/12 . tcp . 0-65535 }'",
+		"let a source pass":            `nft add element inet forkgate sources '{ "fg1" . 9.9.9.9 }'`,
+		"take a pod away":              `nft delete element inet forkgate sources '{ "fg1" . 10.214.0.6 }'`,
+		"close what is never":          "nft flush set inet forkgate never",
+		"publish elsewhere":            "nft add element inet forkgate publish '{ tcp . 22 : 10.214.0.6 . 22 }'",
+		"another uplink":               "nft add element inet forkgate uplinks '{ lan0 }'",
+		"close what is never, of IPv6": "nft flush set inet forkgate never6",
+		"a chain policy":               "nft add chain inet forkgate forward '{ policy drop; }'",
 		"again, when it is back": `for i in 1 2 3 4 5 6 7 8 9 10; do
 			nft delete table inet forkgate; until nft list table inet forkgate >/dev/null 2>&1; do :; done; done`,
 		"twice, at once": "nft flush ruleset; nft add table inet forkgate; nft flush ruleset",

@@ -31,6 +31,7 @@ import (
 func TestMain(m *testing.M) {
 	tool := map[string]func(args []string) error{
 		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold, "hold-one": toolHoldOne, "flood": toolFlood,
+		"ping6": toolPing6, "raw6": toolRaw6, "neighbours": toolNeighbours, "advertise": toolAdvertise,
 	}[os.Getenv("TEST_NETWORK_TOOL")]
 	if tool == nil {
 		need.Parallel(m)
@@ -67,7 +68,10 @@ func toolService(args []string) error {
 	if err != nil {
 		return err
 	}
-	return Serve(ctx, Config{RunDir: args[0], Socket: socket, Range: DefaultRange, Log: toolLog(), Ready: ready})
+	return Serve(ctx, Config{
+		RunDir: args[0], Socket: socket, Range: DefaultRange, Range6: args[1], Log: toolLog(), Ready: ready,
+		beforeLinux617: args[2] == "true",
+	})
 }
 
 // toolJoin is the part of a pod's supervisor that this package has. It ends in order by SIGTERM.

@@ -12,6 +12,8 @@ import (
 var (
 	tableGroups = []int{unix.NFNLGRP_NFTABLES}
 	routeGroups = []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV4_NETCONF}
+	// Where pods have IPv6, as well.
+	routeGroups6 = []int{unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV6_NETCONF}
 )
 
 // watcher tells that something may have changed. What it was is for those to find out who look: messages get lost when there

@@ -44,6 +44,9 @@ func brokenSettings() []breakage {
 		{"nft", Red, "no nft", "nftables", without("nft --version")},
 		{"net.ipv4.ip_forward", Yellow, "switched it off", "restart forkgate-net", both(
 			value("net.ipv4.ip_forward", "0"), file(lent, "eth0\neth1"), value("net.ipv4.conf.eth0.forwarding", "1"), value("net.ipv4.conf.eth1.forwarding", "0"))},
+		{"IPv6 of pods", Yellow, "eth1 does not forward", "restart forkgate-net", both(
+			file(lent6, "eth0\neth1"), value("net.ipv6.conf.eth0.force_forwarding", "1"), value("net.ipv6.conf.eth1.force_forwarding", "0"))},
+		{"IPv6 of pods", Yellow, "all does not forward", "restart forkgate-net", both(file(lent6, "all"), value("net.ipv6.conf.all.forwarding", "0"))},
 		{"net.ipv4.conf.*.rp_filter", Yellow, "all 0, default 0", "rp_filter = 2", value("net.ipv4.conf.default.rp_filter", "0")},
 		{"nftables.conf", Yellow, "somebody saved", "out of /etc/nftables.conf", file("etc/nftables.conf", "flush ruleset\ntable inet forkgate_fence { # progname forkgate\n")},
 		{"host's Docker", Yellow, "no chain DOCKER-USER", "restart docker", file("sys/class/net/docker0/mtu", "1500")},
@@ -115,6 +118,10 @@ func others() []other {
 		{"net.ipv4.ip_forward", "no pod", value("net.ipv4.ip_forward", "0")},
 		{"net.ipv4.ip_forward", "eth0 forwards for pods", both(
 			value("net.ipv4.ip_forward", "0"), file(lent, "eth0"), value("net.ipv4.conf.eth0.forwarding", "1"))},
+		{"IPv6 of pods", "none has a network", file(lent6, "")},
+		{"IPv6 of pods", "on, and the host forwards", both(file(lent6, ""), value("net.ipv6.conf.all.forwarding", "1"))},
+		{"IPv6 of pods", "all forwards for pods alone", both(file(lent6, "all"), value("net.ipv6.conf.all.forwarding", "1"))},
+		{"IPv6 of pods", "eth0 forwards for pods", both(file(lent6, "eth0"), value("net.ipv6.conf.eth0.force_forwarding", "1"))},
 		{"nftables.conf", "no table", file("etc/nftables.conf", "flush ruleset\ntable inet filter {\n")},
 		{"host's Docker", "with its chain", both(file("sys/class/net/docker0/mtu", "1500"), prints("nft list chain ip filter DOCKER-USER", ""))},
 		{"ufw", "is open", both(file("etc/ufw/ufw.conf", "ENABLED=yes"), file("etc/ufw/user.rules", "-A ufw-user-input -p tcp --dport 2222 -j ACCEPT\n"))},

@@ -10,6 +10,7 @@ func networkChecks() []check {
 	return []check{
 		{"nft", "forkgate-net changes the rules of pods' networks with it", tool(Red, "nft", "nftables")},
 		{"net.ipv4.ip_forward", "pods reach what their policy opens only where the host forwards; where it does not, forkgate has its uplinks forward for pods alone", forwardCheck},
+		{"IPv6 of pods", "where forkgate-net has a --range6, pods reach by IPv6 what their policy opens; forkgate has as little forward for that as the kernel lets it", forward6Check},
 		{"net.ipv4.conf.*.rp_filter", "pods' links have it; on the others it drops what claims to come from where it cannot", reverseCheck},
 		{"nftables.conf", "forkgate-net makes its own tables, of which nobody else may load one; a file with them does not load at all", tablesCheck},
 		{"host's Docker", "it drops what is forwarded, but for what its chain DOCKER-USER accepts", asRoot(dockerCheck)},
@@ -37,6 +38,31 @@ func forwardCheck(_ context.Context, h *Host) finding {
 		return green("0, and no pod has a network")
 	}
 	return green("0, and %s forwards for pods", strings.Join(strings.Fields(names), ", "))
+}
+
+// lent6 is the same of IPv6, and is there where pods have it.
+const lent6 = lent + "6"
+
+func forward6Check(_ context.Context, h *Host) finding {
+	names, configured := h.read(lent6)
+	if !configured {
+		return green("off: forkgate-net has no --range6")
+	}
+	if value, _ := h.sysctl("net.ipv6.conf.all.forwarding"); value == "1" {
+		if strings.TrimSpace(names) == "all" {
+			return green("on, and all forwards for pods alone: kernels before 6.17 know no single interfaces")
+		}
+		return green("on, and the host forwards")
+	}
+	for _, name := range strings.Fields(names) {
+		if on, _ := h.read("proc/sys/net/ipv6/conf/" + name + "/force_forwarding"); on != "1" {
+			return yellow("systemctl restart forkgate-net", "on, and %s does not forward for pods: somebody switched it off", name)
+		}
+	}
+	if names == "" {
+		return green("on, and nothing forwards for pods: none has a network, or the host has no default route by IPv6")
+	}
+	return green("on, and %s forwards for pods", strings.Join(strings.Fields(names), ", "))
 }
 
 // The kernel goes by the larger one of "all" and the interface's own, which starts as "default" (Documentation/networking/ip-sysctl.rst).

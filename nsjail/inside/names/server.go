@@ -26,7 +26,7 @@ const (
 // Config is what a pod's names are.
 type Config struct {
 	Hostname  string
-	Resolvers []string // IPv4 addresses; none: what the pod does not know itself is refused
+	Resolvers []string // addresses; none: what the pod does not know itself is refused
 	Port      int      // Port, but in tests
 }
 
@@ -48,8 +48,8 @@ func Start(c Config) (*Server, error) {
 	var resolvers []netip.AddrPort
 	for _, text := range c.Resolvers {
 		a, err := netip.ParseAddr(text)
-		if err != nil || !a.Is4() {
-			return nil, fmt.Errorf("cannot ask the resolver %q: it is no IPv4 address", text)
+		if err != nil || a.Zone() != "" || a.Is4In6() {
+			return nil, fmt.Errorf("cannot ask the resolver %q: it is no address", text)
 		}
 		resolvers = append(resolvers, netip.AddrPortFrom(a, Port))
 	}

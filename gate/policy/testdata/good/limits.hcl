@@ -37,7 +37,7 @@ repository "shop" {}
 
 pods {
   idle                = "45m"
-  resolvers           = ["192.0.2.53", "192.0.2.54"]
+  resolvers           = ["192.0.2.53", "2001:db8::53"]
   forks_per_principal = 20
 }
 

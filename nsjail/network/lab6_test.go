@@ -1,0 +1,232 @@
+package network
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	range6   = "fd7a:6c1b:9d30::/64"
+	hosts6   = "fd7a:6c1b:9d30::2" // the host's end of slot 1
+	pods6    = "fd7a:6c1b:9d30::3"
+	others6  = "fd7a:6c1b:9d30::5" // the pod in slot 2
+	host6    = "2001:4860::2"
+	gateway6 = "2001:4860::1"
+	lan6     = "fd77::2"
+	public6  = "2606:4700:4700::1111"
+)
+
+// beyond6 are addresses of the far side of the uplink.
+var beyond6 = []string{
+	public6, "2606:4700:4700::1001", "2a00:1450::9", // public
+	"fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42", // metadata services
+	"64:ff9b::a9fe:a9fe", "64:ff9b::a09:90a", "64:ff9b:1::a09:90a", "2002:a09:90a::1", "2001::a09:90a", // IPv4 in disguise
+	"fd99::9", "fd99::10", "fec0::9", "2001:db8::1", "3fff::1", "100::1", "4000::1", // somebody's own, or nobody's
+}
+
+// newLab6 is a lab of which the pods have IPv6.
+func newLab6(t *testing.T) *lab {
+	t.Helper()
+	l := newLab(t)
+	l.range6 = range6
+	return l
+}
+
+func (l *lab) wireIPv6(t *testing.T) {
+	t.Helper()
+	l.host.sh(t, "echo 0 >/proc/sys/net/ipv6/icmp/ratelimit; ip address add "+host6+"/64 dev up0 nodad; ip address add fd77::1/64 dev lan0 nodad; ip route add default via "+gateway6)
+	l.internet.sh(t, "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding") // or it says itself that it is no router
+	l.internet.sh(t, "ip address add "+gateway6+"/64 dev eth0 nodad; ip address add fe80::a9fe:a9fe/64 dev eth0 nodad; ip route add "+range6+" via "+host6+"; ip route add fd77::/64 via "+host6)
+	l.lan.sh(t, "ip address add "+lan6+"/64 dev eth0 nodad; ip route add default via fd77::1")
+	for _, a := range beyond6 {
+		l.internet.sh(t, "ip address add "+a+"/128 dev lo nodad")
+	}
+}
+
+// toolPing6 asks for an echo of an address.
+func toolPing6(args []string) error {
+	c, err := icmp.ListenPacket("ip6:ipv6-icmp", "::")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	echo := icmp.Message{Type: ipv6.ICMPTypeEchoRequest, Body: &icmp.Echo{ID: os.Getpid() & 0xffff, Data: []byte("x")}}
+	b, err := echo.Marshal(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := c.WriteTo(b, &net.IPAddr{IP: net.ParseIP(args[0])}); err != nil {
+		return kind(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	for b = make([]byte, 1500); ; {
+		n, from, err := c.ReadFrom(b)
+		if err != nil {
+			return kind(err)
+		}
+		m, err := icmp.ParseMessage(unix.IPPROTO_ICMPV6, b[:n])
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.Type == ipv6.ICMPTypeDestinationUnreachable:
+			return errors.New("refused")
+		case m.Type == ipv6.ICMPTypeEchoReply && from.String() == args[0]:
+			fmt.Println("ok " + args[0])
+			return nil
+		}
+	}
+}
+
+// toolRaw6 sends a datagram to a port of an address, with a source and with headers in between of its own choice:
+// FROM TO PORT TEXT HEADERS, which are "fragments", "routing", "options" or nothing.
+func toolRaw6(args []string) error {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_RAW)
+	if err != nil {
+		return err
+	}
+	from, to := netip.MustParseAddr(args[0]), netip.MustParseAddr(args[1])
+	port, err := strconv.ParseUint(args[2], 10, 16)
+	if err != nil {
+		return err
+	}
+	udp := datagram(from, to, uint16(port), args[3])
+	var packets [][]byte
+	switch args[4] {
+	case "fragments": // the first has nothing but the ports; one that is tiny is allowed but for its multiple of 8
+		packets = [][]byte{
+			append([]byte{unix.IPPROTO_UDP, 0, 0, 1, 1, 2, 3, 4}, udp[:8]...), append([]byte{unix.IPPROTO_UDP, 0, 0, 8, 1, 2, 3, 4}, udp[8:]...),
+		}
+		packets = [][]byte{header(from, to, unix.IPPROTO_FRAGMENT, packets[0]), header(from, to, unix.IPPROTO_FRAGMENT, packets[1])}
+	case "routing": // type 2, of which the final destination is where it goes anyway
+		final := to.As16()
+		packets = [][]byte{header(from, to, unix.IPPROTO_ROUTING, append(append([]byte{unix.IPPROTO_UDP, 2, 2, 0, 0, 0, 0, 0}, final[:]...), udp...))}
+	case "options":
+		packets = [][]byte{header(from, to, unix.IPPROTO_DSTOPTS, append([]byte{unix.IPPROTO_UDP, 0, 1, 4, 0, 0, 0, 0}, udp...))}
+	default:
+		packets = [][]byte{header(from, to, unix.IPPROTO_UDP, udp)}
+	}
+	for _, p := range packets {
+		if err := unix.Sendto(fd, p, 0, &unix.SockaddrInet6{Addr: to.As16()}); err != nil {
+			return err
+		}
+	}
+	return ready()
+}
+
+// header puts one before a payload (RFC 8200, 3).
+func header(from, to netip.Addr, next byte, payload []byte) []byte {
+	b := []byte{0x60, 0, 0, 0, 0, 0, next, 64}
+	binary.BigEndian.PutUint16(b[4:], uint16(len(payload)))
+	return append(append(append(b, from.AsSlice()...), to.AsSlice()...), payload...)
+}
+
+func datagram(from, to netip.Addr, port uint16, text string) []byte {
+	b := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, 5555), port)
+	b = append(binary.BigEndian.AppendUint16(b, uint16(8+len(text))), 0, 0)
+	b = append(b, text...)
+	pseudo := append(from.AsSlice(), to.AsSlice()...)
+	pseudo = append(pseudo, 0, 0, 0, byte(len(b)), 0, 0, 0, unix.IPPROTO_UDP)
+	var sum uint32
+	for all := append(pseudo, append(b, make([]byte, len(b)%2)...)...); len(all) > 0; all = all[2:] {
+		sum += uint32(binary.BigEndian.Uint16(all))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(b[6:], ^uint16(sum))
+	return b
+}
+
+// toolNeighbours makes itself known to an address under so many link-local addresses: TO MANY INTERFACE.
+func toolNeighbours(args []string) error {
+	many, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	device, err := net.InterfaceByName(args[2])
+	if err != nil {
+		return err
+	}
+	// On the link itself: whoever has a socket for the network would first look for its neighbour.
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	to := netip.MustParseAddr(args[0])
+	target := to.As16()
+	for n := range many {
+		from := netip.MustParseAddr(fmt.Sprintf("fe80::%x", n+0x1000))
+		body := append([]byte{135, 0, 0, 0, 0, 0, 0, 0}, target[:]...)
+		body = append(body, 1, 1, 2, 0, 0, 0, byte(n>>8), byte(n)) // the option of the source's address (RFC 4861, 4.6.1)
+		packet := header(from, to, unix.IPPROTO_ICMPV6, body)
+		packet[7] = 255
+		sum := icmpSum(from, to, body)
+		binary.BigEndian.PutUint16(packet[42:], sum)
+		err := unix.Sendto(fd, packet, 0, &unix.SockaddrLinklayer{Protocol: unix.ETH_P_IPV6<<8&0xff00 | unix.ETH_P_IPV6>>8, Ifindex: device.Index, Halen: 6,
+			Addr: [8]byte{0x33, 0x33, 0xff, target[13], target[14], target[15]}})
+		if err != nil {
+			return err
+		}
+	}
+	return ready()
+}
+
+func icmpSum(from, to netip.Addr, body []byte) uint16 {
+	all := append(append(from.AsSlice(), to.AsSlice()...), 0, 0, 0, byte(len(body)), 0, 0, 0, unix.IPPROTO_ICMPV6)
+	var sum uint32
+	for all = append(all, body...); len(all) > 0; all = all[2:] {
+		sum += uint32(binary.BigEndian.Uint16(all))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
+
+// toolAdvertise is a router that says so, once, on eth0: "2001:db8:1::/64 is on this link" (RFC 4861, 4.2).
+func toolAdvertise([]string) error {
+	c, err := icmp.ListenPacket("ip6:ipv6-icmp", "fe80::a9fe:a9fe%eth0")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.IPv6PacketConn().SetMulticastHopLimit(255); err != nil {
+		return err
+	}
+	body := []byte{64, 0, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0} // a lifetime of 1800 s
+	prefix := netip.MustParseAddr("2001:db8:1::").As16()
+	body = append(body, 3, 4, 64, 0x80, 0, 0, 0x07, 0x08, 0, 0, 0x07, 0x08, 0, 0, 0, 0) // on the link, and no address to be made of it
+	body = append(body, prefix[:]...)
+	b, err := (&icmp.Message{Type: ipv6.ICMPTypeRouterAdvertisement, Body: &icmp.RawBody{Data: body}}).Marshal(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := c.WriteTo(b, &net.IPAddr{IP: net.ParseIP("ff02::1"), Zone: "eth0"}); err != nil {
+		return err
+	}
+	return ready()
+}
+
+// try6 is try, for what has an IPv6 address.
+func (n *namespace) try6(t *testing.T, network, address string) string {
+	t.Helper()
+	if network != "ping" {
+		return n.try(t, network, address)
+	}
+	p := n.launch(t, "ping6", strings.Trim(address, "[]"))
+	defer p.end()
+	return p.line(t)
+}

@@ -1,0 +1,265 @@
+package network
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"forkgate/nsjail"
+)
+
+var everything6 = []string{"*", "[fd99::9]:443/tcp", "[64:ff9b::/96]:80"}
+
+// outOfReach6 is outOfReach, of IPv6. Each is tried with the rules, and without them, where it has to work.
+var outOfReach6 = []struct{ what, network, address, who string }{
+	{"a port of the host, on its uplink", "tcp", "[" + host6 + "]:22", "host"},
+	{"a port of the host, on its LAN", "tcp", "[fd77::1]:22", "host"},
+	{"a port of the host, on the pod's link", "tcp", "[" + hosts6 + "]:22", "host"},
+	{"a port of the host, by UDP", "udp", "[" + host6 + "]:53", "host"},
+	{"the host, by ping", "ping", hosts6, ""},
+	{"another pod", "tcp", "[" + others6 + "]:80", "b0"},
+	{"another pod, by UDP", "udp", "[" + others6 + "]:53", "b0"},
+	{"another pod, by ping", "ping", others6, ""},
+	{"another pod's link", "tcp", "[fd7a:6c1b:9d30::4]:22", "host"},
+	{"what another pod publishes", "tcp", "[" + host6 + "]:443", "host"}, // without rules it is the host's own
+	{"a neighbour with a public address", "tcp", "[" + gateway6 + "]:80", "internet"},
+	{"the LAN", "tcp", "[" + lan6 + "]:80", "lan"},
+	{"the LAN, by UDP", "udp", "[" + lan6 + "]:53", "lan"},
+	{"the LAN, by ping", "ping", lan6, ""},
+	{"the metadata service of AWS", "tcp", "[fd00:ec2::254]:80", "internet"},
+	{"the metadata service of AWS, by UDP", "udp", "[fd00:ec2::254]:53", "internet"},
+	{"the metadata service of Google", "tcp", "[fd20:ce::254]:80", "internet"},
+	{"the metadata service of Oracle Cloud", "tcp", "[fd00:c1::a9fe:a9fe]:80", "internet"},
+	{"the metadata service of Scaleway", "tcp", "[fd00:42::42]:80", "internet"},
+	{"a metadata service, through NAT64 that is open", "tcp", "[64:ff9b::a9fe:a9fe]:80", "internet"},
+	{"NAT64's local range", "tcp", "[64:ff9b:1::a09:90a]:80", "internet"},
+	{"6to4", "tcp", "[2002:a09:90a::1]:80", "internet"},
+	{"Teredo", "tcp", "[2001::a09:90a]:80", "internet"},
+	{"fc00::/7", "tcp", "[fd99::10]:80", "internet"},
+	{"another port of a private address that is open", "tcp", "[fd99::9]:80", "internet"},
+	{"site-local addresses", "tcp", "[fec0::9]:80", "internet"},
+	{"documentation", "tcp", "[2001:db8::1]:80", "internet"},
+	{"documentation, the new range", "tcp", "[3fff::1]:80", "internet"},
+	{"what is discarded", "tcp", "[100::1]:80", "internet"},
+	{"what is reserved", "tcp", "[4000::1]:80", "internet"},
+}
+
+func TestOutOfReach6(t *testing.T) {
+	l := newLab6(t)
+	l.serve(t)
+	attacker := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything6})
+	l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: []string{"*"}, Publish: []string{"443:8443/tcp"}})
+	for _, a := range outOfReach6 {
+		if got := attacker.try6(t, a.network, a.address); got != "refused" {
+			t.Errorf("%s: %s", a.what, got)
+		}
+	}
+	for _, a := range []struct{ network, address, want string }{
+		{"tcp", "[" + public6 + "]:80", "ok internet " + host6}, {"udp", "[" + public6 + "]:53", "ok internet " + host6},
+		{"ping", public6, "ok " + public6}, {"tcp", "[fd99::9]:443", "ok internet " + host6}, {"tcp", "8.8.8.8:80", "ok internet " + hostAddress},
+		{"tcp", "[64:ff9b::a09:90a]:80", "ok internet " + host6},
+	} {
+		if got := attacker.try6(t, a.network, a.address); got != a.want {
+			t.Errorf("%s %s, which is open: %s", a.network, a.address, got)
+		}
+	}
+	l.noRules(t)
+	for _, a := range outOfReach6 {
+		want := "ok " + a.who
+		if a.network == "ping" {
+			want = "ok " + a.address
+		}
+		if got := attacker.try6(t, a.network, a.address); !strings.HasPrefix(got, want) {
+			t.Errorf("control: without rules, %s: %s: this proves nothing", a.what, got)
+		}
+	}
+}
+
+// The pod's link has no link-local addresses. That its root makes some, and the host for once too, is of no use.
+func TestLinkLocal6(t *testing.T) {
+	l := newLab6(t)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything6})
+	if got := p.sh(t, "ip -6 -o address show dev eth0; ip -6 route show default"); strings.Contains(got, "fe80") || !strings.Contains(got, "default via "+hosts6) {
+		t.Errorf("the pod has\n%s", got)
+	}
+	if got := l.host.sh(t, "ip -6 -o address show dev fg1"); strings.Contains(got, "fe80") {
+		t.Errorf("the host's end has\n%s", got)
+	}
+	p.sh(t, "ip address add fe80::3/64 dev eth0 nodad; ip -6 neigh replace fe80::1 dev eth0 lladdr 02:00:00:00:01:00")
+	l.host.sh(t, "ip address add fe80::1/64 dev fg1 nodad; ip -6 neigh replace fe80::3 dev fg1 lladdr 02:00:00:00:01:01")
+	for _, address := range []string{"[fe80::1%eth0]:22", "[fe80::a9fe:a9fe%eth0]:80"} {
+		if got := p.try(t, "tcp", address); got != "silence" && got != "refused" {
+			t.Errorf("%s: %s", address, got)
+		}
+	}
+	l.noRules(t)
+	if got := p.try(t, "tcp", "[fe80::1%eth0]:22"); !strings.HasPrefix(got, "ok host") {
+		t.Errorf("control: without rules a link-local address of the host: %s", got)
+	}
+}
+
+func TestEgressIsWhatIsOpen6(t *testing.T) {
+	l := newLab6(t)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: []string{
+		"[" + public6 + "]:443/tcp", "[2606:4700:4700::/48]:53", "[2606:4700:4700::1001]", "[" + gateway6 + "]:80/tcp", "1.1.1.1:80",
+	}, Resolvers: []string{"10.9.9.9", "fd99::9"}})
+	ipv4 := l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: []string{"0.0.0.0/0"}})
+	ipv6 := l.joins(t, "c0", nsjail.Network{Slot: 3, Egress: []string{"[::/0]"}})
+	for _, test := range []struct {
+		from             *pod
+		network, address string
+		open             bool
+	}{
+		{p, "tcp", "[" + public6 + "]:443", true},
+		{p, "udp", "[" + public6 + "]:443", false},
+		{p, "tcp", "[" + public6 + "]:80", false},
+		{p, "udp", "[" + public6 + "]:53", true},
+		{p, "ping", public6, false},
+		{p, "tcp", "[2606:4700:4700::1001]:22", true},
+		{p, "ping", "2606:4700:4700::1001", true},
+		{p, "tcp", "[2a00:1450::9]:53", false},
+		{p, "tcp", "[" + gateway6 + "]:80", true},
+		{p, "tcp", "[" + gateway6 + "]:22", false},
+		{p, "udp", "[fd99::9]:53", true}, // the resolver
+		{p, "udp", "10.9.9.9:53", true},
+		{p, "tcp", "[fd99::9]:443", false},
+		{p, "udp", "[fd99::10]:53", false},
+		{p, "tcp", "1.1.1.1:80", true},
+		{p, "tcp", "1.1.1.1:22", false},
+		{ipv4, "tcp", "8.8.8.8:80", true},
+		{ipv4, "tcp", "[" + public6 + "]:80", false},
+		{ipv6, "tcp", "8.8.8.8:80", false},
+		{ipv6, "tcp", "[" + public6 + "]:80", true},
+		{ipv6, "tcp", "[fd99::10]:80", false},
+	} {
+		got := test.from.try6(t, test.network, test.address)
+		if open := strings.HasPrefix(got, "ok"); open != test.open || !open && got != "refused" {
+			t.Errorf("%s %s: %s", test.network, test.address, got)
+		}
+	}
+}
+
+// Datagrams with a source that is another's, and with headers that make them look like something else.
+func TestForged6(t *testing.T) {
+	l := newLab6(t)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: []string{"[" + public6 + "]:53/udp"}})
+	l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: everything6})
+	heard := func(from, port, headers string) bool {
+		text := "forged " + from + " " + port + " " + headers
+		p.start(t, "raw6", from, public6, port, text, headers)
+		p.start(t, "raw6", pods6, public6, "53", "end", "")
+		for forged := false; ; {
+			switch l.heard.line(t) {
+			case text:
+				forged = true
+			case "end":
+				return forged
+			}
+		}
+	}
+	forged := []struct{ from, port, headers string }{
+		{others6, "53", ""}, {hosts6, "53", ""}, {"2606:4700:4700::5", "53", ""}, {lan6, "53", ""}, {"fd7a:6c1b:9d30::1003", "53", ""},
+		{pods6, "443", ""}, {pods6, "443", "fragments"}, {pods6, "443", "options"}, {others6, "53", "fragments"}, {pods6, "53", "routing"},
+	}
+	for _, f := range forged {
+		if heard(f.from, f.port, f.headers) {
+			t.Errorf("a datagram went out: %q", f)
+		}
+	}
+	for _, headers := range []string{"", "fragments", "options"} {
+		if !heard(pods6, "53", headers) {
+			t.Errorf("one that is permitted does not go out, with %q", headers)
+		}
+	}
+	l.noRules(t)
+	for _, f := range forged {
+		if f.from != hosts6 && !heard(f.from, f.port, f.headers) { // the kernel itself takes nothing in that claims to be from it
+			t.Errorf("control: without rules it does not go out either: %q", f)
+		}
+	}
+}
+
+// With a port published and nothing else, a pod answers callers by both, and can call nobody.
+func TestPublish6(t *testing.T) {
+	l := newLab6(t)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Publish: []string{"443:8443/tcp", "53:53/udp"}})
+	for _, test := range []struct {
+		from              *namespace
+		network, at, want string
+	}{
+		{l.internet, "tcp", "[" + host6 + "]:443", "ok a0 " + gateway6}, // the caller's own address is what the pod sees
+		{l.internet, "udp", "[" + host6 + "]:53", "ok a0 " + gateway6},
+		{l.internet, "tcp", hostAddress + ":443", "ok a0 " + gatewayAddress},
+		{l.host, "tcp", "[" + host6 + "]:443", "ok a0 " + host6},
+		{l.internet, "tcp", "[" + host6 + "]:80", "ok host " + gateway6}, // the host's own ports stay its own
+		{l.internet, "tcp", "[" + pods6 + "]:8443", "silence"},           // past the published port
+		{l.internet, "tcp", "[" + pods6 + "]:80", "silence"},
+		{l.internet, "ping", pods6, "silence"},
+		{l.host, "tcp", "[" + pods6 + "]:80", "refused"}, // nor do users of the host get in
+		{p.namespace, "tcp", "[" + public6 + "]:80", "refused"},
+		{p.namespace, "tcp", "[" + host6 + "]:443", "refused"},
+	} {
+		if got := test.from.try6(t, test.network, test.at); got != test.want {
+			t.Errorf("%s %s: %s, want %s", test.network, test.at, got, test.want)
+		}
+	}
+	l.noRules(t)
+	for _, from := range []*namespace{l.internet, l.host} {
+		if got := from.try(t, "tcp", "["+pods6+"]:80"); !strings.HasPrefix(got, "ok a0") {
+			t.Errorf("control: without rules, the pod: %s", got)
+		}
+	}
+}
+
+// A pod makes itself known to the host under many addresses, of which the host's table takes none.
+func TestNeighboursOfPods(t *testing.T) {
+	l := newLab6(t)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything6})
+	const many = 200
+	known := func() int {
+		p.start(t, "neighbours", hosts6, "200", "eth0")
+		return len(grep(l.host.sh(t, "ip -6 neigh show dev fg1"), "fe80"))
+	}
+	if n := known(); n != 0 {
+		t.Errorf("the host knows %d neighbours on a pod's link", n)
+	}
+	if got := l.host.sh(t, "ip -6 neigh show dev fg1"); !strings.Contains(got, pods6+" lladdr 02:00:00:00:01:01 PERMANENT") {
+		t.Errorf("the host's neighbours are\n%s", got)
+	}
+	l.noRules(t)
+	eventually(t, "control: without rules the host knows its neighbours", func() bool { return known() == many })
+}
+
+// While the rules are away nothing of a pod's passes by IPv6 either, and they come back with what the pod has.
+func TestNothingPassesWhileTheRulesAreAway6(t *testing.T) {
+	l := newLab6(t)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything6})
+	want := l.table(t)
+	must(t, l.service.Process.Signal(syscall.SIGSTOP))
+	l.host.sh(t, "nft flush ruleset; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
+	tries := []string{"[" + hosts6 + "]:22", "[" + lan6 + "]:80", "[fd99::10]:80", "[" + public6 + "]:80"}
+	for _, a := range tries {
+		if got := p.try(t, "tcp", a); got != "silence" {
+			t.Errorf("with the rules away, %s: %s", a, got)
+		}
+	}
+	must(t, l.service.Process.Signal(syscall.SIGCONT))
+	eventually(t, "the rules are back", func() bool { return strings.Contains(l.host.sh(t, "nft list ruleset"), "chain from_pod6 {") })
+	if got := p.try(t, "tcp", "["+public6+"]:80"); got != "ok internet "+host6 {
+		t.Errorf("what is open: %s", got)
+	}
+	l.host.sh(t, "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding")
+	eventually(t, "the rules are as they were", func() bool { return l.table(t) == want })
+	l.noRules(t)
+	for _, a := range tries {
+		if got := p.try(t, "tcp", a); !strings.HasPrefix(got, "ok") {
+			t.Errorf("control: without the fence, %s: %s", a, got)
+		}
+	}
+}
