@@ -47,7 +47,7 @@ func DockerSocket(networkID int) string { return fmt.Sprintf("/run/rediacc/docke
 // Network is what a pod may reach, and what reaches it. The zero Network is loopback alone.
 type Network struct {
 	Slot      int      `json:"slot"`                // names its link and its /30 on the host
-	Egress    []string `json:"egress,omitempty"`    // "*", or CIDR[:PORT[/tcp|udp]]
+	Egress    []string `json:"egress,omitempty"`    // "*", or CIDR[:PORT[/tcp|udp]], with [CIDR] for IPv6
 	Publish   []string `json:"publish,omitempty"`   // HOSTPORT:PORT/tcp|udp; of grand repositories alone
 	Resolvers []string `json:"resolvers,omitempty"` // addresses that the pod's own resolver may ask: see Asked
 }

@@ -28,8 +28,8 @@ type link struct {
 	Name  string       `json:"name"`
 	Host  netip.Prefix `json:"host"`
 	Pod   netip.Prefix `json:"pod"`
-	Host6 netip.Prefix `json:"host6"` // zero: there is no IPv6 on it
-	Pod6  netip.Prefix `json:"pod6"`
+	Host6 netip.Prefix `json:"host6,omitzero"` // zero: there is no IPv6 on it
+	Pod6  netip.Prefix `json:"pod6,omitzero"`
 }
 
 func (l link) six() bool { return l.Pod6.IsValid() }

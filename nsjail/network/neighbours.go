@@ -10,6 +10,8 @@ import (
 var neighbours = []struct{ name, chain, remedy string }{
 	{"Docker", "ip filter DOCKER-USER", "iptables -I DOCKER-USER -i fg+ -j ACCEPT; iptables -I DOCKER-USER -o fg+ -j ACCEPT"},
 	{"ufw", "ip filter ufw-before-forward", "ufw route allow in on fg+; ufw route allow out on fg+"},
+	{"Docker", "ip6 filter DOCKER-USER", "ip6tables -I DOCKER-USER -i fg+ -j ACCEPT; ip6tables -I DOCKER-USER -o fg+ -j ACCEPT"},
+	{"ufw", "ip6 filter ufw6-before-forward", "ufw route allow in on fg+; ufw route allow out on fg+"},
 	{"firewalld", "inet firewalld filter_FORWARD", "firewall-cmd --permanent --zone=trusted --add-interface=fg+ && firewall-cmd --reload"},
 }
 
@@ -34,10 +36,11 @@ func (s *service) befriend() {
 			continue // it is not there
 		}
 		here := strings.Contains(string(rules), ours)
+		wanted := len(s.pods) > 0 && (s.plan.six() || !strings.HasPrefix(n.chain, "ip6 "))
 		switch {
-		case len(s.pods) > 0 && !here:
+		case wanted && !here:
 			err = nft(fmt.Sprintf("insert rule %[1]s oifname \"fg*\" accept %[2]s\ninsert rule %[1]s iifname \"fg*\" accept %[2]s\n", n.chain, ours))
-		case len(s.pods) == 0 && here:
+		case !wanted && here:
 			err = nft(withdraw(n.chain, string(rules)))
 		}
 		if err != nil {
@@ -45,7 +48,9 @@ func (s *service) befriend() {
 		}
 	}
 	if warning == "" && len(s.pods) > 0 {
-		warning = leftOver(string(chains))
+		if warning = leftOver(string(chains), "ip"); warning == "" && s.plan.six() {
+			warning = leftOver(string(chains), "ip6")
+		}
 	}
 	if warning != "" && warning != s.warned {
 		s.log.Warn(warning)
@@ -55,22 +60,22 @@ func (s *service) befriend() {
 
 // leftOver says what is wrong where iptables drops what is forwarded and no firewall that lets itself be told is asked: Docker leaves
 // its policy there when somebody takes its chains away, as firewalld does when it stops.
-func leftOver(chains string) string {
-	_, table, _ := strings.Cut(chains, "table ip filter {\n")
+func leftOver(chains, family string) string {
+	_, table, _ := strings.Cut(chains, "table "+family+" filter {\n")
 	table, _, _ = strings.Cut(table, "\n}")
 	_, forward, _ := strings.Cut(table, "chain FORWARD {\n")
 	forward, _, _ = strings.Cut(forward, "}")
 	if !strings.Contains(forward, "policy drop") {
 		return ""
 	}
-	rules, err := nftOutput("", "list", "chain", "ip", "filter", "FORWARD")
+	rules, err := nftOutput("", "list", "chain", family, "filter", "FORWARD")
 	for _, n := range neighbours {
-		if _, chain, ok := strings.Cut(n.chain, "ip filter "); err != nil || ok && strings.Contains(string(rules), "jump "+chain) {
+		if chain, ok := strings.CutPrefix(n.chain, family+" filter "); err != nil || ok && strings.Contains(string(rules), "jump "+chain) {
 			return ""
 		}
 	}
-	return "iptables drops what is forwarded, for pods too, and the rules of whoever set that are gone; " +
-		"if that was Docker, run: systemctl restart docker; else, run: iptables -P FORWARD ACCEPT"
+	return family + "tables drops what is forwarded, for pods too, and the rules of whoever set that are gone; " +
+		"if that was Docker, run: systemctl restart docker; else, run: " + family + "tables -P FORWARD ACCEPT"
 }
 
 // withdraw deletes our rules from a chain that was listed with handles.

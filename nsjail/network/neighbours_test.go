@@ -2,9 +2,11 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"forkgate/nsjail"
@@ -49,6 +51,32 @@ func TestBesideOtherFirewalls(t *testing.T) {
 			l.alone(t)
 		})
 	}
+}
+
+// The same by IPv6, of which firewalld's rules are as well.
+func TestBesideOtherFirewalls6(t *testing.T) {
+	l := newLab6(t)
+	l.serve(t)
+	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything6, Publish: []string{"443:8443/tcp"}})
+	for _, chain := range []string{"DOCKER-USER", "ufw6-before-forward"} {
+		l.host.sh(t, fmt.Sprintf("ip6tables -P FORWARD DROP; ip6tables -N %s; ip6tables -A FORWARD -j %[1]s", chain))
+		l.works6(t, p, "beside "+chain)
+		if listed := l.host.sh(t, "ip6tables -S"); !strings.Contains(listed, "-A "+chain+" -i fg+") {
+			t.Errorf("ip6tables does not understand what was put there:\n%s", listed)
+		}
+		must(t, l.service.Process.Signal(syscall.SIGSTOP))
+		l.host.sh(t, "ip6tables -F "+chain)
+		if got := p.try(t, "tcp", "["+public6+"]:80"); strings.HasPrefix(got, "ok") {
+			t.Errorf("control: %s drops nothing: %s", chain, got)
+		}
+		must(t, l.service.Process.Signal(syscall.SIGCONT))
+		l.works6(t, p, "when "+chain+" has its rule again")
+		l.host.sh(t, "nft delete table ip6 filter")
+	}
+	l.host.sh(t, "ip6tables -N DOCKER-USER")
+	eventually(t, "Docker's chain has our rules", func() bool { return strings.Contains(l.host.sh(t, "ip6tables -S"), "fg+") })
+	p.supervisor.stop(t)
+	eventually(t, "with the last pod they go", func() bool { return !strings.Contains(l.host.sh(t, "ip6tables -S"), "fg+") })
 }
 
 // Docker's rules are taken away beside its policy to drop, as firewalld does when it stops: pods have no way out then, and the journal

@@ -17,17 +17,26 @@ func TestNetOnAHost(t *testing.T) {
 	t.Parallel()
 	h := host.Start(t, host.Options{Bare: true})
 	h.Must(t, "sh", "-c", "ip link add up0 type veth peer name far0 && ip link set far0 up && ip address add 93.184.216.2/24 dev up0 && ip link set up0 up && "+
-		"ip route add default via 93.184.216.1 && echo 0 >/proc/sys/net/ipv4/ip_forward && "+
+		"ip route add default via 93.184.216.1 && ip address add 2001:4860::2/64 dev up0 nodad && ip route add default via 2001:4860::1 && echo 0 >/proc/sys/net/ipv4/ip_forward && "+
 		"iptables -N DOCKER-USER && iptables -A DOCKER-USER -j RETURN")
+	h.Must(t, "sh", "-c", "mkdir /etc/systemd/system/forkgate-net.service.d && printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/forkgate net --range6 fd7a:6c1b:9d30::/64\\n' "+
+		">/etc/systemd/system/forkgate-net.service.d/override.conf && systemctl daemon-reload")
 	before := h.Must(t, "nft", "list", "ruleset")
+	forwarding6 := func() string {
+		return h.Must(t, "sh", "-c", "cd /proc/sys/net/ipv6/conf; cat all/forwarding; cat up0/force_forwarding || :")
+	}
+	without := forwarding6()
 	h.Must(t, "systemctl", "start", "forkgate-net.socket", "forkgate-net.service")
 
 	claim := claims(t, h)
 	holds(t, h, "the pod has its rules", func(rules string) bool {
-		return strings.Contains(rules, `"fg1" . 10.214.0.6`) && strings.Contains(rules, `"up0"`) && strings.Contains(rules, `iifname "fg*" accept comment "forkgate"`)
+		return strings.Contains(rules, `"fg1" . 10.214.0.6`) && strings.Contains(rules, `"fg1" . fd7a:6c1b:9d30::3`) && strings.Contains(rules, `"up0"`) && strings.Contains(rules, `iifname "fg*" accept comment "forkgate"`)
 	})
 	if got := h.Must(t, "cat", "/proc/sys/net/ipv4/conf/up0/forwarding"); got != "1" {
 		t.Errorf("forwarding on the uplink is %s", got)
+	}
+	if got := forwarding6(); got == without {
+		t.Errorf("nothing forwards IPv6: %s", got)
 	}
 	h.Must(t, "nft", "flush", "ruleset")
 	holds(t, h, "flushed rules are back", func(rules string) bool { return strings.Contains(rules, `"fg1" . 10.214.0.6`) })
@@ -50,6 +59,9 @@ func TestNetOnAHost(t *testing.T) {
 	}
 	if got := h.Must(t, "cat", "/proc/sys/net/ipv4/conf/up0/forwarding"); got != "0" {
 		t.Errorf("after uninstall, forwarding on the uplink is %s", got)
+	}
+	if got := forwarding6(); got != without {
+		t.Errorf("after uninstall, forwarding of IPv6 is %s, and was %s", got, without)
 	}
 }
 

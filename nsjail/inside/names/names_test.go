@@ -159,7 +159,7 @@ func TestGarbageIsNotAnswered(t *testing.T) {
 }
 
 func TestMalformedResolver(t *testing.T) {
-	for _, r := range []string{"", "resolver.example", "1.1.1.1:53", "::1"} {
+	for _, r := range []string{"", "resolver.example", "1.1.1.1:53", "fe80::1%eth0", "::ffff:1.1.1.1"} {
 		if s, err := Start(Config{Resolvers: []string{r}}); err == nil {
 			s.Close()
 			t.Errorf("%q is taken for a resolver", r)
