@@ -182,10 +182,7 @@ func TestRangesOfIPv6(t *testing.T) {
 			t.Errorf("%s: private %t", text, got)
 		}
 	}
-	var lists []netip.Prefix
-	for _, p := range append(append(NeverReached6(), Private6()...), netip.MustParsePrefix("2000::/3")) {
-		lists = append(lists, p)
-	}
+	lists := append(append(NeverReached6(), Private6()...), netip.MustParsePrefix("2000::/3"))
 	for first := range 256 {
 		address := netip.AddrFrom16([16]byte{byte(first), 1, 2, 3})
 		held := false

@@ -105,11 +105,11 @@ func toolRaw6(args []string) error {
 	udp := datagram(from, to, uint16(port), args[3])
 	var packets [][]byte
 	switch args[4] {
-	case "fragments": // the first has nothing but the ports; one that is tiny is allowed but for its multiple of 8
+	case "fragments": // the last one first, of which nobody sees for which port it is
 		packets = [][]byte{
-			append([]byte{unix.IPPROTO_UDP, 0, 0, 1, 1, 2, 3, 4}, udp[:8]...), append([]byte{unix.IPPROTO_UDP, 0, 0, 8, 1, 2, 3, 4}, udp[8:]...),
+			header(from, to, unix.IPPROTO_FRAGMENT, append([]byte{unix.IPPROTO_UDP, 0, 0, 8, 1, 2, 3, 4}, udp[8:]...)),
+			header(from, to, unix.IPPROTO_FRAGMENT, append([]byte{unix.IPPROTO_UDP, 0, 0, 1, 1, 2, 3, 4}, udp[:8]...)),
 		}
-		packets = [][]byte{header(from, to, unix.IPPROTO_FRAGMENT, packets[0]), header(from, to, unix.IPPROTO_FRAGMENT, packets[1])}
 	case "routing": // type 2, of which the final destination is where it goes anyway
 		final := to.As16()
 		packets = [][]byte{header(from, to, unix.IPPROTO_ROUTING, append(append([]byte{unix.IPPROTO_UDP, 2, 2, 0, 0, 0, 0, 0}, final[:]...), udp...))}
@@ -137,17 +137,22 @@ func datagram(from, to netip.Addr, port uint16, text string) []byte {
 	b := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, 5555), port)
 	b = append(binary.BigEndian.AppendUint16(b, uint16(8+len(text))), 0, 0)
 	b = append(b, text...)
-	pseudo := append(from.AsSlice(), to.AsSlice()...)
-	pseudo = append(pseudo, 0, 0, 0, byte(len(b)), 0, 0, 0, unix.IPPROTO_UDP)
+	binary.BigEndian.PutUint16(b[6:], checksum(from, to, unix.IPPROTO_UDP, b))
+	return b
+}
+
+// checksum is that of a payload and of what goes before it (RFC 8200, 8.1).
+func checksum(from, to netip.Addr, protocol byte, payload []byte) uint16 {
+	all := append(append(from.AsSlice(), to.AsSlice()...), 0, 0, 0, byte(len(payload)), 0, 0, 0, protocol)
+	all = append(append(all, payload...), make([]byte, len(payload)%2)...)
 	var sum uint32
-	for all := append(pseudo, append(b, make([]byte, len(b)%2)...)...); len(all) > 0; all = all[2:] {
+	for ; len(all) > 0; all = all[2:] {
 		sum += uint32(binary.BigEndian.Uint16(all))
 	}
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}
-	binary.BigEndian.PutUint16(b[6:], ^uint16(sum))
-	return b
+	return ^uint16(sum)
 }
 
 // toolNeighbours makes itself known to an address under so many link-local addresses: TO MANY INTERFACE.
@@ -173,8 +178,7 @@ func toolNeighbours(args []string) error {
 		body = append(body, 1, 1, 2, 0, 0, 0, byte(n>>8), byte(n)) // the option of the source's address (RFC 4861, 4.6.1)
 		packet := header(from, to, unix.IPPROTO_ICMPV6, body)
 		packet[7] = 255
-		sum := icmpSum(from, to, body)
-		binary.BigEndian.PutUint16(packet[42:], sum)
+		binary.BigEndian.PutUint16(packet[42:], checksum(from, to, unix.IPPROTO_ICMPV6, body))
 		err := unix.Sendto(fd, packet, 0, &unix.SockaddrLinklayer{Protocol: unix.ETH_P_IPV6<<8&0xff00 | unix.ETH_P_IPV6>>8, Ifindex: device.Index, Halen: 6,
 			Addr: [8]byte{0x33, 0x33, 0xff, target[13], target[14], target[15]}})
 		if err != nil {
@@ -182,18 +186,6 @@ func toolNeighbours(args []string) error {
 		}
 	}
 	return ready()
-}
-
-func icmpSum(from, to netip.Addr, body []byte) uint16 {
-	all := append(append(from.AsSlice(), to.AsSlice()...), 0, 0, 0, byte(len(body)), 0, 0, 0, unix.IPPROTO_ICMPV6)
-	var sum uint32
-	for all = append(all, body...); len(all) > 0; all = all[2:] {
-		sum += uint32(binary.BigEndian.Uint16(all))
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
 }
 
 // toolAdvertise is a router that says so, once, on eth0: "2001:db8:1::/64 is on this link" (RFC 4861, 4.2).

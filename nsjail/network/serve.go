@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -41,12 +40,8 @@ func Serve(ctx context.Context, c Config) error {
 	}
 	s := &service{plan: p, log: c.Log, runDir: c.RunDir, pods: map[int]*tenant{}, families: families(p, c.beforeLinux617)}
 	changed := make(chan struct{}, 1)
-	routes := routeGroups
-	if p.six() {
-		routes = append(slices.Clone(routes), routeGroups6...)
-	}
 	// Watched before anything is loaded, so that no change slips in between.
-	for protocol, groups := range map[int][]int{unix.NETLINK_NETFILTER: tableGroups, unix.NETLINK_ROUTE: routes} {
+	for protocol, groups := range map[int][]int{unix.NETLINK_NETFILTER: tableGroups, unix.NETLINK_ROUTE: p.routeGroups()} {
 		w, err := watch(protocol, groups, changed)
 		if err != nil {
 			return err

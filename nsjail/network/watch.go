@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +16,13 @@ var (
 	// Where pods have IPv6, as well.
 	routeGroups6 = []int{unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV6_NETCONF}
 )
+
+func (p plan) routeGroups() []int {
+	if p.six() {
+		return append(slices.Clone(routeGroups), routeGroups6...)
+	}
+	return routeGroups
+}
 
 // watcher tells that something may have changed. What it was is for those to find out who look: messages get lost when there
 // are many.

@@ -5,6 +5,11 @@ const online = "probe tcp " + worldAddress + " 80; "
 
 const isOnline = "answer: world\ntcp: done\n"
 
+// online6 is the same by IPv6.
+const online6 = "probe tcp " + world6 + " 80; "
+
+const private6 = "fd00:ec2::254 fd20:ce::254 64:ff9b::a9fe:a9fe fd77::1 2001:db8::1"
+
 var networkRows = []row{
 	{
 		name: "ports of the host", by: "nft: the host has no port for pods",
@@ -63,6 +68,18 @@ var networkRows = []row{
 		attempt: step{container, online + "ip address add $NEIGHBOUR/32 dev eth0; ip route replace " + worldAddress + " via $GATEWAY dev eth0 src $NEIGHBOUR; probe udp " + worldAddress + " 80 stolen; ip address del $NEIGHBOUR/32 dev eth0; ip route del " + worldAddress + "; " + online,
 			isOnline + "udp: ETIMEDOUT\n" + isOnline[:len(isOnline)-1]},
 		after: []step{{host, "grep -c stolen /root/world", "0"}, {neighbour, online, isOnline[:len(isOnline)-1]}},
+	},
+	{
+		name: "host, pods, LAN and metadata by IPv6", by: "nft: the same rules",
+		attempt: step{session, online + online6 + "for a in $GATEWAY6 2001:4860::2 $NEIGHBOUR6; do for p in 7777 8443 9000; do probe tcp $a $p; done; done; for a in 2001:4860::1 " + private6 + "; do probe tcp $a 80; done",
+			isOnline + isOnline + "(?:tcp: ECONNREFUSED\n?){15}"},
+		control: &step{host, "probe tcp 2001:4860::2 7777; for a in 2001:4860::1 " + private6 + "; do probe tcp $a 80; done", "answer: host\ntcp: done\n(?:answer: world\ntcp: done\n?){6}"},
+	},
+	{
+		name: "another pod's IPv6 address taken", by: "nft: one source for each link",
+		attempt: step{container, online6 + "ip -6 address add $NEIGHBOUR6/128 dev eth0; sleep 2; ip -6 route add " + world6 + " via $GATEWAY6 dev eth0 src $NEIGHBOUR6; probe udp " + world6 + " 80 stolen6; ip -6 route del " + world6 + "; ip -6 address del $NEIGHBOUR6/128 dev eth0; " + online6,
+			isOnline + "udp: ETIMEDOUT\n" + isOnline[:len(isOnline)-1]},
+		after: []step{{host, "grep -c stolen6 /root/world", "0"}, {neighbour, online6, isOnline[:len(isOnline)-1]}},
 	},
 	{
 		name: "data carried out by names", by: "the pod's resolver refuses",

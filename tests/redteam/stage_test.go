@@ -84,7 +84,8 @@ func (s *stage) lookAround(t *testing.T) string {
 		echo "POOL=$pool PARENT=$parent OTHER=$other OTHERNETWORK=$network DISK='$(stat -c '%Hr %Lr' $disk)'"
 		echo "PARENTTREE=$(btrfs inspect-internal rootid $pool/repos/$parent/tree) OTHERTREE=$(btrfs inspect-internal rootid $pool/forks/$other/tree)"
 		echo "WARDEN=$(systemctl show -P MainPID forkgate-warden) GATE=$(systemctl show -P MainPID forkgate-gate)"
-		echo "UPLINK=`+uplinkAddress+` GATEWAY=10.214.$((own * 4 / 256)).$((own * 4 % 256 + 1)) NEIGHBOUR=10.214.$((slot * 4 / 256)).$((slot * 4 % 256 + 2))"`)
+		echo "UPLINK=`+uplinkAddress+` GATEWAY=10.214.$((own * 4 / 256)).$((own * 4 % 256 + 1)) NEIGHBOUR=10.214.$((slot * 4 / 256)).$((slot * 4 % 256 + 2))"
+		printf 'GATEWAY6=`+pods6+`%x NEIGHBOUR6=`+pods6+`%x\n' $((own * 2)) $((slot * 2 + 1))`)
 }
 
 // prelude is what scripts can use. try runs a command and says, behind a word of its own, that it was done or by which error it was not.

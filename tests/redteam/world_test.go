@@ -14,10 +14,18 @@ const (
 	uplinkAddress = "93.184.216.2"
 	routerAddress = "93.184.216.1" // a neighbour of the host, and so private
 	worldAddress  = "93.184.217.9"
+	world6        = "2606:4700::9"
+	pods6         = "fd7a:6c1b:9d30::" // with /64, what pods have of IPv6
 	makeWorld     = `ip netns add world; ip link add up0 type veth peer name far0 netns world
 ip address add ` + uplinkAddress + `/24 dev up0; ip link set up0 up; ip route add default via ` + routerAddress + `
 ip netns exec world sh -ec 'w=` + worldAddress + `; ip link set lo up; ip address add $w/32 dev lo; ip address add ` + routerAddress + `/24 dev far0; ip link set far0 up; ip route replace 93.184.216.0/24 dev far0 src $w; ip route add 10.214.0.0/18 via ` + uplinkAddress + `
-for a in 169.254.169.254 168.63.129.16 100.100.100.200 192.168.77.1 10.9.9.9 172.20.1.1; do ip address add $a/32 dev lo; done'`
+for a in 169.254.169.254 168.63.129.16 100.100.100.200 192.168.77.1 10.9.9.9 172.20.1.1; do ip address add $a/32 dev lo; done
+ip address add 2001:4860::1/64 dev far0 nodad
+for a in ` + world6 + ` fd00:ec2::254 fd20:ce::254 64:ff9b::a9fe:a9fe fd77::1 2001:db8::1; do ip address add $a/128 dev lo nodad; done'
+ip address add 2001:4860::2/64 dev up0 nodad; ip route add default via 2001:4860::1
+mkdir /etc/systemd/system/forkgate-net.service.d
+printf '[Service]\nExecStart=\nExecStart=/usr/bin/forkgate net --range6 ` + pods6 + `/64\n' >/etc/systemd/system/forkgate-net.service.d/ipv6.conf
+systemctl daemon-reload; systemctl restart forkgate-net`
 )
 
 // policy gives forks all that is public, and those of one agent little of anything.

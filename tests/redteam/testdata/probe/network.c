@@ -32,9 +32,19 @@ static long answer(int fd) {
 	return 0;
 }
 
+// either is an address of IPv4, or of IPv6 as one of those is seen there (RFC 4291, 2.5.5.2).
+static struct sockaddr_in6 either(const char *ip, const char *port) {
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(atoi(port))};
+	char mapped[64];
+	snprintf(mapped, sizeof mapped, "%s%s", strchr(ip, ':') ? "" : "::ffff:", ip);
+	if (inet_pton(AF_INET6, mapped, &a.sin6_addr) != 1)
+		must(-1, ip);
+	return a;
+}
+
 static long tcp(char **args) {
-	struct sockaddr_in a = address(args[0], args[1]);
-	int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+	struct sockaddr_in6 a = either(args[0], args[1]);
+	int fd = must(socket(AF_INET6, SOCK_STREAM, 0), "socket");
 	struct timeval patience = {5, 0};
 	must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), "SO_SNDTIMEO");
 	if (connect(fd, (void *)&a, sizeof a) < 0) {
@@ -46,8 +56,8 @@ static long tcp(char **args) {
 }
 
 static long udp(char **args) {
-	struct sockaddr_in a = address(args[0], args[1]);
-	int fd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+	struct sockaddr_in6 a = either(args[0], args[1]);
+	int fd = must(socket(AF_INET6, SOCK_DGRAM, 0), "socket");
 	if (connect(fd, (void *)&a, sizeof a) < 0 || send(fd, args[2], strlen(args[2]), 0) < 0)
 		return -1;
 	return answer(fd);
@@ -92,9 +102,9 @@ static long unix_abstract(char **args) {
 // serve answers by TCP and UDP on all addresses with who it is, and writes down what came by UDP. It listens on an abstract
 // socket of the same name as well.
 static long serve(char **args) {
-	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(atoi(args[0]))};
+	struct sockaddr_in6 any = either("::", args[0]);
 	struct sockaddr_un name = {0};
-	int t = socket(AF_INET, SOCK_STREAM, 0), u = socket(AF_INET, SOCK_DGRAM, 0), a = socket(AF_UNIX, SOCK_STREAM, 0), on = 1;
+	int t = socket(AF_INET6, SOCK_STREAM, 0), u = socket(AF_INET6, SOCK_DGRAM, 0), a = socket(AF_UNIX, SOCK_STREAM, 0), on = 1;
 	setsockopt(t, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	must(bind(t, (void *)&any, sizeof any), "bind tcp");
 	must(bind(u, (void *)&any, sizeof any), "bind udp");
@@ -108,13 +118,14 @@ static long serve(char **args) {
 			close(c);
 		}
 		if (p[1].revents) {
-			struct sockaddr_in from;
+			struct sockaddr_in6 from;
 			socklen_t length = sizeof from;
-			char text[200];
+			char text[200], who[64];
 			ssize_t n = recvfrom(u, text, sizeof text - 1, 0, (void *)&from, &length);
 			if (n >= 0) {
 				text[n] = 0;
-				printf("%s %s\n", inet_ntoa(from.sin_addr), text);
+				inet_ntop(AF_INET6, &from.sin6_addr, who, sizeof who);
+				printf("%s %s\n", who + (strncmp(who, "::ffff:", 7) ? 0 : 7), text);
 				sendto(u, args[1], strlen(args[1]), 0, (void *)&from, length);
 			}
 		}
