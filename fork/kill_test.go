@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"forkgate/tests/need"
 )
@@ -38,17 +37,17 @@ func TestKilledWhileCopying(t *testing.T) {
 	if _, err := io.CopyN(pipe, archive, 5<<20); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the copy begins", func() bool {
+	need.Eventually(t, "the copy begins", func() bool {
 		found, _ := filepath.Glob(pool + "/repos/*/tree/data/file")
 		return len(found) == 1 && strings.Contains(group(child.Process.Pid), "(tar)")
 	})
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "tar ends", func() bool { return !strings.Contains(group(child.Process.Pid), "(tar)") })
+	need.Eventually(t, "tar ends", func() bool { return !strings.Contains(group(child.Process.Pid), "(tar)") })
 	pipe.Close()
 	_ = child.Wait()
-	eventually(t, "all end", func() bool { return group(child.Process.Pid) == "" })
+	need.Eventually(t, "all end", func() bool { return group(child.Process.Pid) == "" })
 
 	again := openStore(t, Options{Pool: pool, Registry: registry})
 	report, err := again.Reconcile(context.Background())
@@ -56,15 +55,6 @@ func TestKilledWhileCopying(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 	wantEmpty(t, pool, "repos", "spare")
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
 }
 
 // group lists the processes of a process group that live, as "(name) ...".

@@ -13,6 +13,7 @@ import (
 
 	"forkgate/gate/door"
 	"forkgate/gate/door/doortest"
+	"forkgate/tests/need"
 )
 
 // A client that never gets to the point is cut off, whether it says nothing, or stops half-way.
@@ -88,7 +89,7 @@ func TestStartups(t *testing.T) {
 		t.Fatal("a fifth is let in beside four that do not authenticate")
 	}
 	idle[0].Close()
-	eventually(t, "a place is free again", func() bool {
+	need.Eventually(t, "a place is free again", func() bool {
 		c, err := p.tryDial("demo", p.key)
 		if err == nil {
 			c.Close()
@@ -112,7 +113,7 @@ func TestSeventeenthChannel(t *testing.T) {
 		t.Fatalf("the seventeenth: %v", err)
 	}
 	channels[3].Close()
-	eventually(t, "a place is free again", func() bool {
+	need.Eventually(t, "a place is free again", func() bool {
 		_, _, err := c.OpenChannel("session", nil)
 		return err == nil
 	})
@@ -234,7 +235,7 @@ func TestUnreadOutput(t *testing.T) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 	stuck.Close()
-	eventually(t, "the session ends with its channel", func() bool { return p.warden.Seen().Running == 0 })
+	need.Eventually(t, "the session ends with its channel", func() bool { return p.warden.Seen().Running == 0 })
 }
 
 func exitStatus(t *testing.T, requests <-chan *ssh.Request) uint32 {

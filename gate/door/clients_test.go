@@ -117,7 +117,7 @@ func TestControlMaster(t *testing.T) {
 		master.Process.Kill()
 		master.Wait()
 	}()
-	eventually(t, "the master listens", func() bool { _, err := os.Stat(socket); return err == nil })
+	need.Eventually(t, "the master listens", func() bool { _, err := os.Stat(socket); return err == nil })
 	type result struct {
 		outcome
 		code int

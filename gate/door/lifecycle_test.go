@@ -16,6 +16,7 @@ import (
 	"forkgate/gate/door"
 	"forkgate/gate/door/doortest"
 	"forkgate/gate/warden/client"
+	"forkgate/tests/need"
 )
 
 // A restart of the warden breaks neither a running session nor the connection it runs on.
@@ -80,7 +81,7 @@ func TestDrain(t *testing.T) {
 	mustRequest(t, channel, "exec", execReq{"cat; echo over"})
 	stopped := make(chan error, 1)
 	go func() { stopped <- p.stop() }()
-	eventually(t, "nobody is let in", func() bool {
+	need.Eventually(t, "nobody is let in", func() bool {
 		c, err := net.Dial("tcp", p.addr)
 		if err == nil {
 			c.Close()
@@ -108,11 +109,11 @@ func TestDrainEnds(t *testing.T) {
 	p := open(t, func(_ *doortest.Warden, c *door.Config) { c.Grace = 50 * time.Millisecond })
 	channel := p.session(p.dial("demo"))
 	mustRequest(t, channel, "exec", execReq{"trap '' TERM HUP; sleep 60"})
-	eventually(t, "the session runs", func() bool { return p.warden.Seen().Running == 1 })
+	need.Eventually(t, "the session runs", func() bool { return p.warden.Seen().Running == 1 })
 	if err := p.stop(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the session has ended", func() bool { return p.warden.Seen().Running == 0 })
+	need.Eventually(t, "the session has ended", func() bool { return p.warden.Seen().Running == 0 })
 }
 
 // Over a Unix socket there is no source address, and no limit by source.
@@ -287,8 +288,8 @@ func TestSilentClientIsHungUpOn(t *testing.T) {
 	if _, err := channel.SendRequest("exec", true, ssh.Marshal(execReq{"sleep 100"})); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both sessions run", func() bool { return p.warden.Seen().Running == 2 })
-	eventually(t, "the silent client's session is gone", func() bool { return p.warden.Seen().Running == 1 })
+	need.Eventually(t, "both sessions run", func() bool { return p.warden.Seen().Running == 2 })
+	need.Eventually(t, "the silent client's session is gone", func() bool { return p.warden.Seen().Running == 1 })
 	input.Close()
 	var exit *ssh.ExitError
 	if err := session.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 {

@@ -11,6 +11,7 @@ import (
 
 	"forkgate/gate/door"
 	"forkgate/gate/door/doortest"
+	"forkgate/tests/need"
 )
 
 // A crowd gets in at once, everybody to their own session, and leaves nothing behind.
@@ -47,7 +48,7 @@ func TestCrowd(t *testing.T) {
 	if len(users) != crowd {
 		t.Errorf("%d users of %d", len(users), crowd)
 	}
-	eventually(t, "nothing is left", func() bool { return p.warden.Doors() == 0 && p.warden.Seen().Running == 0 })
+	need.Eventually(t, "nothing is left", func() bool { return p.warden.Doors() == 0 && p.warden.Seen().Running == 0 })
 }
 
 // A door with several listeners ends when one of them fails, and says which.

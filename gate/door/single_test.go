@@ -151,5 +151,5 @@ func TestNothingPersists(t *testing.T) {
 	if got := run(t, p.ssh("ssh", "-l", "demo", "-S", socket, "-M", "-o", "ControlPersist=yes", "host", "true"), ""); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	eventually(t, "the master is gone", func() bool { return p.ssh("ssh", "-S", socket, "-O", "check", "host").Run() != nil })
+	need.Eventually(t, "the master is gone", func() bool { return p.ssh("ssh", "-S", socket, "-O", "check", "host").Run() != nil })
 }

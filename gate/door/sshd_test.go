@@ -67,7 +67,7 @@ Subsystem sftp /usr/lib/openssh/sftp-server
 			t.Logf("sshd says:\n%s", log.String())
 		}
 	})
-	eventually(t, "sshd listens: "+log.String(), func() bool {
+	need.Eventually(t, "sshd listens: "+log.String(), func() bool {
 		c, err := net.DialTimeout("tcp", addr, time.Second)
 		if err == nil {
 			c.Close()

@@ -51,7 +51,7 @@ func startInTerminal(t *testing.T, cmd *exec.Cmd, rows, columns uint16) *inTermi
 
 func (i *inTerminal) see(text string) {
 	i.t.Helper()
-	eventually(i.t, "the terminal shows "+text, func() bool { return strings.Contains(i.shown.String(), text) })
+	need.Eventually(i.t, "the terminal shows "+text, func() bool { return strings.Contains(i.shown.String(), text) })
 }
 
 func (i *inTerminal) code() int {
@@ -180,10 +180,10 @@ func TestHangUpEndsSession(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the session runs", func() bool { return p.warden.Seen().Running == 1 })
+		need.Eventually(t, "the session runs", func() bool { return p.warden.Seen().Running == 1 })
 		cmd.Process.Signal(syscall.SIGKILL)
 		cmd.Wait()
-		eventually(t, "the session ends with its client", func() bool { return p.warden.Seen().Running == 0 })
-		eventually(t, "the warden's connection is closed", func() bool { return p.warden.Doors() == 0 })
+		need.Eventually(t, "the session ends with its client", func() bool { return p.warden.Seen().Running == 0 })
+		need.Eventually(t, "the warden's connection is closed", func() bool { return p.warden.Doors() == 0 })
 	}
 }

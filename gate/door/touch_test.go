@@ -16,6 +16,7 @@ import (
 	"forkgate/gate/provenance/presence"
 	"forkgate/gate/warden/client"
 	"forkgate/tests/keys"
+	"forkgate/tests/need"
 )
 
 // asking is a door whose warden wants a touch beside the certificate that comes along.
@@ -173,7 +174,7 @@ func TestABareKeyHasToBeTouched(t *testing.T) {
 			if _, err := p.come(ssh.Config{}, nil, key); err == nil {
 				t.Error("let in")
 			}
-			eventually(t, "the warden hears of it", func() bool { return len(p.warden.Seen().Without) == 1 })
+			need.Eventually(t, "the warden hears of it", func() bool { return len(p.warden.Seen().Without) == 1 })
 			if seen := p.warden.Seen(); !bytes.Equal(seen.Without[0].Key, key.PublicKey().Marshal()) || len(seen.Asserted) != 0 {
 				t.Errorf("the warden was told %+v", seen)
 			}

@@ -8,6 +8,7 @@ import (
 	"forkgate/gate/door"
 	"forkgate/gate/door/doortest"
 	"forkgate/gate/warden/client"
+	"forkgate/tests/need"
 )
 
 const needs = "forkgate: demo needs a person's approval\nhint: ask \x1b[31m somebody\n"
@@ -51,9 +52,9 @@ func TestAClosedChannelIsGivenUp(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the session has ended", func() bool { return strings.Contains(p.log.String(), "session ended") })
+	need.Eventually(t, "the session has ended", func() bool { return strings.Contains(p.log.String(), "session ended") })
 	close(judged) // from here on the fake warden listens again
-	eventually(t, "the warden is told", func() bool { return p.warden.Seen().GaveUp == 1 })
+	need.Eventually(t, "the warden is told", func() bool { return p.warden.Seen().GaveUp == 1 })
 	if ok, _, err := c.SendRequest("keepalive@openssh.com", true, nil); !ok || err != nil {
 		t.Errorf("the connection has ended: %v, %v", ok, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/docker"
 	"forkgate/tests/keys"
+	"forkgate/tests/need"
 )
 
 func TestASessionWaitsAndIsApproved(t *testing.T) {
@@ -189,17 +190,17 @@ func TestWhoGivesUpWaitsForNothing(t *testing.T) {
 	if err := <-a.result; err == nil {
 		t.Error("it got in")
 	}
-	eventually(t, "nothing waits", func() bool { return len(g.granter.book.AllWaiting()) == 0 })
+	need.Eventually(t, "nothing waits", func() bool { return len(g.granter.book.AllWaiting()) == 0 })
 	if _, err := g.word(t, g.carol, "approve", a.id); !refusedWith(err, "nothing of the name") {
 		t.Errorf("it can be approved: %v", err)
 	}
-	eventually(t, "the log says so", func() bool { return g.log.has("grant of bob on demo: its client has gone") })
+	need.Eventually(t, "the log says so", func() bool { return g.log.has("grant of bob on demo: its client has gone") })
 }
 
 func TestRevokingEndsTheSession(t *testing.T) {
 	g := newGranting(t)
 	id, session := g.granted(t)
-	eventually(t, "it runs", func() bool { return g.lives(session) })
+	need.Eventually(t, "it runs", func() bool { return g.lives(session) })
 	page, err := g.word(t, g.carol, "revoke", id)
 	if err != nil || !strings.Contains(page, id+" is ended") {
 		t.Errorf("%q, %v", page, err)
@@ -256,7 +257,7 @@ func TestGrantsEndByThemselves(t *testing.T) {
 	g := newGranting(t)
 	expires, first := g.granted(t)
 	used, second := g.granted(t)
-	eventually(t, "both run", func() bool { return g.lives(first) && g.lives(second) })
+	need.Eventually(t, "both run", func() bool { return g.lives(first) && g.lives(second) })
 	g.granter.settle(t.Context())
 	if len(g.granter.book.Grants()) != 2 {
 		t.Fatal("they end at once")
@@ -280,7 +281,7 @@ func TestTheNextWardenEndsWhatHasEnded(t *testing.T) {
 	g := newGranting(t)
 	ending, first := g.granted(t)
 	_, second := g.granted(t)
-	eventually(t, "both run", func() bool { return g.lives(first) && g.lives(second) })
+	need.Eventually(t, "both run", func() bool { return g.lives(first) && g.lives(second) })
 	if err := g.granter.book.End(ending, "carol took it back"); err != nil {
 		t.Fatal(err)
 	}

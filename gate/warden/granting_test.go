@@ -282,14 +282,3 @@ func refusedWith(err error, part string) bool {
 }
 
 var errDaemon = errors.New("the Docker daemon does not start")
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for range 1000 {
-		if is() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("never: %s", what)
-}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // A pod makes itself known to the host under many addresses, of which the host's table takes none.
@@ -25,7 +26,7 @@ func TestNeighboursOfPods(t *testing.T) {
 		t.Errorf("the host's neighbours are\n%s", got)
 	}
 	l.noRules(t)
-	eventually(t, "control: without rules the host knows its neighbours", func() bool { return known() == many })
+	need.Eventually(t, "control: without rules the host knows its neighbours", func() bool { return known() == many })
 }
 
 // While the rules are away nothing of a pod's passes by IPv6 either, and they come back with what the pod has.
@@ -43,12 +44,12 @@ func TestNothingPassesWhileTheRulesAreAway6(t *testing.T) {
 		}
 	}
 	must(t, l.service.Process.Signal(syscall.SIGCONT))
-	eventually(t, "the rules are back", func() bool { return strings.Contains(l.host.sh(t, "nft list ruleset"), "chain from_pod6 {") })
+	need.Eventually(t, "the rules are back", func() bool { return strings.Contains(l.host.sh(t, "nft list ruleset"), "chain from_pod6 {") })
 	if got := p.try(t, "tcp", "["+public6+"]:80"); got != "ok internet "+host6 {
 		t.Errorf("what is open: %s", got)
 	}
 	l.host.sh(t, "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding")
-	eventually(t, "the rules are as they were", func() bool { return l.table(t) == want })
+	need.Eventually(t, "the rules are as they were", func() bool { return l.table(t) == want })
 	l.noRules(t)
 	for _, a := range tries {
 		if got := p.try(t, "tcp", a); !strings.HasPrefix(got, "ok") {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // attempts are connections that the rules forbid, and that come about where there are none.
@@ -113,7 +114,7 @@ func TestNothingPassesWhileTheRulesAreAway(t *testing.T) {
 		t.Errorf("with the rules away, a port of the host from outside, which is no matter of pods: %s", got)
 	}
 	must(t, l.service.Process.Signal(syscall.SIGCONT))
-	eventually(t, "what is permitted passes again", func() bool { return from["pod"].try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
+	need.Eventually(t, "what is permitted passes again", func() bool { return from["pod"].try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
 }
 
 // holds makes a connection, and holds it.
@@ -141,7 +142,7 @@ func TestPermittedConnectionsGoOn(t *testing.T) {
 		"marks are set":   takes("ct mark set ct mark or 0x7", "meta mark set ct mark"),
 	} {
 		l.host.sh(t, do)
-		eventually(t, "the rules are back", func() bool { return strings.Contains(l.host.sh(t, "nft list ruleset"), "chain from_pod {") })
+		need.Eventually(t, "the rules are back", func() bool { return strings.Contains(l.host.sh(t, "nft list ruleset"), "chain from_pod {") })
 		for i, p := range append(held, begin()...) {
 			if !p.lives(t) {
 				t.Errorf("%s: connection %d does not go on", what, i)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // One pod that tracks all that it may does not take the kernel's table from others.
@@ -32,7 +33,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 		t.Errorf("another pod, by IPv6: %s", got)
 	}
 	hold.end()
-	eventually(t, "what has ended is not counted", func() bool { return greedy.try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
+	need.Eventually(t, "what has ended is not counted", func() bool { return greedy.try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
 	l.noRules(t)
 	if got, err := strconv.Atoi(greedy.launch(t, "hold", "8.8.8.8:80", strconv.Itoa(many)).line(t)); err != nil || got != many {
 		t.Errorf("control: without rules a pod has %d connections, %v", got, err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // ways are how a host has interfaces forward IPv6, as families has it.
@@ -48,8 +49,8 @@ func (l *lab) settings(t *testing.T) string {
 
 func (l *lab) works6(t *testing.T, p *pod, when string) {
 	t.Helper()
-	eventually(t, when+", what is open is reached", func() bool { return p.try(t, "tcp", "["+public6+"]:80") == "ok internet "+host6 })
-	eventually(t, when+", the published port is", func() bool { return l.internet.try(t, "tcp", "["+host6+"]:443") == "ok a0 "+gateway6 })
+	need.Eventually(t, when+", what is open is reached", func() bool { return p.try(t, "tcp", "["+public6+"]:80") == "ok internet "+host6 })
+	need.Eventually(t, when+", the published port is", func() bool { return l.internet.try(t, "tcp", "["+host6+"]:443") == "ok a0 "+gateway6 })
 	for _, address := range []string{"[" + host6 + "]:22", "[fd00:ec2::254]:80", "[" + lan6 + "]:80"} {
 		if got := p.try(t, "tcp", address); got != "refused" {
 			t.Errorf("%s, %s: %s", when, address, got)
@@ -70,7 +71,7 @@ func TestForwardingOpensNothing6(t *testing.T) {
 			}
 			l.host.sh(t, "ip -6 route del default") // a router is to say
 			l.internet.start(t, "advertise")
-			eventually(t, "the host has advertised routes", advertised)
+			need.Eventually(t, "the host has advertised routes", advertised)
 			before := l.settings(t)
 			l.serve(t)
 			if got := l.settings(t); got != before {
@@ -93,7 +94,7 @@ func TestForwardingOpensNothing6(t *testing.T) {
 			}
 			l.host.sh(t, "ip -6 route del default; ip -6 route del 2001:db8:1::/64")
 			l.internet.start(t, "advertise")
-			eventually(t, "with a pod, the host takes new advertisements", advertised)
+			need.Eventually(t, "with a pod, the host takes new advertisements", advertised)
 
 			// Killed in the middle, it knows what it has lent.
 			l.service.end()
@@ -105,14 +106,14 @@ func TestForwardingOpensNothing6(t *testing.T) {
 
 			// The operator makes the host a router, and no router again.
 			l.host.sh(t, "echo 2 >/proc/sys/net/ipv6/conf/up0/accept_ra; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
-			eventually(t, "a router forwards", func() bool { return len(l.across6(t)) == 2 })
+			need.Eventually(t, "a router forwards", func() bool { return len(l.across6(t)) == 2 })
 			l.works6(t, p, "with a router")
 			l.host.sh(t, "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding; echo 1 >/proc/sys/net/ipv6/conf/up0/accept_ra")
 			l.works6(t, p, "with a router no more")
-			eventually(t, "nobody else gets through", func() bool { return len(l.across6(t)) == 0 })
+			need.Eventually(t, "nobody else gets through", func() bool { return len(l.across6(t)) == 0 })
 
 			p.supervisor.stop(t)
-			eventually(t, "the settings are as they were", func() bool { return l.settings(t) == before })
+			need.Eventually(t, "the settings are as they were", func() bool { return l.settings(t) == before })
 		})
 	}
 }
@@ -140,9 +141,9 @@ func TestLentForwardingWouldOpenTheLAN6(t *testing.T) {
 			l.host.sh(t, "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding")
 			l.internet.start(t, "advertise")
 			advertised := func() bool { return strings.Contains(l.host.sh(t, "ip -6 route"), "default via fe80::a9fe:a9fe") }
-			eventually(t, "there is an advertised route", advertised)
+			need.Eventually(t, "there is an advertised route", advertised)
 			l.host.sh(t, "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
-			eventually(t, "control: a host that is made a router forgets advertised routes", func() bool { return !advertised() })
+			need.Eventually(t, "control: a host that is made a router forgets advertised routes", func() bool { return !advertised() })
 		})
 	}
 }
@@ -156,7 +157,7 @@ func TestIPv6IsTakenAway(t *testing.T) {
 			before := l.settings(t)
 			l.serve(t)
 			l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything6})
-			eventually(t, "something is lent", func() bool { return l.settings(t) != before })
+			need.Eventually(t, "something is lent", func() bool { return l.settings(t) != before })
 			l.service.end()
 			l.range6 = ""
 			l.serve(t)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // across are the ways from the uplink to the LAN and back that the host forwards.
@@ -61,13 +62,13 @@ func TestForwardingOpensNothing(t *testing.T) {
 
 	// The operator makes the host a router: then it is one, and still none for pods.
 	l.host.sh(t, "echo 1 >/proc/sys/net/ipv4/ip_forward")
-	eventually(t, "a router forwards", func() bool { return len(l.across(t)) == 2 })
+	need.Eventually(t, "a router forwards", func() bool { return len(l.across(t)) == 2 })
 	l.works(t, p, "with ip_forward=1")
 
 	// And turns that off again, which turns it off on every link.
 	l.host.sh(t, "echo 0 >/proc/sys/net/ipv4/ip_forward")
 	l.works(t, p, "with ip_forward=0 again")
-	eventually(t, "nobody else gets through", func() bool { return len(l.across(t)) == 0 })
+	need.Eventually(t, "nobody else gets through", func() bool { return len(l.across(t)) == 0 })
 
 	// A service that was killed knows what it has lent.
 	l.service.end()
@@ -76,7 +77,7 @@ func TestForwardingOpensNothing(t *testing.T) {
 		t.Error("after a restart the host forwards to the LAN")
 	}
 	p.supervisor.stop(t)
-	eventually(t, "the host forwards nothing after the last pod", func() bool { return l.forwarding(t, "up0") == "0" })
+	need.Eventually(t, "the host forwards nothing after the last pod", func() bool { return l.forwarding(t, "up0") == "0" })
 }
 
 // Control for the test above: what stops others is one rule. Without it, forwarding of the uplink alone lets them in.
@@ -123,7 +124,7 @@ func TestUplinkChanges(t *testing.T) {
 		t.Fatalf("control: it is reached by the old uplink: %s", got)
 	}
 	l.host.sh(t, "ip route replace default via "+lanAddress)
-	eventually(t, "the new uplink is used", func() bool { return strings.HasPrefix(p.try(t, "tcp", "8.8.4.4:80"), "ok lan") })
+	need.Eventually(t, "the new uplink is used", func() bool { return strings.HasPrefix(p.try(t, "tcp", "8.8.4.4:80"), "ok lan") })
 	l.host.sh(t, "ip route add 8.8.8.8/32 via "+gatewayAddress)
 	if got := p.try(t, "tcp", "8.8.8.8:80"); got != "refused" {
 		t.Errorf("an interface that is no uplink any more: %s", got)

@@ -255,17 +255,6 @@ var fenced = regexp.MustCompile(`(?s)table inet forkgate_fence \{.*?\n\}\n`)
 
 var kernels = regexp.MustCompile(`(?s)(set (?:connections|rates) \{[^}]*?)\s*elements = \{[^}]*\}`)
 
-// eventually waits for what happens a moment after something else.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(25 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	t.Fatalf("it does not come about that %s", what)
-}
-
 // noRules kills the service, takes all rules off, and has the host forward and masquerade for everybody: the control in which
 // attacks work.
 func (l *lab) noRules(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // With its supervisor, however it ends, the elements of a pod go, and after the last pod, with the service, all.
@@ -27,9 +28,9 @@ func TestPodsLeaveNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = p.supervisor.Wait()
-		eventually(t, "the rules are gone of a supervisor that ended "+what, func() bool { return l.table(t) == before })
+		need.Eventually(t, "the rules are gone of a supervisor that ended "+what, func() bool { return l.table(t) == before })
 		// What comes for an old connection must not get to the next pod in the slot.
-		eventually(t, "its connections are forgotten", func() bool {
+		need.Eventually(t, "its connections are forgotten", func() bool {
 			return len(grep(l.host.sh(t, "cat /proc/net/nf_conntrack"), "=10.214.0.6 ")) == 0
 		})
 		if got := p.try(t, "tcp", "8.8.8.8:80"); strings.HasPrefix(got, "ok") {
@@ -87,7 +88,7 @@ func TestServiceRestarts(t *testing.T) {
 	}
 	// It has been claimed again: its end is seen.
 	p.supervisor.end()
-	eventually(t, "the pod's end is seen", func() bool { return !strings.Contains(l.table(t), "10.214.0.6") })
+	need.Eventually(t, "the pod's end is seen", func() bool { return !strings.Contains(l.table(t), "10.214.0.6") })
 }
 
 // A pod that ended while there was no service is not given its rules again, though its spec is there.
@@ -186,9 +187,9 @@ func TestNoServiceNoNetwork(t *testing.T) {
 		}
 	}
 	l.serve(t)
-	eventually(t, "the link is up again", up)
-	eventually(t, "the pod reaches what is open", func() bool { return p.try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
-	eventually(t, "and by IPv6", func() bool { return p.try(t, "tcp", "["+public6+"]:80") == "ok internet "+host6 })
+	need.Eventually(t, "the link is up again", up)
+	need.Eventually(t, "the pod reaches what is open", func() bool { return p.try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
+	need.Eventually(t, "and by IPv6", func() bool { return p.try(t, "tcp", "["+public6+"]:80") == "ok internet "+host6 })
 }
 
 func TestRangesOfPods6(t *testing.T) {

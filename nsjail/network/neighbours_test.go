@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // What other firewalls load, in the shape in which they load it. Each drops what is forwarded, which a control sees.
@@ -74,9 +75,9 @@ func TestBesideOtherFirewalls6(t *testing.T) {
 		l.host.sh(t, "nft delete table ip6 filter")
 	}
 	l.host.sh(t, "ip6tables -N DOCKER-USER")
-	eventually(t, "Docker's chain has our rules", func() bool { return strings.Contains(l.host.sh(t, "ip6tables -S"), "fg+") })
+	need.Eventually(t, "Docker's chain has our rules", func() bool { return strings.Contains(l.host.sh(t, "ip6tables -S"), "fg+") })
 	p.supervisor.stop(t)
-	eventually(t, "with the last pod they go", func() bool { return !strings.Contains(l.host.sh(t, "ip6tables -S"), "fg+") })
+	need.Eventually(t, "with the last pod they go", func() bool { return !strings.Contains(l.host.sh(t, "ip6tables -S"), "fg+") })
 }
 
 // Docker's rules are taken away beside its policy to drop, as firewalld does when it stops: pods have no way out then, and the journal
@@ -101,7 +102,7 @@ func TestLeftOverPolicyIsToldOf(t *testing.T) {
 	}
 	for i, flush := range []string{"iptables -F", "printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | iptables-restore"} {
 		l.host.sh(t, flush)
-		eventually(t, "it is told of after "+flush, func() bool { return told() == i+1 })
+		need.Eventually(t, "it is told of after "+flush, func() bool { return told() == i+1 })
 		if got := p.try(t, "tcp", "8.8.8.8:80"); strings.HasPrefix(got, "ok") {
 			t.Errorf("after %s nothing is wrong: %s", flush, got)
 		}
@@ -113,7 +114,7 @@ func TestLeftOverPolicyIsToldOf(t *testing.T) {
 // works sees that a pod reaches what is open to it, is reached where it publishes, and that nothing else is the case.
 func (l *lab) works(t *testing.T, p *pod, when string) {
 	t.Helper()
-	eventually(t, when+", what is open is reached", func() bool { return p.try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
+	need.Eventually(t, when+", what is open is reached", func() bool { return p.try(t, "tcp", "8.8.8.8:80") == "ok internet "+hostAddress })
 	if got := l.internet.try(t, "tcp", hostAddress+":443"); !strings.HasPrefix(got, "ok a0") {
 		t.Errorf("%s, the published port: %s", when, got)
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 var everything = []string{"*", "10.9.9.9:443/tcp"}
@@ -87,7 +88,7 @@ func TestNoIPv6(t *testing.T) {
 	l.noRules(t)
 	arrange()
 	for address, want := range map[string]string{"[fd00::1]:22": "ok host fd00::2", "[2001:4860::1]:80": "ok internet fd00::2"} {
-		eventually(t, "control: without rules "+address+" is reached", func() bool { return p.try(t, "tcp", address) == want })
+		need.Eventually(t, "control: without rules "+address+" is reached", func() bool { return p.try(t, "tcp", address) == want })
 	}
 }
 

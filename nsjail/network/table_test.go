@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // Somebody flushes, edits or deletes the table, in the ways that there are. It comes back as it was, pods included.
@@ -37,7 +38,7 @@ func TestRestored(t *testing.T) {
 		"twice, at once": "nft flush ruleset; nft add table inet forkgate; nft flush ruleset",
 	} {
 		l.host.sh(t, edit)
-		eventually(t, "the rules are back after: "+what, func() bool { return l.table(t) == want })
+		need.Eventually(t, "the rules are back after: "+what, func() bool { return l.table(t) == want })
 	}
 	if got := p.try(t, "tcp", "8.8.8.8:80"); got != "ok internet "+hostAddress {
 		t.Errorf("after all that, what is open: %s", got)
@@ -63,7 +64,7 @@ func TestRestoredWhilePodsComeAndGo(t *testing.T) {
 		awake := time.AfterFunc(200*time.Millisecond, func() { _ = l.service.Process.Signal(syscall.SIGCONT) })
 		other := l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: everything})
 		awake.Stop()
-		eventually(t, "the edit is undone", func() bool { return !strings.Contains(l.table(t), "chain from_pod {\n\t\taccept") })
+		need.Eventually(t, "the edit is undone", func() bool { return !strings.Contains(l.table(t), "chain from_pod {\n\t\taccept") })
 		if got := p.try(t, "tcp", "169.254.169.254:80"); got != "refused" {
 			t.Errorf("the metadata service: %s", got)
 		}
@@ -83,13 +84,13 @@ func TestRestoredWhenItCanBe(t *testing.T) {
 	want := l.table(t)
 	must(t, os.WriteFile(dir+"/broken", nil, 0o644))
 	l.host.sh(t, nft+" flush ruleset")
-	eventually(t, "it is tried, and then what comes after it", func() bool {
+	need.Eventually(t, "it is tried, and then what comes after it", func() bool {
 		tried, _ := os.ReadFile(dir + "/tried")
 		return strings.Contains(string(tried), "list chains")
 	})
 	time.Sleep(time.Second) // until nothing more is to be told of the flush: it is to try again by itself
 	must(t, os.Remove(dir+"/broken"))
-	eventually(t, "the rules are back", func() bool { return l.table(t) == want })
+	need.Eventually(t, "the rules are back", func() bool { return l.table(t) == want })
 }
 
 func must(t *testing.T, err error) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // A pod that was built ahead lets nobody in before it is somebody's, and is taken once.
@@ -63,7 +64,7 @@ func TestSpareEnds(t *testing.T) {
 		if err := p.process.Wait(); signal == syscall.SIGTERM && err != nil {
 			t.Errorf("the supervisor was told to end: %v", err)
 		}
-		eventually(t, "the inits are gone", func() bool { return allGone(inits) })
+		need.Eventually(t, "the inits are gone", func() bool { return allGone(inits) })
 	}
 	p := startAhead(t)
 	must(t, syscall.Kill(children(t, p.process.Process.Pid)[0], syscall.SIGKILL))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // A session that is apart is ended from outside: all of it, and nothing else. It is found by its name, by who never started it.
@@ -27,7 +28,7 @@ func TestASessionApartIsEnded(t *testing.T) {
 		s, err := nsjail.Run(ctx, p.run, p.guid, e)
 		must(t, err)
 		t.Cleanup(s.Close)
-		eventually(t, e.Session+" works", func() bool { return beats(p, e.Session) })
+		need.Eventually(t, e.Session+" works", func() bool { return beats(p, e.Session) })
 	}
 	if lives, err := nsjail.Lives(p.cgroup, "ended"); !lives || err != nil {
 		t.Errorf("it lives: %v, %v", lives, err)
@@ -44,7 +45,7 @@ func TestASessionApartIsEnded(t *testing.T) {
 			t.Errorf("%s has ended as well", other)
 		}
 	}
-	eventually(t, "its group is gone", func() bool {
+	need.Eventually(t, "its group is gone", func() bool {
 		_, err := os.Stat(filepath.Join(p.cgroup, nsjail.SessionsGroup, "apart-ended"))
 		return errors.Is(err, os.ErrNotExist)
 	})

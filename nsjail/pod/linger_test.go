@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"forkgate/nsjail"
+	"forkgate/tests/need"
 )
 
 // Where a session may leave work behind, what heeds no hang-up goes on for a while, for longer where its owner has come back, and then
@@ -31,14 +32,14 @@ func TestLinger(t *testing.T) {
 		return exists("beat")
 	}
 	s := visit(`exec 2>/dev/null; trap "echo >hung-up; exit" HUP; setsid sh -c 'while :; do echo >beat; sleep 0.02; done' & while :; do echo >up; sleep 0.02; done`)
-	eventually(t, "both work", func() bool { return exists("up") && exists("beat") })
+	need.Eventually(t, "both work", func() bool { return exists("up") && exists("beat") })
 	s.Close()
-	eventually(t, "the command is told", func() bool { return exists("hung-up") })
+	need.Eventually(t, "the command is told", func() bool { return exists("hung-up") })
 	back := visit("sleep 100")
 	time.Sleep(2 * linger)
 	if !beats() {
 		t.Error("what was left behind ended while its owner was there")
 	}
 	back.Close()
-	eventually(t, "it is gone", func() bool { return !beats() })
+	need.Eventually(t, "it is gone", func() bool { return !beats() })
 }

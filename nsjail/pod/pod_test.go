@@ -14,6 +14,7 @@ import (
 	"forkgate/nsjail"
 	"forkgate/nsjail/idmap"
 	"forkgate/nsjail/wire"
+	"forkgate/tests/need"
 )
 
 func TestSession(t *testing.T) {
@@ -88,9 +89,9 @@ func TestNothingOutlivesTheDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the daemon beats", func() bool { _, err := os.Stat(mark); return err == nil })
+	need.Eventually(t, "the daemon beats", func() bool { _, err := os.Stat(mark); return err == nil })
 	s.Close()
-	eventually(t, "the daemon is gone", func() bool {
+	need.Eventually(t, "the daemon is gone", func() bool {
 		before, _ := os.ReadFile(mark)
 		time.Sleep(60 * time.Millisecond)
 		after, _ := os.ReadFile(mark)
@@ -244,7 +245,7 @@ func TestInitsDieWithTheSupervisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = p.process.Wait()
-	eventually(t, "the inits are gone", func() bool { return allGone(inits) })
+	need.Eventually(t, "the inits are gone", func() bool { return allGone(inits) })
 }
 
 func allGone(pids []int) bool {
@@ -268,16 +269,6 @@ func (p *testPod) prints(t *testing.T, command, want string) {
 	if got, exit := p.sh(t, command); got != want {
 		t.Errorf("%s\nprinted %q (%+v), not %q", command, got, exit, want)
 	}
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if is() {
-			return
-		}
-	}
-	t.Fatalf("not within ten seconds: %s", what)
 }
 
 // reads reads until text has come.

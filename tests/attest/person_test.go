@@ -2,6 +2,7 @@ package attest
 
 import (
 	"fmt"
+	"forkgate/tests/need"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,7 +68,7 @@ func (p *person) types(command string) string {
 	if _, err := fmt.Fprintf(p.tty, "{ %s\n}; echo done-$((%d))-\n", command, p.n); err != nil {
 		p.t.Fatal(err)
 	}
-	waitFor(p.t, fmt.Sprintf("the end of %q; so far %q", command, p.seen.String()[before:]), func() bool { return strings.Contains(p.seen.String()[before:], mark) })
+	need.Eventually(p.t, fmt.Sprintf("the end of %q; so far %q", command, p.seen.String()[before:]), func() bool { return strings.Contains(p.seen.String()[before:], mark) })
 	said, _, _ := strings.Cut(p.seen.String()[before:], mark)
 	return said
 }
@@ -87,7 +88,7 @@ func (p *person) asks(command string) answer {
 func (p *person) later(file string) (a answer) {
 	p.t.Helper()
 	path := filepath.Join(p.w.home, file)
-	waitFor(p.t, "an answer in "+path, func() bool {
+	need.Eventually(p.t, "an answer in "+path, func() bool {
 		text, _ := os.ReadFile(path)
 		var ok bool
 		a, ok = parseAnswer(string(text))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"forkgate/gate/provenance"
+	"forkgate/tests/need"
 )
 
 // reload has the daemon read its files again, and waits until it says what came of it.
@@ -15,7 +16,7 @@ func (w *workstation) reload(t *testing.T, says string) {
 	t.Helper()
 	before := len(w.log.String())
 	must(t, syscall.Kill(w.pid, syscall.SIGHUP))
-	waitFor(t, "word of the reload, "+says, func() bool { return strings.Contains(w.log.String()[before:], says) })
+	need.Eventually(t, "word of the reload, "+says, func() bool { return strings.Contains(w.log.String()[before:], says) })
 }
 
 // What does not load leaves the last good configuration in force, and the daemon says so. Who was a person before is one afterwards.

@@ -2,7 +2,6 @@ package attest
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -157,7 +156,7 @@ func (w *workstation) daemon(t *testing.T, wrap ...string) (stop func()) {
 		})
 	}
 	t.Cleanup(stop)
-	waitFor(t, "the attestor", func() bool {
+	need.Eventually(t, "the attestor", func() bool {
 		_, err := attestor.Whoami(t.Context(), w.socket())
 		return err == nil
 	})
@@ -185,20 +184,6 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
-}
-
-// waitFor waits for what has to come. Only a test that fails waits for long.
-func waitFor(t *testing.T, what string, there func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for !there() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s does not come", what)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 // answer is what the gate says of a connection.

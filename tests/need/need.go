@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Root needs uid 0.
@@ -68,4 +69,14 @@ func missing(t testing.TB, what string) {
 		t.Fatalf("REQUIRE=all, and this test needs %s", what)
 	}
 	t.Skipf("needs %s", what)
+}
+
+// Eventually waits until something is so. What should be so at once takes longer on a busy machine: there is a minute.
+func Eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
 }
