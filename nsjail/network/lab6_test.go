@@ -55,8 +55,18 @@ func (l *lab) wireIPv6(t *testing.T) {
 	}
 }
 
-// toolPing6 asks for an echo of an address.
-func toolPing6(args []string) error {
+// toolTryAll is toolTry, for one after the other.
+func toolTryAll(args []string) error {
+	for _, a := range args {
+		if err := toolTry(strings.Fields(a)); err != nil {
+			fmt.Println(err)
+		}
+	}
+	return nil
+}
+
+// ping6 asks for an echo of an address.
+func ping6(address string) error {
 	c, err := icmp.ListenPacket("ip6:ipv6-icmp", "::")
 	if err != nil {
 		return err
@@ -67,7 +77,7 @@ func toolPing6(args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.WriteTo(b, &net.IPAddr{IP: net.ParseIP(args[0])}); err != nil {
+	if _, err := c.WriteTo(b, &net.IPAddr{IP: net.ParseIP(address)}); err != nil {
 		return kind(err)
 	}
 	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
@@ -83,8 +93,8 @@ func toolPing6(args []string) error {
 		switch {
 		case m.Type == ipv6.ICMPTypeDestinationUnreachable:
 			return errors.New("refused")
-		case m.Type == ipv6.ICMPTypeEchoReply && from.String() == args[0]:
-			fmt.Println("ok " + args[0])
+		case m.Type == ipv6.ICMPTypeEchoReply && from.String() == address:
+			fmt.Println("ok " + address)
 			return nil
 		}
 	}
@@ -212,13 +222,13 @@ func toolAdvertise([]string) error {
 	return ready()
 }
 
-// try6 is try, for what has an IPv6 address.
-func (n *namespace) try6(t *testing.T, network, address string) string {
+// tryAll is try, with one process for all: "tcp 1.2.3.4:80".
+func (n *namespace) tryAll(t *testing.T, all ...string) (got []string) {
 	t.Helper()
-	if network != "ping" {
-		return n.try(t, network, address)
-	}
-	p := n.launch(t, "ping6", strings.Trim(address, "[]"))
+	p := n.launch(t, "try-all", all...)
 	defer p.end()
-	return p.line(t)
+	for range all {
+		got = append(got, p.line(t))
+	}
+	return got
 }

@@ -48,9 +48,13 @@ func TestOutOfReach6(t *testing.T) {
 	l.serve(t)
 	attacker := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything6})
 	l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: []string{"*"}, Publish: []string{"443:8443/tcp"}})
+	var all []string
 	for _, a := range outOfReach6 {
-		if got := attacker.try6(t, a.network, a.address); got != "refused" {
-			t.Errorf("%s: %s", a.what, got)
+		all = append(all, a.network+" "+a.address)
+	}
+	for i, got := range attacker.tryAll(t, all...) {
+		if got != "refused" {
+			t.Errorf("%s: %s", outOfReach6[i].what, got)
 		}
 	}
 	for _, a := range []struct{ network, address, want string }{
@@ -58,43 +62,20 @@ func TestOutOfReach6(t *testing.T) {
 		{"ping", public6, "ok " + public6}, {"tcp", "[fd99::9]:443", "ok internet " + host6}, {"tcp", "8.8.8.8:80", "ok internet " + hostAddress},
 		{"tcp", "[64:ff9b::a09:90a]:80", "ok internet " + host6},
 	} {
-		if got := attacker.try6(t, a.network, a.address); got != a.want {
+		if got := attacker.try(t, a.network, a.address); got != a.want {
 			t.Errorf("%s %s, which is open: %s", a.network, a.address, got)
 		}
 	}
 	l.noRules(t)
-	for _, a := range outOfReach6 {
+	for i, got := range attacker.tryAll(t, all...) {
+		a := outOfReach6[i]
 		want := "ok " + a.who
 		if a.network == "ping" {
 			want = "ok " + a.address
 		}
-		if got := attacker.try6(t, a.network, a.address); !strings.HasPrefix(got, want) {
+		if !strings.HasPrefix(got, want) {
 			t.Errorf("control: without rules, %s: %s: this proves nothing", a.what, got)
 		}
-	}
-}
-
-// The pod's link has no link-local addresses. That its root makes some, and the host for once too, is of no use.
-func TestLinkLocal6(t *testing.T) {
-	l := newLab6(t)
-	l.serve(t)
-	p := l.joins(t, "a0", nsjail.Network{Slot: 1, Egress: everything6})
-	if got := p.sh(t, "ip -6 -o address show dev eth0; ip -6 route show default"); strings.Contains(got, "fe80") || !strings.Contains(got, "default via "+hosts6) {
-		t.Errorf("the pod has\n%s", got)
-	}
-	if got := l.host.sh(t, "ip -6 -o address show dev fg1"); strings.Contains(got, "fe80") {
-		t.Errorf("the host's end has\n%s", got)
-	}
-	p.sh(t, "ip address add fe80::3/64 dev eth0 nodad; ip -6 neigh replace fe80::1 dev eth0 lladdr 02:00:00:00:01:00")
-	l.host.sh(t, "ip address add fe80::1/64 dev fg1 nodad; ip -6 neigh replace fe80::3 dev fg1 lladdr 02:00:00:00:01:01")
-	for _, address := range []string{"[fe80::1%eth0]:22", "[fe80::a9fe:a9fe%eth0]:80"} {
-		if got := p.try(t, "tcp", address); got != "silence" && got != "refused" {
-			t.Errorf("%s: %s", address, got)
-		}
-	}
-	l.noRules(t)
-	if got := p.try(t, "tcp", "[fe80::1%eth0]:22"); !strings.HasPrefix(got, "ok host") {
-		t.Errorf("control: without rules a link-local address of the host: %s", got)
 	}
 }
 
@@ -106,36 +87,28 @@ func TestEgressIsWhatIsOpen6(t *testing.T) {
 	}, Resolvers: []string{"10.9.9.9", "fd99::9"}})
 	ipv4 := l.joins(t, "b0", nsjail.Network{Slot: 2, Egress: []string{"0.0.0.0/0"}})
 	ipv6 := l.joins(t, "c0", nsjail.Network{Slot: 3, Egress: []string{"[::/0]"}})
-	for _, test := range []struct {
-		from             *pod
-		network, address string
-		open             bool
+	for _, of := range []struct {
+		from       *pod
+		open, shut []string
 	}{
-		{p, "tcp", "[" + public6 + "]:443", true},
-		{p, "udp", "[" + public6 + "]:443", false},
-		{p, "tcp", "[" + public6 + "]:80", false},
-		{p, "udp", "[" + public6 + "]:53", true},
-		{p, "ping", public6, false},
-		{p, "tcp", "[2606:4700:4700::1001]:22", true},
-		{p, "ping", "2606:4700:4700::1001", true},
-		{p, "tcp", "[2a00:1450::9]:53", false},
-		{p, "tcp", "[" + gateway6 + "]:80", true},
-		{p, "tcp", "[" + gateway6 + "]:22", false},
-		{p, "udp", "[fd99::9]:53", true}, // the resolver
-		{p, "udp", "10.9.9.9:53", true},
-		{p, "tcp", "[fd99::9]:443", false},
-		{p, "udp", "[fd99::10]:53", false},
-		{p, "tcp", "1.1.1.1:80", true},
-		{p, "tcp", "1.1.1.1:22", false},
-		{ipv4, "tcp", "8.8.8.8:80", true},
-		{ipv4, "tcp", "[" + public6 + "]:80", false},
-		{ipv6, "tcp", "8.8.8.8:80", false},
-		{ipv6, "tcp", "[" + public6 + "]:80", true},
-		{ipv6, "tcp", "[fd99::10]:80", false},
+		{p, []string{
+			"tcp [" + public6 + "]:443", "udp [" + public6 + "]:53", "tcp [2606:4700:4700::1001]:22", "ping 2606:4700:4700::1001",
+			"tcp [" + gateway6 + "]:80",           // a neighbour, opened by its name
+			"udp [fd99::9]:53", "udp 10.9.9.9:53", // the resolvers
+			"tcp 1.1.1.1:80",
+		}, []string{
+			"udp [" + public6 + "]:443", "tcp [" + public6 + "]:80", "ping " + public6, "tcp [2a00:1450::9]:53", "tcp [" + gateway6 + "]:22",
+			"tcp [fd99::9]:443", "udp [fd99::10]:53", "tcp 1.1.1.1:22",
+		}},
+		{ipv4, []string{"tcp 8.8.8.8:80"}, []string{"tcp [" + public6 + "]:80"}},
+		{ipv6, []string{"tcp [" + public6 + "]:80"}, []string{"tcp 8.8.8.8:80", "tcp [fd99::10]:80"}},
 	} {
-		got := test.from.try6(t, test.network, test.address)
-		if open := strings.HasPrefix(got, "ok"); open != test.open || !open && got != "refused" {
-			t.Errorf("%s %s: %s", test.network, test.address, got)
+		for i, got := range of.from.tryAll(t, append(of.open, of.shut...)...) {
+			if i < len(of.open) && !strings.HasPrefix(got, "ok") {
+				t.Errorf("%s, which is open: %s", of.open[i], got)
+			} else if i >= len(of.open) && got != "refused" {
+				t.Errorf("%s: %s", of.shut[i-len(of.open)], got)
+			}
 		}
 	}
 }
@@ -202,7 +175,7 @@ func TestPublish6(t *testing.T) {
 		{p.namespace, "tcp", "[" + public6 + "]:80", "refused"},
 		{p.namespace, "tcp", "[" + host6 + "]:443", "refused"},
 	} {
-		if got := test.from.try6(t, test.network, test.at); got != test.want {
+		if got := test.from.try(t, test.network, test.at); got != test.want {
 			t.Errorf("%s %s: %s, want %s", test.network, test.at, got, test.want)
 		}
 	}

@@ -31,7 +31,7 @@ import (
 func TestMain(m *testing.M) {
 	tool := map[string]func(args []string) error{
 		"service": toolService, "join": toolJoin, "serve": toolServe, "try": toolTry, "spoof": toolSpoof, "hold": toolHold, "hold-one": toolHoldOne, "flood": toolFlood,
-		"ping6": toolPing6, "raw6": toolRaw6, "neighbours": toolNeighbours, "advertise": toolAdvertise,
+		"try-all": toolTryAll, "raw6": toolRaw6, "neighbours": toolNeighbours, "advertise": toolAdvertise,
 	}[os.Getenv("TEST_NETWORK_TOOL")]
 	if tool == nil {
 		need.Parallel(m)
@@ -144,6 +144,9 @@ func toolServe(args []string) error {
 
 // toolTry reaches for an address: "tcp 1.2.3.4:80", "udp 1.2.3.4:53", "ping 1.2.3.4".
 func toolTry(args []string) error {
+	if args[0] == "ping" && strings.Contains(args[1], ":") {
+		return ping6(args[1])
+	}
 	if args[0] == "ping" {
 		return ping(args[1])
 	}
