@@ -47,6 +47,7 @@ type Waiting struct {
 	ID string
 	Wish
 	Nonce        string // of the text that is signed to approve it
+	Seal         string // of the code by which it is approved with a touch; no text has it
 	Since, Until time.Time
 
 	answer chan answer // has room for the one that comes
@@ -71,7 +72,7 @@ func (b *Book) Wait(w Wish) (*Waiting, error) {
 		return nil, fmt.Errorf("%w: %d of %s, %d in all", ErrTooMany, own, w.Who.Principal, len(b.waiting))
 	}
 	now := b.now().UTC()
-	waiting := &Waiting{ID: newID(), Nonce: rand.Text(), Wish: w, Since: now, Until: now.Add(w.Terms.Wait), answer: make(chan answer, 1)}
+	waiting := &Waiting{ID: newID(), Nonce: rand.Text(), Seal: rand.Text(), Wish: w, Since: now, Until: now.Add(w.Terms.Wait), answer: make(chan answer, 1)}
 	b.waiting[waiting.ID] = waiting
 	return waiting, nil
 }

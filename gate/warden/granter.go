@@ -99,6 +99,9 @@ func wish(ask gate.Ask, r gate.Request, terms gate.Approval) grants.Wish {
 	for _, variable := range ask.Work.Env {
 		w.Env = append(w.Env, gate.Exact(variable))
 	}
+	if ask.Work.Terminal != nil { // which is a variable as well, of any bytes
+		w.Env = append(w.Env, gate.Exact("TERM="+ask.Work.Terminal.Term))
+	}
 	slices.Sort(w.Env)
 	return w
 }

@@ -81,13 +81,14 @@ func printChallenge(_ context.Context, w *word) (page, error) {
 }
 
 // code is what is typed to approve a wish by a touch: it stands where the wish is shown whole, to a person who may approve it, and nowhere
-// else, so that nobody approves by a name that he was told. It is made of the text that others sign, which has a nonce.
+// else, so that nobody approves by a name that he was told. It is made of the text that others sign, which agents may fetch to have it
+// signed, and of a secret that is in no text.
 func (g *granter) code(w grants.Waiting) (string, error) {
 	text, err := g.challenge(w).Text()
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(append(text, w.Seal...))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5])), nil
 }
 

@@ -107,7 +107,7 @@ func reach(pod netip.Addr, places []gate.Egress) (all []string) {
 		}
 		name := proto
 		if proto == "icmp" && pod.Is6() {
-			name = "ipv6-icmp"
+			name = "icmpv6"
 		}
 		for _, p := range disjoint(of) {
 			all = append(all, fmt.Sprintf("%s . %s . %s . %s", pod, p.prefix, name, p.ports))

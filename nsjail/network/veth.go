@@ -45,11 +45,9 @@ func (l link) make(pod *os.File) error {
 		return fmt.Errorf("cannot enter the pod's network: %w", err)
 	}
 	defer inside.Close()
-	if l.six() {
-		// While both are down, or they make themselves link-local addresses, and look for routers.
-		if err := errors.Join(quiet(host, l.Name), quiet(inside, podName)); err != nil {
-			return err
-		}
+	// While both are down, or they make themselves link-local addresses, and look for routers.
+	if err := errors.Join(quiet(host, l.Name), quiet(inside, podName)); err != nil && (l.six() || hasIPv6()) {
+		return err
 	}
 	if err := setUp(host, l.Name, l.Host); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -22,6 +23,12 @@ func quiet(h *netlink.Handle, name string) error {
 		return fmt.Errorf("cannot set up IPv6 on %s: %w", name, err)
 	}
 	return nil
+}
+
+// hasIPv6 reports whether the kernel has IPv6 at all.
+func hasIPv6() bool {
+	_, err := os.Stat("/proc/sys/net/ipv6")
+	return err == nil
 }
 
 // make6 gives both ends, which are up, their addresses, and tells each of the other's. Nothing is discovered on a pod's link: whom the

@@ -23,7 +23,7 @@ func groupOf(t *testing.T, v *vm.VM, ref string) string {
 func raisesNothing(t *testing.T, v *vm.VM) {
 	const write = `for f in memory.max memory.high memory.swap.max pids.max cpu.max cpu.weight io.weight cgroup.freeze cgroup.kill cgroup.max.descendants; do
 		[ ! -e $0/$f ] || { sh -c "echo max >$0/$f" 2>/dev/null || sh -c "echo 1 >$0/$f" 2>/dev/null; } && [ -e $0/$f ] && echo wrote $f; done; ls $0 | grep -c max`
-	mounted := `mkdir /tmp/two && mount -t cgroup2 none /tmp/two && ` + strings.ReplaceAll(write, "$0", "/tmp/two")
+	mounted := `mkdir -p /tmp/two && mount -t cgroup2 none /tmp/two && ` + strings.ReplaceAll(write, "$0", "/tmp/two")
 	if text, _ := run(t, v, privileged, mounted); strings.Contains(text, "wrote") || strings.HasPrefix(text, "0") || strings.TrimSpace(text) == "" {
 		t.Errorf("root in the fork wrote\n%s", text)
 	}
@@ -36,7 +36,7 @@ func raisesNothing(t *testing.T, v *vm.VM) {
 }
 
 func seesItsOwnGroups(t *testing.T, v *vm.VM) {
-	text, _ := run(t, v, privileged, `mkdir /tmp/two && mount -t cgroup2 none /tmp/two && find /tmp/two -name cgroup.procs | wc -l
+	text, _ := run(t, v, privileged, `mkdir -p /tmp/two && mount -t cgroup2 none /tmp/two && find /tmp/two -name cgroup.procs | wc -l
 		find /tmp/two /sys/fs/cgroup | grep -cE "forkgate|[.]slice|[.]service"; echo $$ >/tmp/two/../cgroup.procs; echo $$ >/sys/fs/cgroup/../cgroup.procs; cut -d: -f3 /proc/1/cgroup`)
 	lines := strings.Split(text, "\n")
 	if len(lines) < 3 || lines[0] == "0" || lines[1] != "0" || strings.Contains(text, "forkgate") {
@@ -52,8 +52,8 @@ func limitsFork(t *testing.T, v *vm.VM) {
 	v.Must(t, "ssh", "demo+tight@small", "true")
 	group := groupOf(t, v, "demo:tight")
 	files := v.Must(t, "sh", "-ec", `cd "$0"; for f in memory.max memory.swap.max pids.max cpu.max; do echo $f $(cat $f); done`, group)
-	if want := "memory.max 268435456\nmemory.swap.max 0\npids.max 100\ncpu.max 50000 100000\n"; files != want {
-		t.Errorf("the fork's group has\n%swant\n%s", files, want)
+	if want := "memory.max 268435456\nmemory.swap.max 0\npids.max 100\ncpu.max 50000 100000"; strings.TrimSpace(files) != want {
+		t.Errorf("the fork's group has\n%s\nwant\n%s", files, want)
 	}
 	for _, c := range []struct {
 		what, too  string
