@@ -1,6 +1,8 @@
 package warden
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +46,8 @@ func TestApprovingTakesHavingRead(t *testing.T) {
 	for name, words := range map[string][]string{
 		"the name alone": {"approve", a.id}, "nothing": {"approve", a.id, ""}, "a guess": {"approve", a.id, "aaaaaaaa"},
 		"another request's": {"approve", a.id, g.code(t, harmless.id)},
+		// Agents whom the rule for approvers covers may fetch the text, to have a person sign it.
+		"a sum of the text": {"approve", a.id, sumOf(t, g, a.id)},
 	} {
 		if _, err := g.word(t, g.carol, words...); !refusedWith(err, "code") {
 			t.Errorf("%s: %v", name, err)
@@ -68,6 +72,29 @@ func TestApprovingTakesHavingRead(t *testing.T) {
 	<-harmless.result
 }
 
+func sumOf(t *testing.T, g *granting, id string) string {
+	t.Helper()
+	text, err := g.word(t, g.carol, "challenge", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte(text))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
+}
+
+// A terminal's name is a variable of any bytes, which a command can run.
+func TestATerminalIsShown(t *testing.T) {
+	g := newGranting(t)
+	a := g.asks(t, client.OpenRequest{Op: "exec", Command: []byte(`eval "$TERM"`), Terminal: &client.Terminal{Term: []byte("echo hidden\n\x1b[8m")}})
+	for word, want := range map[string]string{"grants": "\nwith   TERM=echo hidden\\n\\x1b[8m\n", "challenge": "\nenv TERM=echo hidden\\n\\x1b[8m\n"} {
+		if page, err := g.word(t, g.carol, word, a.id); err != nil || !strings.Contains(page, want) {
+			t.Errorf("%s, %v, does not show the terminal:\n%s", word, err, page)
+		}
+	}
+	a.leave()
+	<-a.result
+}
+
 // A grant of several uses opens what was approved, and nothing else of the same agent: that waits anew. The control is the same once more.
 func TestAGrantOpensWhatWasShown(t *testing.T) {
 	g := newGranting(t)
@@ -78,6 +105,7 @@ func TestAGrantOpensWhatWasShown(t *testing.T) {
 	g.granted(t)
 	for _, other := range []client.OpenRequest{
 		{Op: "exec", Command: []byte("make destroy")}, {Op: "exec", Command: []byte("make deploy"), Env: say("EDITOR=sh")}, {Op: "shell"}, {Op: "sftp"},
+		{Op: "exec", Command: []byte("make deploy"), Terminal: &client.Terminal{Term: []byte("xterm")}},
 	} {
 		if a := g.asks(t, other); a.id == "" {
 			t.Errorf("%+v does not wait", other)
