@@ -77,6 +77,9 @@ func (g *Gate[S]) admit(ctx context.Context, ask Ask, r Request) (Request, func(
 	if err != nil {
 		return r, func() {}, err
 	}
+	if ask.Tell != nil {
+		ask.Tell("") // before anything runs: who hears nothing more knows by that that nothing did
+	}
 	// While it waited another policy may have come into force, by which somebody else speaks here, or nobody.
 	r.Caller, r.Grant = g.Witness.Caller(ask.Evidence), leave.Grant
 	if err := g.Permitted(ask, r); err != nil {

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 )
 
@@ -16,6 +17,7 @@ type approving struct {
 	opened int
 	voided int
 	during func()
+	told   []string // with how many sessions had run by then
 }
 
 func (a *approving) Decide(r Request) Decision {
@@ -40,7 +42,8 @@ func (a *approving) Ask(context.Context, Ask, Request, Decision) (Leave, error) 
 func (a *approving) enter() error {
 	a.world.targets = map[string]Target{"demo": {GUID: "1", Repo: "demo", Grand: true}}
 	g := Gate[string]{Witness: a.world, Judge: a, Log: a.world, Forks: a.world, Pods: a.world, Grants: a}
-	_, err := g.Enter(context.Background(), Ask{Evidence: Evidence{Principal: "alice"}, Ref: Ref{Repo: "demo"}, Op: OpShell})
+	tell := func(text string) { a.told = append(a.told, fmt.Sprintf("%q after %d", text, len(a.ran))) }
+	_, err := g.Enter(context.Background(), Ask{Evidence: Evidence{Principal: "alice"}, Ref: Ref{Repo: "demo"}, Op: OpShell, Tell: tell})
 	return err
 }
 
@@ -50,6 +53,9 @@ func TestAGrantOpensWhatMayBeApproved(t *testing.T) {
 	a := &approving{world: &world{permits: listing}, terms: &Approval{Uses: 1}, leave: Leave{Grant: "g1"}}
 	if err := a.enter(); err != nil {
 		t.Fatal(err)
+	}
+	if len(a.told) != 1 || a.told[0] != `"" after 0` {
+		t.Errorf("that it waits no more is told as %q", a.told)
 	}
 	if a.asked != 1 || a.opened != 1 || len(a.ran) != 1 {
 		t.Errorf("asked %d times, opened %d, ran %v", a.asked, a.opened, a.ran)
@@ -70,8 +76,8 @@ func TestNothingIsAskedForThatMayNotBeApproved(t *testing.T) {
 
 func TestARefusedApprovalOpensNothing(t *testing.T) {
 	a := &approving{world: &world{permits: listing}, terms: &Approval{}, leave: Leave{Grant: "g1"}, err: &Refusal{Reason: "nobody"}}
-	if err := a.enter(); err == nil || len(a.ran) != 0 {
-		t.Errorf("%v, ran %v", err, a.ran)
+	if err := a.enter(); err == nil || len(a.ran) != 0 || len(a.told) != 0 {
+		t.Errorf("%v, ran %v, told %q", err, a.ran, a.told)
 	}
 }
 

@@ -40,7 +40,7 @@ type Ask struct {
 	Ref      Ref
 	Op       Op
 	Work     Work
-	Tell     func(text string) // tells the caller something while the ask is under way; nil: nobody hears it
+	Tell     func(text string) // tells the caller what the ask waits for, and by an empty text that it waits no more; nil: nobody hears it
 }
 
 // Work is what is to run inside the pod.

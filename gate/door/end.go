@@ -18,6 +18,10 @@ import (
 // errVanished says that a session ended without a word, as when its pod is stopped.
 var errVanished = errors.New("the session vanished")
 
+// interrupted is what a caller hears whose request was under way when the warden ended: the door cannot tell how far it had come.
+const interrupted = "forkgate: the gate was restarted before it answered, session %s\n" +
+	"hint: it may have run all the same: look whether it did before you ask again\n"
+
 // explain tells the caller why there is no exit code of a command, and returns the one that stands for it.
 func (s *session) explain(err error) wire.Exit {
 	var failed *client.Failed
@@ -30,6 +34,10 @@ func (s *session) explain(err error) wire.Exit {
 			fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(why))
 		}
 		fmt.Fprintf(s.stderr(), "forkgate: the session was ended from outside, session %s\n", gate.Printable(s.id))
+		return wire.Exit{Code: gate.ExitFailed}
+	case errors.Is(err, client.ErrGone) && !isRefusal(err):
+		s.log.Error("the warden went away before it answered", "session", s.id, "error", err)
+		fmt.Fprintf(s.stderr(), interrupted, gate.Printable(s.id))
 		return wire.Exit{Code: gate.ExitFailed}
 	}
 	text, code := gate.Explain(err, gate.Printable(s.id))

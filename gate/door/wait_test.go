@@ -2,6 +2,7 @@ package door_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"forkgate/gate"
@@ -57,5 +58,38 @@ func TestAClosedChannelIsGivenUp(t *testing.T) {
 	need.Eventually(t, "the warden is told", func() bool { return p.warden.Seen().GaveUp == 1 })
 	if ok, _, err := c.SendRequest("keepalive@openssh.com", true, nil); !ok || err != nil {
 		t.Errorf("the connection has ended: %v, %v", ok, err)
+	}
+}
+
+// A warden that ends takes with it what waits, and that has not run. Of what was under way otherwise nobody knows how far it came.
+func TestAWardenEndsWhileARequestIsUnderWay(t *testing.T) {
+	const unknown = "forkgate: the gate was restarted before it answered, session "
+	for name, c := range map[string]struct {
+		tell     string
+		approved bool
+		code     int
+		said     string
+	}{
+		"it waits":          {needs, false, gate.ExitRefused, "forkgate: the request is gone: the gate was restarted while it waited for approval\nhint: ask again"},
+		"it waits no more":  {needs, true, gate.ExitFailed, unknown},
+		"it has not waited": {"", false, gate.ExitFailed, unknown},
+	} {
+		judging, judged := make(chan struct{}), make(chan struct{})
+		p := open(t, func(w *doortest.Warden, _ *door.Config) {
+			w.Tell, w.Approved = c.tell, c.approved
+			w.Judge = func(client.AssertRequest, client.OpenRequest) error {
+				close(judging)
+				<-judged
+				return &gate.Refusal{Reason: "too late"}
+			}
+		})
+		var stopping sync.WaitGroup
+		stopping.Go(func() { <-judging; p.warden.Stop() }) // which hangs up, and waits for the one that judges
+		got := run(t, p.ssh("ssh", "-l", "demo", "host", "id"), "")
+		close(judged)
+		stopping.Wait()
+		if got.Code != c.code || got.Stdout != "" || !strings.Contains(got.Stderr, c.said) || c.code == gate.ExitFailed && strings.Contains(got.Stderr, "is gone") {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }

@@ -45,6 +45,8 @@ type Warden struct {
 	Ended string
 	// Tell is what callers are told before their session is opened or refused; empty: nothing.
 	Tell string
+	// Approved callers are told as well that they wait no more.
+	Approved bool
 	// Wordless sessions vanish instead of telling how they ended.
 	Wordless bool
 
@@ -179,10 +181,8 @@ func (w *Warden) serve(c *wire.Conn) {
 		if err != nil {
 			return
 		}
-		if m.Type == client.TypeOpen && w.Tell != "" {
-			if err := c.Send(m.ID, client.TypeProgress, client.Progress{Line: w.Tell}); err != nil {
-				w.t.Logf("fake warden: %v", err)
-			}
+		if m.Type == client.TypeOpen {
+			w.tell(c, m.ID)
 		}
 		body, reply, err := w.answer(who, m)
 		switch r, refused := gate.AsRefusal(err); {
@@ -195,6 +195,21 @@ func (w *Warden) serve(c *wire.Conn) {
 		}
 		wire.CloseAll(reply)
 		if err != nil {
+			w.t.Logf("fake warden: %v", err)
+		}
+	}
+}
+
+func (w *Warden) tell(c *wire.Conn, request uint64) {
+	var lines []string
+	if w.Tell != "" {
+		lines = append(lines, w.Tell)
+	}
+	if w.Approved {
+		lines = append(lines, "")
+	}
+	for _, line := range lines {
+		if err := c.Send(request, client.TypeProgress, client.Progress{Line: line}); err != nil {
 			w.t.Logf("fake warden: %v", err)
 		}
 	}

@@ -112,20 +112,6 @@ func (c *Client) Account(ctx context.Context, q AccountRequest) (AccountReply, e
 	return r, err
 }
 
-// Open starts a session.
-func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
-	var r OpenReply
-	files, err := c.exchange(ctx, question{kind: TypeOpen, body: q, progress: q.Told}, &r)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newSession(r.Session, files, q.Terminal != nil)
-	if err == nil {
-		s.Said = r.Said
-	}
-	return s, err
-}
-
 // Struck tells which limits a session of this connection ran into.
 func (c *Client) Struck(ctx context.Context, session string) (StruckReply, error) {
 	var r StruckReply

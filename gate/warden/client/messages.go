@@ -180,7 +180,8 @@ type VerbRequest struct {
 // VerbReply comes with one descriptor, a sealed memfd with what goes to stdout.
 type VerbReply struct{}
 
-// Progress is a line about what is going on.
+// Progress is a line about what is going on. To who opens a session it says what that waits for, and the empty line that it waits no more:
+// from then on something may run.
 type Progress struct {
 	Line string `json:"line"`
 }
