@@ -19,7 +19,8 @@ import (
 const touchTimeout = 35 * time.Second
 
 // untouchedNotice is what ssh shows where no security key is touched.
-const untouchedNotice = "forkgate: no security key was touched; ssh gate@host whoami says what that means"
+const untouchedNotice = "forkgate: no security key answered, and you come in by the certificate alone, as class 3: what takes a touch will be refused. " +
+	"ssh needs the key's file (~/.ssh/id_ed25519_sk, or an IdentityFile) or an ssh-agent that has it"
 
 var (
 	errNoTouch   = errors.New("not a security key of who is authenticated so far")

@@ -67,7 +67,7 @@ func TestStockClientsTouch(t *testing.T) {
 	}
 	// Without the key: in without a touch, and told so, unless the client may not be asked anything.
 	before := len(p.warden.Seen().Touched)
-	if got := run(t, client("ssh", "-o", "BatchMode=no", "-o", "LogLevel=INFO", "host", "echo in"), ""); got.Code != 0 || got.Stdout != "in\n" || !strings.Contains(got.Stderr, "no security key was touched") {
+	if got := run(t, client("ssh", "-o", "BatchMode=no", "-o", "LogLevel=INFO", "host", "echo in"), ""); got.Code != 0 || got.Stdout != "in\n" || !strings.Contains(got.Stderr, "no security key answered") {
 		t.Errorf("without the key: %+v", got)
 	}
 	if got := run(t, client("ssh", "host", "echo in"), ""); got.Code != 255 || !strings.Contains(got.Stderr, "Permission denied") {

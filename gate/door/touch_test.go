@@ -155,7 +155,7 @@ func TestWithoutATouch(t *testing.T) {
 	if _, err := c.NewSession(); err != nil {
 		t.Errorf("no session: %v", err)
 	}
-	if seen := p.warden.Seen(); len(seen.Touched) != 0 || len(seen.Asserted) != 1 || !strings.Contains(said, "no security key was touched") {
+	if seen := p.warden.Seen(); len(seen.Touched) != 0 || len(seen.Asserted) != 1 || !strings.Contains(said, "no security key answered") {
 		t.Errorf("said %q; the warden was told %+v", said, seen)
 	}
 	// Nobody comes in that way who has not shown a certificate.

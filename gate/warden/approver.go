@@ -21,9 +21,9 @@ type enrolledKeys interface {
 
 // proof says by what an approver is known to be a person who agrees, or refuses. Policy has said already that this principal may approve;
 // what it takes to be believed is no matter of policy. said is the code that stands below the wish, or a signature.
-func (g *granter) proof(who gate.Caller, door string, w grants.Waiting, said string) (string, error) {
+func (g *granter) proof(asked *word, who gate.Caller, w grants.Waiting, said string) (string, error) {
 	switch {
-	case door == operatorDoor:
+	case asked.asking.Door == operatorDoor:
 		return "root on this host", g.read(w, said)
 	case isSignature(said):
 		return g.signed(who, w, said)
@@ -32,10 +32,7 @@ func (g *granter) proof(who gate.Caller, door string, w grants.Waiting, said str
 			Reason: fmt.Sprintf("approving takes a person: this connection is an agent's, of class %d", who.Class), Hint: "tell " + w.ID + " to a person who may approve it",
 		}
 	case who.Class < gate.ClassPresence || !who.Enrolled:
-		return "", &gate.Refusal{
-			Reason: fmt.Sprintf("approving takes a touch of an enrolled security key: this connection is of class %d", who.Class),
-			Hint:   "ssh touch@host approve " + w.ID + " CODE asks for one; ssh gate@host help approve says how to sign instead",
-		}
+		return "", asked.untouched(who, w.ID)
 	case who.Principal == w.Who.Principal:
 		return "", &gate.Refusal{
 			Reason: "what " + who.Principal + " asks somebody else approves, or a signature by a security key that has verified you",
@@ -45,12 +42,37 @@ func (g *granter) proof(who gate.Caller, door string, w grants.Waiting, said str
 	return "the security key " + who.SecurityKey + " was touched for a connection of class 4", g.read(w, said)
 }
 
+// untouched says to a person what is missing: to who has been asked for a touch something else than where one is asked.
+func (w *word) untouched(who gate.Caller, id string) *gate.Refusal {
+	no := &gate.Refusal{
+		Reason: fmt.Sprintf("approving takes a touch of an enrolled security key: this connection is of class %d", who.Class),
+		Hint:   "ssh touch@host approve " + id + " CODE asks for one, ssh gate@host grants " + id + " shows CODE; ssh gate@host help approve says how to sign instead",
+	}
+	switch {
+	case who.SecurityKey != "":
+		no.Hint = "the key " + who.SecurityKey + " was touched, and is only marked: the operator enrolls one with forkgate key enroll"
+	case w.identity.user != gate.TouchUser:
+	case w.identity.attested == nil:
+		no.Hint = "a touch is asked for beside an attestor's certificate alone, and this connection has none; ssh gate@host help approve says how to sign instead"
+	case len(w.askedOf(who.Principal)) == 0:
+		no.Hint = "no security key of " + who.Principal + " is known that could be asked: the operator enrolls one with forkgate key enroll"
+	default:
+		no.Reason = fmt.Sprintf("approving takes a touch of an enrolled security key, and none answered: this connection is of class %d", who.Class)
+		no.Hint = "ssh needs the key's file (~/.ssh/id_ed25519_sk, or an IdentityFile) or an ssh-agent that has it: ssh -v touch@host whoami shows the keys that it tries"
+	}
+	return no
+}
+
 // signed takes a signature over the wish's challenge for a proof: by an enrolled key of the approver's own, which has verified who
 // touched it. Such a one may approve what its own principal asks: who signs has read what for.
 func (g *granter) signed(who gate.Caller, w grants.Waiting, signature string) (string, error) {
 	proof, err := presence.Verify(g.challenge(w), armored(signature), g.now())
 	if err != nil {
-		return "", &gate.Refusal{Reason: "the signature is not good: " + strings.TrimSpace(err.Error()), Hint: "sign what ssh gate@host challenge " + w.ID + " prints"}
+		reason := strings.TrimSpace(err.Error())
+		if !errors.Is(err, presence.ErrSignature) { // which says so itself
+			reason = "the signature is not good: " + reason
+		}
+		return "", &gate.Refusal{Reason: reason, Hint: "sign what ssh gate@host challenge " + w.ID + " prints"}
 	}
 	key, ok := enrolled.Key{}, false
 	if g.keys != nil {

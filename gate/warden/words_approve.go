@@ -39,7 +39,7 @@ func approve(_ context.Context, w *word) (page, error) {
 	if len(w.args) > 1 {
 		said = w.args[1]
 	}
-	proof, err := w.granter.proof(asking.Caller, asking.Door, waiting, said)
+	proof, err := w.granter.proof(w, asking.Caller, waiting, said)
 	if refusal, refused := gate.AsRefusal(err); refused {
 		return page{}, errors.Join(err, w.log.Grant(w.session, asking, "not approved: "+refusal.Reason))
 	}
@@ -58,7 +58,10 @@ func approve(_ context.Context, w *word) (page, error) {
 	}
 	v := viewGrant(grant)
 	return page{data: v, text: func(out io.Writer) {
-		fmt.Fprintf(out, "%s may enter %s, until %s, %s: %s\n", callerOf(v), v.Ref, v.Until.Format(time.RFC3339), plural(v.Uses, "session"), work(v))
+		fmt.Fprintf(out, "%s may enter %s, until %s, %s: %s\n", callerOf(v), v.Ref, v.Until.Format(time.RFC3339), plural(v.Uses, "session"), runs(v))
+		for _, variable := range v.Env {
+			fmt.Fprintf(out, "with %s\n", variable)
+		}
 		fmt.Fprintf(out, "%s revoke %s ends that before\n", w.typed(gate.ControlUser), v.ID)
 	}}, nil
 }
@@ -99,7 +102,7 @@ func (g *granter) read(w grants.Waiting, said string) error {
 	case err != nil:
 		return err
 	case said == "":
-		return &gate.Refusal{Reason: "whoever approves has read what for: a code stands below it", Hint: "ssh gate@host grants " + w.ID}
+		return &gate.Refusal{Reason: "whoever approves has read what for: a code stands below it", Hint: "ssh gate@host grants " + w.ID + " shows it; then ssh touch@host approve " + w.ID + " CODE"}
 	case subtle.ConstantTimeCompare([]byte(said), []byte(code)) != 1:
 		return &gate.Refusal{Reason: "this is not the code of request " + w.ID, Hint: "ssh gate@host grants " + w.ID}
 	}

@@ -218,12 +218,12 @@ func brief(v grantView) string {
 	return runs(v)
 }
 
-// work is what a session runs with the variables that its client sent, on one line.
+// work is what a session runs with the variables that its client sent, on one line. They come first: a command could end like a list of them.
 func work(v grantView) string {
 	if len(v.Env) == 0 {
 		return runs(v)
 	}
-	return runs(v) + ", with " + strings.Join(v.Env, ", ")
+	return "with " + strings.Join(v.Env, ", ") + ": " + runs(v)
 }
 
 func opens(v grantView) string {
