@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forkgate/gate"
 	"forkgate/gate/door"
 	"forkgate/gate/warden"
 	"forkgate/gate/warden/client"
@@ -67,6 +68,10 @@ func netCommand() *cobra.Command {
 	c.Flags().StringVar(&config.Range, "range", network.DefaultRange, "private IPv4 range, in which each pod has a /30; change it while no pod runs")
 	c.Flags().StringVar(&config.Range6, "range6", "", "unique local IPv6 range (fd00::/8), in which each pod has a /127; none: pods have no IPv6. Change it while no pod runs")
 	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		// First, and by an exit code of its own, after which the unit is not started again.
+		if err := config.Check(); err != nil {
+			return &gate.Refusal{Reason: err.Error(), Hint: "systemctl edit forkgate-net; then systemctl restart forkgate-net"}
+		}
 		if err := needRoot("the network of pods"); err != nil {
 			return err
 		}

@@ -27,6 +27,12 @@ type Config struct {
 	beforeLinux617 bool // have it forward IPv6 as kernels did then
 }
 
+// Check looks at the ranges alone: what is wrong with them starting again does not mend.
+func (c Config) Check() error {
+	_, err := newPlan(c.Range, c.Range6)
+	return err
+}
+
 // Serve keeps the rules until ctx ends. Pods that run then keep theirs; where there are none, nothing stays.
 func Serve(ctx context.Context, c Config) error {
 	listener, err := wire.NewListener(c.Socket)

@@ -19,7 +19,8 @@ func TestNetOnAHost(t *testing.T) {
 	h.Must(t, "sh", "-c", "ip link add up0 type veth peer name far0 && ip link set far0 up && ip address add 93.184.216.2/24 dev up0 && ip link set up0 up && "+
 		"ip route add default via 93.184.216.1 && ip address add 2001:4860::2/64 dev up0 nodad && ip route add default via 2001:4860::1 && echo 0 >/proc/sys/net/ipv4/ip_forward && "+
 		"iptables -N DOCKER-USER && iptables -A DOCKER-USER -j RETURN")
-	h.Must(t, "sh", "-c", "mkdir /etc/systemd/system/forkgate-net.service.d && printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/forkgate net --range6 fd7a:6c1b:9d30::/64\\n' "+
+	staysDown(t, h)
+	h.Must(t, "sh", "-c", "printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/forkgate net --range6 fd7a:6c1b:9d30::/64\\n' "+
 		">/etc/systemd/system/forkgate-net.service.d/override.conf && systemctl daemon-reload")
 	before := h.Must(t, "nft", "list", "ruleset")
 	forwarding6 := func() string {
@@ -63,6 +64,29 @@ func TestNetOnAHost(t *testing.T) {
 	if got := forwarding6(); got != without {
 		t.Errorf("after uninstall, forwarding of IPv6 is %s, and was %s", got, without)
 	}
+}
+
+// staysDown gives the service a range that is none. It says so once, and is not started again; the control is one that fails otherwise.
+func staysDown(t *testing.T, h *host.Host) {
+	t.Helper()
+	with := func(command string) {
+		h.Must(t, "sh", "-c", "mkdir -p /etc/systemd/system/forkgate-net.service.d && printf '[Service]\\nExecStart=\\nExecStart="+command+"\\n' "+
+			">/etc/systemd/system/forkgate-net.service.d/override.conf && systemctl daemon-reload")
+	}
+	restarts := func() string {
+		return h.Must(t, "systemctl", "show", "--property=ActiveState,ExecMainStatus,NRestarts", "forkgate-net.service")
+	}
+	with("/usr/bin/forkgate net --range6 fd00::/130")
+	if h.Run(t.Context(), t, "systemctl", "start", "forkgate-net.service").Code == 0 {
+		t.Error("it starts with a range that is none")
+	}
+	if got := restarts(); !strings.Contains(got, "NRestarts=0\n") || !strings.Contains(got, "ExecMainStatus=254\n") || !strings.Contains(got, "ActiveState=failed") {
+		t.Errorf("with a range that is none: %s", got)
+	}
+	with("/bin/false")
+	h.Run(t.Context(), t, "systemctl", "start", "--no-block", "forkgate-net.service")
+	holds(t, h, "another failure is tried again", func(string) bool { return !strings.Contains(restarts(), "NRestarts=0\n") })
+	h.Must(t, "systemctl", "stop", "forkgate-net.service")
 }
 
 // claims asks for the rules of a pod as its supervisor does, and holds them until it is called off.

@@ -124,19 +124,28 @@ func runningCheck(ctx context.Context, h *Host) finding {
 		return unreachable(err)
 	}
 	var down []string
+	failed := ""
 	for _, name := range up {
 		if all[name]["ActiveState"] != "active" {
 			down = append(down, name)
+		}
+		if failed == "" && strings.HasSuffix(name, ".service") && dies(all[name]) {
+			failed = strings.TrimSuffix(name, ".service")
 		}
 	}
 	switch {
 	case all["forkgate-gate.service"]["ActiveState"] == "failed":
 		return red("journalctl -u forkgate-gate; then systemctl restart forkgate-gate", "forkgate-gate.service has failed")
+	case failed != "":
+		return red("journalctl -u "+failed+" says why; then systemctl restart "+failed, "down: %s; %s.service is %s", strings.Join(down, ", "), failed, all[failed+".service"]["ActiveState"])
 	case len(down) > 0:
 		return red("systemctl start forkgate.target", "down: %s", strings.Join(down, ", "))
 	}
 	return green("the gate hears %s", listens(all["forkgate-gate.socket"]))
 }
+
+// dies tells a service that has failed, or is on its way up, where one that fails over and over is found: its own words say which.
+func dies(u unit) bool { return u["ActiveState"] == "failed" || u["ActiveState"] == "activating" }
 
 // listens is a socket's addresses, from "0.0.0.0:2222 (Stream) [::]:22 (Stream)".
 func listens(socket unit) string { return strings.ReplaceAll(socket["Listen"], " (Stream)", "") }
