@@ -88,6 +88,15 @@ func TestHintsNameWhatWorksHere(t *testing.T) {
 	}
 }
 
+// What callers asked for stays as it is, byte for byte, where it is shown to be approved.
+func TestWhatIsQuotedIsNoHint(t *testing.T) {
+	for word, want := range map[string]bool{"grants": true, "challenge": true, "approve": true, "revoke": true, "help": false, "fork": false} {
+		if got := quotes([][]byte{[]byte(word), []byte("x")}); got != want {
+			t.Errorf("%s: %t", word, got)
+		}
+	}
+}
+
 // The file is read as sshd writes it, and not if it is anything else.
 func TestWhoSignedIn(t *testing.T) {
 	dir := t.TempDir()
