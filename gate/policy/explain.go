@@ -13,6 +13,8 @@ type Explanation struct {
 	Decision gate.Decision `json:"decision"`
 	Matched  []Matched     `json:"matched"`            // forbids first, then permits, then what could be approved, each by name
 	Override string        `json:"override,omitempty"` // REPO,REPO, or "refused: " and why
+	Beyond   string        `json:"beyond,omitempty"`   // what approving takes beside policy, and whether the caller has it
+	Supposed []string      `json:"supposed,omitempty"` // what was asked about and is not so in this policy
 }
 
 // Matched is a rule that matched.
@@ -29,6 +31,7 @@ func (p *Policy) Explain(r gate.Request) Explanation {
 	if refused := r.OverrideRefused(); refused != "" {
 		e.Override = "refused: " + refused
 	}
+	e.Beyond, e.Supposed = beyond(r, e.Decision), p.supposed(r.Caller)
 	if malformed(&r) != "" {
 		return e
 	}
@@ -88,8 +91,11 @@ func (e Explanation) String() string {
 	if e.Decision.Approval != nil {
 		fmt.Fprintf(&text, "may be approved: %s\n", e.Decision.Approval)
 	}
-	if e.Request.Op == gate.OpApprove && e.Decision.Verdict == gate.Permit && e.Request.Door != DoorOperator {
-		text.WriteString("beyond policy: a touch of an enrolled security key, for what somebody else asks, or a signature by one that has verified its owner\n")
+	if e.Beyond != "" {
+		fmt.Fprintf(&text, "beyond policy: %s\n", gate.Printable(e.Beyond))
+	}
+	for _, line := range e.Supposed {
+		fmt.Fprintf(&text, "only supposed: %s\n", gate.Printable(line))
 	}
 	return text.String()
 }

@@ -109,7 +109,11 @@ func TestOnlyForksHaveLimits(t *testing.T) {
 }
 `)
 	for _, op := range gate.Ops() {
-		r, err := p.Request(policy.Question{Caller: "alice", Op: string(op), Target: "demo:x", Asker: "bob"})
+		q := policy.Question{Caller: "alice", Op: string(op), Target: "demo:x"}
+		if op == gate.OpApprove || op == gate.OpRevoke {
+			q.Asker = "bob"
+		}
+		r, err := p.Request(q)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -83,8 +83,8 @@ func (p *Policy) checkWords(q Question) error {
 	if reason := words["op"].words.reject(q.Op); reason != "" {
 		return refuse(reason, "forkgate policy explain --help lists them")
 	}
-	if about := q.Op == string(gate.OpApprove) || q.Op == string(gate.OpRevoke); about && q.Asker == "" {
-		return refuse(q.Op+" is about somebody's session: it takes --asker PRINCIPAL, and the repository or fork where that wants to be.", "--approver as well, to revoke what somebody has approved")
+	if err := q.checkAbout(); err != nil {
+		return err
 	}
 	for _, name := range []string{q.Touch, q.Asker, q.Approver} {
 		if err := gate.CheckName(name); name != "" && err != nil {
@@ -103,6 +103,20 @@ func (p *Policy) checkWords(q Question) error {
 		if reason := words[said.attribute].words.reject(said.word); reason != "" {
 			return refuse(reason, said.hint)
 		}
+	}
+	return nil
+}
+
+// checkAbout has a question be about somebody's session where its op is, and nowhere else.
+func (q Question) checkAbout() error {
+	about := q.Op == string(gate.OpApprove) || q.Op == string(gate.OpRevoke)
+	switch {
+	case !about && q.Asker != "":
+		return refuse(q.Op+" is about nobody else's session: it takes no asker.", "--asker goes with op approve or revoke")
+	case about && q.Asker == "":
+		return refuse(q.Op+" is about somebody's session: it takes --asker PRINCIPAL, and the repository or fork where that wants to be.", "--approver as well, to revoke what somebody has approved")
+	case about && q.Target == "":
+		return refuse(q.Op+" takes a REF, which is missing: the repository or fork where the session of "+q.Asker+" wants to be.", "forkgate policy explain CALLER "+q.Op+" REF --asker "+q.Asker)
 	}
 	return nil
 }
