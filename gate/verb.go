@@ -12,6 +12,7 @@ type Verb struct {
 	Op      Op     // what policy must permit; empty: the word tells callers of themselves only
 	Min     int    // how many arguments at least
 	Max     int    // and at most
+	Quotes  bool   // it prints what somebody asked for byte for byte, to be approved: nobody may change a word of that
 }
 
 // Verbs lists the control words in the order in which help shows them.
@@ -32,9 +33,9 @@ func Verbs() []Verb {
 		{Name: "fork", Args: "REPO[:TAG] [TAG]", Summary: "make a fork, printing each step with its time", Op: OpFork, Min: 1, Max: 2},
 		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
 		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
-		{Name: "grants", Args: "[ID]", Summary: "list what waits for approval and what is granted, of you or by you, or show one whole", Max: 1},
-		{Name: "approve", Args: "ID CODE|SIGNATURE", Summary: "approve what a session waits for", Detail: approving, Op: OpApprove, Min: 1, Max: 2},
-		{Name: "challenge", Args: "ID", Summary: "print what to sign to approve it by a signature", Op: OpApprove, Min: 1, Max: 1},
+		{Name: "grants", Args: "[ID]", Summary: "list what waits for approval and what is granted, of you or by you, or show one whole", Max: 1, Quotes: true},
+		{Name: "approve", Args: "ID CODE|SIGNATURE", Summary: "approve what a session waits for", Detail: approving, Op: OpApprove, Min: 1, Max: 2, Quotes: true},
+		{Name: "challenge", Args: "ID", Summary: "print what to sign to approve it by a signature", Op: OpApprove, Min: 1, Max: 1, Quotes: true},
 		{Name: "revoke", Args: "ID", Summary: "take a grant back and end its sessions, or turn a request down", Op: OpRevoke, Min: 1, Max: 1},
 		{Name: "explain", Args: "OP REF", Summary: "say what policy would answer, and by which rule", Min: 2, Max: 2},
 	}

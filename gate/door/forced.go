@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 
@@ -191,9 +190,13 @@ func (f *Forced) write(text string) {
 	_, _ = io.WriteString(f.Stderr, text)
 }
 
-// quotes reports whether a word prints what others have asked for, byte for byte: that may read like a hint.
+// quotes reports whether a control word prints what others have asked for: that may read like a hint.
 func quotes(words [][]byte) bool {
-	return len(words) > 0 && slices.Contains([]string{"grants", "challenge", "approve", "revoke"}, string(words[0]))
+	if len(words) == 0 {
+		return false
+	}
+	verb, _ := gate.FindVerb(string(words[0]))
+	return verb.Quotes
 }
 
 var atTheGate = regexp.MustCompile(`\bssh (\S+)@host\b`)

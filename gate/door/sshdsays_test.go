@@ -90,7 +90,7 @@ func TestHintsNameWhatWorksHere(t *testing.T) {
 
 // What callers asked for stays as it is, byte for byte, where it is shown to be approved.
 func TestWhatIsQuotedIsNoHint(t *testing.T) {
-	for word, want := range map[string]bool{"grants": true, "challenge": true, "approve": true, "revoke": true, "help": false, "fork": false} {
+	for word, want := range map[string]bool{"grants": true, "challenge": true, "approve": true, "revoke": false, "nonsense": false, "help": false, "fork": false} {
 		if got := quotes([][]byte{[]byte(word), []byte("x")}); got != want {
 			t.Errorf("%s: %t", word, got)
 		}

@@ -2,15 +2,12 @@ package network
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv6"
@@ -63,41 +60,6 @@ func toolTryAll(args []string) error {
 		}
 	}
 	return nil
-}
-
-// ping6 asks for an echo of an address.
-func ping6(address string) error {
-	c, err := icmp.ListenPacket("ip6:ipv6-icmp", "::")
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	echo := icmp.Message{Type: ipv6.ICMPTypeEchoRequest, Body: &icmp.Echo{ID: os.Getpid() & 0xffff, Data: []byte("x")}}
-	b, err := echo.Marshal(nil)
-	if err != nil {
-		return err
-	}
-	if _, err := c.WriteTo(b, &net.IPAddr{IP: net.ParseIP(address)}); err != nil {
-		return kind(err)
-	}
-	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
-	for b = make([]byte, 1500); ; {
-		n, from, err := c.ReadFrom(b)
-		if err != nil {
-			return kind(err)
-		}
-		m, err := icmp.ParseMessage(unix.IPPROTO_ICMPV6, b[:n])
-		if err != nil {
-			return err
-		}
-		switch {
-		case m.Type == ipv6.ICMPTypeDestinationUnreachable:
-			return errors.New("refused")
-		case m.Type == ipv6.ICMPTypeEchoReply && from.String() == address:
-			fmt.Println("ok " + address)
-			return nil
-		}
-	}
 }
 
 // toolRaw6 sends a datagram to a port of an address, with a source and with headers in between of its own choice:

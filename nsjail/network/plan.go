@@ -33,7 +33,7 @@ func newPlan(text, text6 string) (plan, error) {
 	least := 127 - (30 - p.Bits())
 	if err != nil || p6 != p6.Masked() || !uniqueLocal.Contains(p6.Addr()) || p6.Bits() < 32 || p6.Bits() > least {
 		return plan{}, fmt.Errorf("cannot give pods IPv6 addresses from %q: it has to be a range of unique local addresses (fd00::/8), /32 to /%d, "+
-			"such as fdXX:XXXX:XXXX::/64 with ten digits of chance for the X (RFC 4193)", text6, least)
+			"such as fd3c:91d7:52ae::/64, with ten digits behind fd that you throw dice for (RFC 4193)", text6, least)
 	}
 	for _, n := range gate.NeverReached6() {
 		if n.Overlaps(p6) {

@@ -57,15 +57,11 @@ func TestOutOfReach6(t *testing.T) {
 			t.Errorf("%s: %s", outOfReach6[i].what, got)
 		}
 	}
-	for _, a := range []struct{ network, address, want string }{
+	attacker.reaches(t, []reached{
 		{"tcp", "[" + public6 + "]:80", "ok internet " + host6}, {"udp", "[" + public6 + "]:53", "ok internet " + host6},
 		{"ping", public6, "ok " + public6}, {"tcp", "[fd99::9]:443", "ok internet " + host6}, {"tcp", "8.8.8.8:80", "ok internet " + hostAddress},
 		{"tcp", "[64:ff9b::a09:90a]:80", "ok internet " + host6},
-	} {
-		if got := attacker.try(t, a.network, a.address); got != a.want {
-			t.Errorf("%s %s, which is open: %s", a.network, a.address, got)
-		}
-	}
+	})
 	l.noRules(t)
 	for i, got := range attacker.tryAll(t, all...) {
 		a := outOfReach6[i]

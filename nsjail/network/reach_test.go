@@ -38,6 +38,18 @@ var outOfReach = []struct{ what, network, address, who string }{
 	{"198.18.0.0/15", "tcp", "198.18.0.1:80", "internet"},
 }
 
+// reached is a place that is open, and what who tries it prints.
+type reached struct{ network, address, want string }
+
+func (p *pod) reaches(t *testing.T, places []reached) {
+	t.Helper()
+	for _, a := range places {
+		if got := p.try(t, a.network, a.address); got != a.want {
+			t.Errorf("%s %s, which is open: %s", a.network, a.address, got)
+		}
+	}
+}
+
 func TestOutOfReach(t *testing.T) {
 	l := newLab(t)
 	l.serve(t)
@@ -49,14 +61,10 @@ func TestOutOfReach(t *testing.T) {
 			t.Errorf("%s: %s", a.what, got)
 		}
 	}
-	for _, a := range []struct{ network, address, want string }{
+	attacker.reaches(t, []reached{
 		{"tcp", "8.8.8.8:80", "ok internet " + hostAddress}, {"udp", "8.8.8.8:53", "ok internet " + hostAddress},
 		{"ping", "8.8.8.8", "ok 8.8.8.8"}, {"tcp", "10.9.9.9:443", "ok internet " + hostAddress},
-	} {
-		if got := attacker.try(t, a.network, a.address); got != a.want {
-			t.Errorf("%s %s, which is open: %s", a.network, a.address, got)
-		}
-	}
+	})
 	l.noRules(t)
 	for _, a := range outOfReach {
 		want := "ok " + a.who

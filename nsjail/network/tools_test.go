@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 
 	"forkgate/nsjail"
@@ -145,10 +146,10 @@ func toolServe(args []string) error {
 // toolTry reaches for an address: "tcp 1.2.3.4:80", "udp 1.2.3.4:53", "ping 1.2.3.4".
 func toolTry(args []string) error {
 	if args[0] == "ping" && strings.Contains(args[1], ":") {
-		return ping6(args[1])
+		return ping(args[1], echo6)
 	}
 	if args[0] == "ping" {
-		return ping(args[1])
+		return ping(args[1], echo4)
 	}
 	c, err := net.DialTimeout(args[0], args[1], 2*time.Second)
 	if err != nil {
@@ -182,14 +183,26 @@ func kind(err error) error {
 	return err
 }
 
-func ping(address string) error {
-	c, err := icmp.ListenPacket("ip4:icmp", "0.0.0.0")
+// echo is what a family calls the messages of ping.
+type echo struct {
+	network, any                string
+	protocol                    int
+	request, reply, unreachable icmp.Type
+}
+
+var (
+	echo4 = echo{"ip4:icmp", "0.0.0.0", unix.IPPROTO_ICMP, ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply, ipv4.ICMPTypeDestinationUnreachable}
+	echo6 = echo{"ip6:ipv6-icmp", "::", unix.IPPROTO_ICMPV6, ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply, ipv6.ICMPTypeDestinationUnreachable}
+)
+
+func ping(address string, by echo) error {
+	c, err := icmp.ListenPacket(by.network, by.any)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	echo := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: os.Getpid() & 0xffff, Data: []byte("x")}}
-	b, err := echo.Marshal(nil)
+	asked := icmp.Message{Type: by.request, Body: &icmp.Echo{ID: os.Getpid() & 0xffff, Data: []byte("x")}}
+	b, err := asked.Marshal(nil)
 	if err != nil {
 		return err
 	}
@@ -202,14 +215,14 @@ func ping(address string) error {
 		if err != nil {
 			return kind(err)
 		}
-		m, err := icmp.ParseMessage(1, b[:n])
+		m, err := icmp.ParseMessage(by.protocol, b[:n])
 		if err != nil {
 			return err
 		}
 		switch {
-		case m.Type == ipv4.ICMPTypeDestinationUnreachable:
+		case m.Type == by.unreachable:
 			return errors.New("refused")
-		case m.Type == ipv4.ICMPTypeEchoReply && from.String() == address:
+		case m.Type == by.reply && from.String() == address:
 			fmt.Println("ok " + address)
 			return nil
 		}

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -29,15 +30,20 @@ func forwardCheck(_ context.Context, h *Host) finding {
 		return green("1")
 	}
 	names, _ := h.read(lent)
-	for _, name := range strings.Fields(names) {
-		if on, _ := h.read("proc/sys/net/ipv4/conf/" + name + "/forwarding"); on != "1" {
-			return yellow("systemctl restart forkgate-net", "0, and %s does not forward for pods: somebody switched it off", name)
-		}
-	}
 	if names == "" {
 		return green("0, and no pod has a network")
 	}
-	return green("0, and %s forwards for pods", strings.Join(strings.Fields(names), ", "))
+	return forwardsForPods(h, "0", strings.Fields(names), "ipv4/conf/%s/forwarding")
+}
+
+// forwardsForPods looks whether the interfaces that were to forward do, by the setting of each.
+func forwardsForPods(h *Host, state string, names []string, setting string) finding {
+	for _, name := range names {
+		if on, _ := h.read("proc/sys/net/" + fmt.Sprintf(setting, name)); on != "1" {
+			return yellow("systemctl restart forkgate-net", "%s, and %s does not forward for pods: somebody switched it off", state, name)
+		}
+	}
+	return green("%s, and %s forwards for pods", state, strings.Join(names, ", "))
 }
 
 // lent6 is the same of IPv6, and is there where pods have it.
@@ -54,15 +60,10 @@ func forward6Check(_ context.Context, h *Host) finding {
 		}
 		return green("on, and the host forwards")
 	}
-	for _, name := range strings.Fields(names) {
-		if on, _ := h.read("proc/sys/net/ipv6/conf/" + name + "/force_forwarding"); on != "1" {
-			return yellow("systemctl restart forkgate-net", "on, and %s does not forward for pods: somebody switched it off", name)
-		}
-	}
 	if names == "" {
 		return green("on, and nothing forwards for pods: none has a network, or the host has no default route by IPv6")
 	}
-	return green("on, and %s forwards for pods", strings.Join(strings.Fields(names), ", "))
+	return forwardsForPods(h, "on", strings.Fields(names), "ipv6/conf/%s/force_forwarding")
 }
 
 // The kernel goes by the larger one of "all" and the interface's own, which starts as "default" (Documentation/networking/ip-sysctl.rst).
