@@ -208,8 +208,8 @@ func TestRevokingEndsTheSession(t *testing.T) {
 	if g.lives(session) {
 		t.Error("its session lives")
 	}
-	if len(g.shelf) != 0 {
-		t.Errorf("the book has %q", g.shelf)
+	if left := g.shelf.all(); len(left) != 0 {
+		t.Errorf("the book has %q", left)
 	}
 	g.logged(t, "ends: carol took it back; sessions to be ended: "+session)
 }
@@ -293,8 +293,8 @@ func TestTheNextWardenEndsWhatHasEnded(t *testing.T) {
 	g.restart(t)
 	g.granter.now = func() time.Time { return time.Now().Add(16 * time.Minute) }
 	g.granter.settle(t.Context())
-	if g.lives(second) || len(g.shelf) != 0 {
-		t.Errorf("one that has expired lives: %v; the book has %q", g.lives(second), g.shelf)
+	if left := g.shelf.all(); g.lives(second) || len(left) != 0 {
+		t.Errorf("one that has expired lives: %v; the book has %q", g.lives(second), left)
 	}
 }
 

@@ -46,7 +46,7 @@ principal "dave" {
 // granting is a host where something may be approved: by whom, and what lives of what was granted, is fake.
 type granting struct {
 	*host
-	shelf       paper
+	shelf       *paper
 	carol, dave ssh.PublicKey
 	callers     sync.Map // principal -> func(*gate.Caller), what is made of who speaks
 	daemon      fakeDaemon
@@ -76,7 +76,7 @@ func byTouch(who *gate.Caller) {
 
 func newGranting(t *testing.T) *granting {
 	t.Helper()
-	g := &granting{host: newHost(t), carol: newKey(t), dave: newKey(t), shelf: paper{}, alive: map[string]bool{}, enrolled: map[string]enrolled.Key{}}
+	g := &granting{host: newHost(t), carol: newKey(t), dave: newKey(t), shelf: newPaper(), alive: map[string]bool{}, enrolled: map[string]enrolled.Key{}}
 	g.text = strings.ReplaceAll(g.text, `caller.kind == "agent" && target.grand &&`, `caller.kind == "agent" && target.grand && !grant.held &&`)
 	g.text += fmt.Sprintf(approvals, line(g.carol), line(g.dave))
 	load := g.rules.load
@@ -226,12 +226,35 @@ func (g *granting) granted(t *testing.T) (id, session string) {
 	return a.id, grant.Sessions[0].Name
 }
 
-// paper is a shelf that outlives wardens. The book locks it.
-type paper map[string][]byte
+// paper is a shelf that outlives wardens, and that a test reads while one of them writes.
+type paper struct {
+	mu      sync.Mutex
+	records map[string][]byte
+}
 
-func (p paper) Put(key string, record []byte) error { p[key] = record; return nil }
-func (p paper) Delete(key string) error             { delete(p, key); return nil }
-func (p paper) All() (map[string][]byte, error)     { return maps.Clone(p), nil }
+func newPaper() *paper { return &paper{records: map[string][]byte{}} }
+
+func (p *paper) Put(key string, record []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.records[key] = record
+	return nil
+}
+
+func (p *paper) Delete(key string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.records, key)
+	return nil
+}
+
+func (p *paper) All() (map[string][]byte, error) { return p.all(), nil }
+
+func (p *paper) all() map[string][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.records)
+}
 
 // fakeDaemon is a pod's Docker daemon.
 type fakeDaemon struct {

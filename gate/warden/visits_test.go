@@ -10,14 +10,14 @@ import (
 )
 
 // failing is a shelf on a disk that is full.
-type failing struct{ paper }
+type failing struct{ *paper }
 
 func (failing) Put(string, []byte) error { return errors.New("no space left") }
 
 // Where an agent has been is known before it is in, and to the next warden too, until what it was in is removed.
 func TestWhereAgentsHaveBeen(t *testing.T) {
 	h := newHost(t)
-	shelf := paper{}
+	shelf := newPaper()
 	var err error
 	if h.Warden.pods.visits, err = openVisits(shelf); err != nil {
 		t.Fatal(err)
@@ -33,12 +33,12 @@ func TestWhereAgentsHaveBeen(t *testing.T) {
 		s.Close()
 		return s
 	}
-	if s := enter(); shelf[guid("hers")] != nil || !strings.Contains(s.Said, "no rule permits agent-forward") {
-		t.Errorf("a person has entered: %q, and is told %q", shelf, s.Said)
+	if s := enter(); shelf.all()[guid("hers")] != nil || !strings.Contains(s.Said, "no rule permits agent-forward") {
+		t.Errorf("a person has entered: %q, and is told %q", shelf.all(), s.Said)
 	}
 	enter("CLAUDECODE=1")
-	if !strings.Contains(string(shelf[guid("hers")]), `"principal":"alice","agent":"Claude Code"`) {
-		t.Errorf("an agent has entered: %q", shelf)
+	if !strings.Contains(string(shelf.all()[guid("hers")]), `"principal":"alice","agent":"Claude Code"`) {
+		t.Errorf("an agent has entered: %q", shelf.all())
 	}
 	again, err := openVisits(shelf)
 	if err != nil || !again.entered(guid("hers")) || again.entered(guid("")) {
@@ -51,14 +51,14 @@ func TestWhereAgentsHaveBeen(t *testing.T) {
 	if _, err := h.connect(t, "gate", h.alice).Verb(t.Context(), client.VerbRequest{Words: say("rm", "demo:hers")}); err != nil {
 		t.Fatal(err)
 	}
-	if len(shelf) != 0 || h.Warden.pods.visits.entered(was) {
-		t.Errorf("what is removed is remembered: %q", shelf)
+	if left := shelf.all(); len(left) != 0 || h.Warden.pods.visits.entered(was) {
+		t.Errorf("what is removed is remembered: %q", left)
 	}
 }
 
 func TestWithoutARecordNoAgentEnters(t *testing.T) {
 	h := newHost(t)
-	h.Warden.pods.visits = &visits{shelf: failing{}, seen: map[string]visit{}}
+	h.Warden.pods.visits = &visits{shelf: failing{newPaper()}, seen: map[string]visit{}}
 	h.start(t)
 	var failed *client.Failed
 	if _, err := h.connect(t, "demo+his", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"}); !errors.As(err, &failed) {
@@ -80,7 +80,7 @@ func TestUnknownVisits(t *testing.T) {
 	if !v.entered("x") || v.note("x", gate.Caller{}) != nil || v.forget("x") != nil {
 		t.Error("without a record an agent was nowhere")
 	}
-	damaged, err := openVisits(paper{"x": []byte("no JSON")})
+	damaged, err := openVisits(&paper{records: map[string][]byte{"x": []byte("no JSON")}})
 	if err != nil || !damaged.entered("x") {
 		t.Errorf("a damaged record says that nobody was there: %v", err)
 	}
