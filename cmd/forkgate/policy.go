@@ -29,7 +29,8 @@ func isDir(path string) bool {
 }
 
 func policyCommand() *cobra.Command {
-	return group("policy", "check and explain the policy", policyCheckCommand(), policyExplainCommand())
+	return group("policy", "write, check and explain the policy",
+		policyCheckCommand(), policyTestCommand(), policyExplainCommand(), policySchemaCommand(), policyFmtCommand())
 }
 
 func policyCheckCommand() *cobra.Command {
@@ -38,11 +39,8 @@ func policyCheckCommand() *cobra.Command {
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		dir, installed := policyDir, true
-		if len(args) > 0 {
-			dir, installed = args[0], filepath.Clean(args[0]) == policyDir
-		}
-		p, err := loadPolicy(dir, !installed)
+		dir, anyOwner := policyIn(args)
+		p, err := loadPolicy(dir, anyOwner)
 		if err != nil {
 			return complain(cmd, err, *asJSON)
 		}
@@ -53,6 +51,14 @@ func policyCheckCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// policyIn is the directory that a command was given, or the installed policy's; who owns files matters where they are in force.
+func policyIn(args []string) (dir string, anyOwner bool) {
+	if len(args) == 0 {
+		return policyDir, false
+	}
+	return args[0], filepath.Clean(args[0]) != policyDir
 }
 
 // complain shows what is wrong: where, the source line, and what was meant perhaps.

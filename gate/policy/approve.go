@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -23,13 +22,13 @@ const (
 // told meanwhile.
 var approvable = []gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP}
 
-// readApprove compiles one approve rule: a permit for sessions that hold a grant. Its condition is nil after a complaint.
-func (l *loader) readApprove(s schema, block *hcl.Block) (*rule, condition) {
+// readApprove compiles one approve rule: a permit for sessions that hold a grant. It matches nothing after a complaint.
+func (l *loader) readApprove(s schema, block *hcl.Block) *rule {
 	r := &rule{name: block.Labels[0], where: place(block.DefRange), effect: gate.Permit}
 	if r.name == "" {
 		l.complain(block.LabelRanges[0], "Malformed name", "A rule has a name: decisions quote it.")
 	}
-	f := l.fields(block, "when", "wait", "lasts", "uses", "stop_containers")
+	f := l.fields(block)
 	r.approval = &gate.Approval{
 		Rule: r.name, Uses: 1, Stop: f.flag("stop_containers"),
 		Wait: f.upTo("wait", time.Second, DefaultWait, maxWait), Lasts: f.upTo("lasts", time.Second, DefaultLasts, maxLasts),
@@ -37,43 +36,24 @@ func (l *loader) readApprove(s schema, block *hcl.Block) (*rule, condition) {
 	if f.has("uses") {
 		r.approval.Uses = int(f.number("uses", 1, maxUses))
 	}
-	when := f.attrs["when"]
-	if when == nil && !f.alien {
-		f.complain(f.at, "Missing attribute", "when is missing here: it says which sessions may wait for an approval.")
+	if c, m := l.when(s, f); c != nil {
+		l.compile(s, r, c, m, block.DefRange)
 	}
-	if when == nil {
-		return r, nil
-	}
-	c := l.condition(s, when.Expr)
-	if c == nil {
-		return r, nil
-	}
-	if len(approvals(c)) == 0 {
-		l.complain(block.DefRange, "Approval without effect", "What waits for an approval is a session, and this rule never matches op shell, exec or sftp.")
-	}
-	r.when = c.compile(false)
-	return r, c
-}
-
-// approvals lists where in the index an approve rule may match.
-func approvals(c condition) []slot {
-	return slices.DeleteFunc(slots(c), func(s slot) bool { return !slices.Contains(approvable, s.op) })
+	return r
 }
 
 // approval says on which terms a request that is forbidden could be approved: of all rules that match, the strictest of each. It is nil
 // where there is no such rule, or where the answer would be no with a grant as well.
-func (b bucket) approval(r gate.Request) *gate.Approval {
+func (c *candidates) approval(r gate.Request) *gate.Approval {
 	var terms *gate.Approval
-	for _, rule := range b.approvals {
-		if rule.when(&r) {
-			terms = stricterTerms(terms, *rule.approval)
-		}
+	for _, rule := range c.all(bucket.approving, &r) {
+		terms = stricterTerms(terms, *rule.approval)
 	}
 	if terms == nil {
 		return nil
 	}
 	r.Grant = "to be"
-	if b.decide(&r).Verdict != gate.Permit {
+	if c.decide(&r).Verdict != gate.Permit {
 		return nil
 	}
 	return terms

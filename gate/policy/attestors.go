@@ -46,9 +46,9 @@ func (l *loader) readAttestor(block *hcl.Block, owner map[string]string) provena
 	if name == "" || len(name) > longest || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		l.complain(block.LabelRanges[0], "Malformed name", "An attestor's name is 1 to %d bytes of printable characters, its workstation's host name for one.", longest)
 	}
-	f := l.fields(block, "key", "principals", "minimum")
+	f := l.fields(block)
 	a := provenance.Attestor{Name: name, Principals: f.uids("principals", l.policy.principals), Minimum: provenance.Protections()}
-	if line := f.required("key"); line.text != "" {
+	if line := f.text("key"); line.text != "" {
 		a.Key = f.attestorKey(line, owner)
 		owner[wireOf(a.Key)] = name
 	}

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"fmt"
 	"math/big"
+	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -99,8 +101,7 @@ func (l *loader) limitsOf(blocks hcl.Blocks) (bounds, bool) {
 	for _, second := range blocks[1:] {
 		l.complain(second.DefRange, "Duplicate block", "There is a limits block already, at %s.", place(blocks[0].DefRange))
 	}
-	f := l.fields(blocks[0], "quota", "memory", "pids", "cpu", "io", "egress", "ttl")
-	f.later("ttl")
+	f := l.fields(blocks[0])
 	b := readBounds(f)
 	b.quota = f.size("quota", minQuota)
 	if len(f.attrs) == 0 && !f.broken {
@@ -143,7 +144,11 @@ func (f *fields) number(name string, least, most int) uint64 {
 		return 0
 	}
 	if n < least || n > most {
-		f.complain(attr.Expr.Range(), "Out of range", "%s is %d to %d.", name, least, most)
+		between := fmt.Sprintf("%d to %d", least, most)
+		if least == most {
+			between = strconv.Itoa(least)
+		}
+		f.complain(attr.Expr.Range(), "Out of range", "%s is %s.", name, between)
 		return 0
 	}
 	return uint64(n)
@@ -166,13 +171,4 @@ func (f *fields) processors(name string) uint64 {
 		return 0
 	}
 	return uint64(percent)
-}
-
-// later complains of attributes that mean something in a later version: to accept them now would promise what is not kept.
-func (f *fields) later(names ...string) {
-	for _, name := range names {
-		if attr, ok := f.attrs[name]; ok {
-			f.complain(attr.NameRange, "Not supported yet", "This version of forkgate has no %s.", name)
-		}
-	}
 }

@@ -36,7 +36,7 @@ func (c *checker) condition(e hclsyntax.Expression) condition {
 	case *hclsyntax.FunctionCallExpr:
 		return c.call(e)
 	}
-	return c.no(e.Range(), "Not a condition", "A condition is made of comparisons, && || ! and the functions %s.", strings.Join(functionNames, ", "))
+	return c.no(e.Range(), "Not a condition", "A condition is made of comparisons, && || ! and the functions %s.", strings.Join(functionNames(), ", "))
 }
 
 // no complains, and stands for what was complained of.

@@ -14,6 +14,8 @@ import (
 type LoadError struct {
 	diags hcl.Diagnostics
 	files map[string]*hcl.File
+
+	trials []Trial
 }
 
 // Problem is one complaint. Line and Column count from 1; File is empty where no place in a file is to blame.
@@ -25,14 +27,14 @@ type Problem struct {
 	Detail  string `json:"detail"`
 }
 
-func newLoadError(diags hcl.Diagnostics, files map[string]*hcl.File) *LoadError {
+func newLoadError(diags hcl.Diagnostics, files map[string]*hcl.File, trials ...Trial) *LoadError {
 	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
 		if a.Subject == nil || b.Subject == nil {
 			return cmp.Compare(btoi(a.Subject != nil), btoi(b.Subject != nil))
 		}
 		return cmp.Or(cmp.Compare(a.Subject.Filename, b.Subject.Filename), cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte))
 	})
-	return &LoadError{diags: diags, files: files}
+	return &LoadError{diags: diags, files: files, trials: trials}
 }
 
 // Error shows every complaint with its file, line and source line.

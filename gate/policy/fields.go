@@ -27,20 +27,23 @@ type literal struct {
 	at   hcl.Range
 }
 
-// fields checks that a block has only the given attributes.
-func (l *loader) fields(block *hcl.Block, names ...string) *fields {
-	return l.fieldsAnd(&hcl.BodySchema{}, block, names...)
-}
-
-// fieldsAnd allows blocks of the schema's types as well.
-func (l *loader) fieldsAnd(schema *hcl.BodySchema, block *hcl.Block, names ...string) *fields {
-	for _, name := range names {
-		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
-	}
-	content, diags := block.Body.Content(schema)
+// fields checks that a block has only what the grammar gives its kind, and all that has to be there.
+func (l *loader) fields(block *hcl.Block) *fields {
+	kind := kindOf(block.Type)
+	content, diags := block.Body.Content(kind.body())
 	l.diags = append(l.diags, diags...)
 	alien := diags.HasErrors()
-	return &fields{l: l, attrs: content.Attributes, blocks: content.Blocks, at: block.DefRange, broken: alien, alien: alien}
+	f := &fields{l: l, attrs: content.Attributes, blocks: content.Blocks, at: block.DefRange, broken: alien, alien: alien}
+	for _, known := range kind.fields {
+		attr, there := f.attrs[known.name]
+		switch {
+		case there && known.need == later:
+			f.complain(attr.NameRange, "Not supported yet", "This version of forkgate has no %s.", known.name)
+		case !there && known.need == required && !alien:
+			f.complain(f.at, "Missing attribute", "%s is missing here: %s.", known.name, known.meaning)
+		}
+	}
+	return f
 }
 
 func (f *fields) complain(at hcl.Range, summary, detail string, args ...any) {
@@ -62,14 +65,6 @@ func (f *fields) text(name string) literal {
 }
 
 func (f *fields) has(name string) bool { return f.attrs[name] != nil }
-
-// required is text for an attribute that must be there.
-func (f *fields) required(name string) literal {
-	if !f.has(name) && !f.alien {
-		f.complain(f.at, "Missing attribute", "%s is missing here.", name)
-	}
-	return f.text(name)
-}
 
 func (f *fields) flag(name string) bool {
 	attr, ok := f.attrs[name]

@@ -2,29 +2,48 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// functionNames lists what a condition can call.
-var functionNames = []string{"contains", "glob", "startswith", "cidr"}
+// function is what a condition can call. All take two arguments.
+type function struct {
+	name    string
+	shape   string
+	meaning string
+	check   func(c *checker, a, b hclsyntax.Expression) condition
+}
 
-// call checks a function call. All functions take two arguments.
+func functions() []function {
+	return []function{
+		{"contains", `contains(["shell", "exec"], op)`, "the fact is one of the texts", (*checker).contains},
+		{"contains", `contains(caller.groups, "backend")`, "the list has the text", (*checker).contains},
+		{"glob", `glob(target.repo, "demo-*")`, "the text fits: * stands for any characters, ? for one", (*checker).glob},
+		{"startswith", `startswith(target.tag, "ci-")`, "the text begins so", (*checker).startsWith},
+		{"cidr", `cidr(source.ip, "10.0.0.0/8")`, "the address is in the network, or in one of a list of them", (*checker).cidr},
+	}
+}
+
+func functionNames() (names []string) {
+	for _, f := range functions() {
+		names = append(names, f.name)
+	}
+	return slices.Compact(names)
+}
+
+// call checks a function call.
 func (c *checker) call(e *hclsyntax.FunctionCallExpr) condition {
-	check, ok := map[string]func(a, b hclsyntax.Expression) condition{
-		"contains":   c.contains,
-		"glob":       c.glob,
-		"startswith": c.startsWith,
-		"cidr":       c.cidr,
-	}[e.Name]
-	if !ok {
-		return c.no(e.NameRange, "Unknown function", "There is no function %s.%s", quoted(e.Name), didYouMean(e.Name, functionNames))
+	known := functions()
+	i := slices.IndexFunc(known, func(f function) bool { return f.name == e.Name })
+	if i < 0 {
+		return c.no(e.NameRange, "Unknown function", "There is no function %s.%s", quoted(e.Name), didYouMean(e.Name, functionNames()))
 	}
 	if len(e.Args) != 2 || e.ExpandFinal {
 		return c.no(e.Range(), "Wrong arguments", "%s takes two arguments.", e.Name)
 	}
-	return check(unwrap(e.Args[0]), unwrap(e.Args[1]))
+	return known[i].check(c, unwrap(e.Args[0]), unwrap(e.Args[1]))
 }
 
 // contains is contains([WORD, ...], TEXT) or contains(LIST, WORD).

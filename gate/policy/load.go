@@ -29,7 +29,7 @@ func Load(sources ...Source) (*Policy, error) {
 		l.runTests()
 	}
 	if !l.sound() {
-		return nil, newLoadError(l.diags, l.files)
+		return nil, newLoadError(l.diags, l.files, l.policy.trials...)
 	}
 	return l.policy, nil
 }
@@ -113,24 +113,10 @@ func (l *loader) parseFile(file File) {
 		return
 	}
 	l.files[file.Name] = parsed
-	content, diags := parsed.Body.Content(fileSchema)
+	content, diags := parsed.Body.Content(fileSchema())
 	l.diags = append(l.diags, diags...)
 	l.blocks = append(l.blocks, content.Blocks...)
 }
-
-// fileSchema is what may stand at the top of a file.
-var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
-	{Type: "principal", LabelNames: []string{"name"}},
-	{Type: "agent", LabelNames: []string{"name"}},
-	{Type: "permit", LabelNames: []string{"name"}},
-	{Type: "forbid", LabelNames: []string{"name"}},
-	{Type: "approve", LabelNames: []string{"name"}},
-	{Type: "test", LabelNames: []string{"name"}},
-	{Type: "attestor", LabelNames: []string{"name"}},
-	{Type: "security_key", LabelNames: []string{"name"}},
-	{Type: "repository", LabelNames: []string{"name"}},
-	{Type: "pods"},
-}}
 
 // of lists the blocks of a type, complaining of labels that are taken.
 func (l *loader) of(types ...string) []*hcl.Block {
@@ -168,7 +154,7 @@ func (l *loader) readAgents() {
 }
 
 func (l *loader) readAgent(block *hcl.Block) provenance.Agent {
-	fields := l.fields(block, "env", "mixed", "comm", "exe", "path", "argv")
+	fields := l.fields(block)
 	agent := provenance.Agent{
 		Name: block.Labels[0], Env: fields.marks("env"), Mixed: fields.marks("mixed"),
 		Comm: fields.texts("comm"), Exe: fields.texts("exe"), Path: fields.texts("path"), Argv: fields.texts("argv"),

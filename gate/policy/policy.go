@@ -20,20 +20,12 @@ type Policy struct {
 	securityKeys  []provenance.SecurityKey // by name
 	agents        []provenance.Agent
 	rules         []*rule // by name
-	index         map[slot]bucket
+	index         index
 	repositories  map[string]Repository
 	pods          Pods
 	summary       Summary
+	trials        []Trial
 }
-
-// slot is what the rules are indexed by: the two facts that nearly every rule speaks of.
-type slot struct {
-	op   gate.Op
-	kind gate.Kind
-}
-
-// bucket holds the rules that can match in a slot, each list by name.
-type bucket struct{ forbids, permits, approvals []*rule }
 
 // Principal finds who has a public key, given in SSH wire format (RFC 4253, section 6.6).
 func (p *Policy) Principal(key []byte) (Principal, bool) {
@@ -77,7 +69,7 @@ func (p *Policy) Decide(r gate.Request) gate.Decision {
 	if reason := malformed(&r); reason != "" {
 		return gate.Decision{Verdict: gate.Forbid, Reason: reason}
 	}
-	rules := p.index[slot{r.Op, r.Caller.Kind}]
+	rules := p.index.of(&r)
 	d := rules.decide(&r)
 	if d.Verdict == gate.Forbid && r.Grant == "" {
 		d.Approval = rules.approval(r)
@@ -85,38 +77,35 @@ func (p *Policy) Decide(r gate.Request) gate.Decision {
 	return d
 }
 
-// decide has the rules of the request's slot answer it. An approve rule permits what holds a grant, and nothing else.
-func (b bucket) decide(r *gate.Request) gate.Decision {
-	for _, forbid := range b.forbids {
-		if forbid.when(r) {
-			return forbid.decision(r)
-		}
+// decide has the rules answer a request. An approve rule permits what holds a grant, and nothing else.
+func (c *candidates) decide(r *gate.Request) gate.Decision {
+	matches := func(rule *rule) bool { return rule.when(r) }
+	if forbid := c.first(bucket.forbidding, matches); forbid != nil {
+		return forbid.decision(r)
 	}
-	for i, permit := range b.permits {
-		if permit.when(r) {
-			d := permit.decision(r)
-			if r.Op == gate.OpFork {
-				limits := merged(b.permits[i:], r)
-				d.Limits = &limits
-			}
-			return d
+	if permit := c.first(bucket.permitting, matches); permit != nil {
+		d := permit.decision(r)
+		if r.Op == gate.OpFork {
+			limits := merged(c.all(bucket.permitting, r))
+			d.Limits = &limits
 		}
+		return d
 	}
-	for _, approve := range b.approvals {
-		if r.Grant != "" && approve.when(r) {
+	if r.Grant != "" {
+		if approve := c.first(bucket.approving, matches); approve != nil {
 			return approve.decision(r)
 		}
 	}
-	return unpermitted(r)
+	d := unpermitted(r)
+	d.Reason += c.lacking(r)
+	return d
 }
 
-// merged are the limits of all permits that match, the strictest of each.
-func merged(permits []*rule, r *gate.Request) gate.Limits {
+// merged are the limits of permits that match, the strictest of each.
+func merged(permits []*rule) gate.Limits {
 	var b bounds
 	for _, permit := range permits {
-		if permit.when(r) {
-			b = b.merge(permit.bounds)
-		}
+		b = b.merge(permit.bounds)
 	}
 	return b.limits()
 }

@@ -35,7 +35,7 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 	if err := gate.CheckName(name); err != nil {
 		l.complain(block.LabelRanges[0], "Malformed name", "%q cannot be a principal: %v.", name, err)
 	}
-	fields := l.fields(block, "keys", "groups", "vouched", "accounts")
+	fields := l.fields(block)
 	var groups []string
 	for _, group := range fields.list("groups") {
 		if err := gate.CheckName(group.text); err != nil {

@@ -64,12 +64,14 @@ func (l *loader) readRepositories() {
 }
 
 func (l *loader) readRepository(block *hcl.Block, published map[string]string) Repository {
-	f := l.fields(block, "publish", "egress", "autostart", "linger", "memory", "pids", "cpu", "io", "quota", "ttl")
-	f.later("ttl")
+	f := l.fields(block)
 	if quota, ok := f.attrs["quota"]; ok {
 		f.complain(quota.NameRange, "No quota on a repository",
 			"A grand repository never has a quota. The old data that forks still share stays charged to production when it rewrites "+
 				"its files, so production would stop because of its forks. Give forks a quota, in the limits of a permit.")
+	}
+	if ttl, ok := f.attrs["ttl"]; ok {
+		f.complain(ttl.NameRange, "No expiry of a repository", "A grand repository stays until it is removed. Give forks a ttl, in the limits of a permit.")
 	}
 	r := Repository{Autostart: f.flag("autostart"), Linger: f.duration("linger", 0, DefaultLinger), Limits: readBounds(f).stated()}
 	for _, item := range f.list("publish") {
@@ -154,7 +156,7 @@ func (l *loader) readPods() {
 }
 
 func (l *loader) readPodsBlock(block *hcl.Block) Pods {
-	f := l.fields(block, "idle", "resolvers", "forks_per_principal")
+	f := l.fields(block)
 	pods := Pods{Idle: f.duration("idle", time.Second, DefaultIdle), Forks: DefaultForks}
 	if f.has("forks_per_principal") {
 		pods.Forks = int(f.number("forks_per_principal", 1, maxForks))

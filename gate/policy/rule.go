@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"forkgate/gate"
 )
 
@@ -10,13 +12,21 @@ import (
 type rule struct {
 	name   string
 	where  string // FILE:LINE
+	block  hcl.Range
 	effect gate.Verdict
-	when   func(*gate.Request) bool
-	reason func(*gate.Request) string
-	hint   func(*gate.Request) string
-	bounds bounds // what a permit's limits block says
+	when   func(*gate.Request) bool // nil after a complaint
+	slots  []slot                   // where it can match
+
+	condition condition // when, uncompiled; nil after a complaint
+	mentions  mentions  // the facts of which it speaks
+	reason    func(*gate.Request) string
+	hint      func(*gate.Request) string
+	bounds    bounds // what a permit's limits block says
 
 	approval *gate.Approval // of an approve rule: a permit for sessions that hold a grant
+
+	needs gate.Class               // evidence that a permit requires
+	lacks func(*gate.Request) bool // it would match but for that; nil: it requires none
 }
 
 func (r *rule) decision(q *gate.Request) gate.Decision {

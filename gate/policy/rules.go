@@ -10,58 +10,28 @@ import (
 	"forkgate/gate"
 )
 
-// laterFields are parts of a rule that mean something in a later version. To accept them now would promise what is not kept.
-var laterFields = []string{"record", "require"}
-
-var ruleSchema = map[string]*hcl.BodySchema{
-	"permit": {
-		Attributes: []hcl.AttributeSchema{{Name: "when"}, {Name: "record"}, {Name: "require"}},
-		Blocks:     []hcl.BlockHeaderSchema{{Type: "limits"}, {Type: "require"}},
-	},
-	"forbid": {
-		Attributes: []hcl.AttributeSchema{{Name: "when"}, {Name: "reason"}, {Name: "hint"}},
-	},
-}
-
 // readRules compiles the permits, forbids and approve rules, and files each under where it can match.
 func (l *loader) readRules() {
 	p, s := l.policy, newSchema(l.policy)
-	p.index = map[slot]bucket{}
+	p.index = index{}
 	for _, block := range l.of("permit", "forbid", "approve") {
-		read, where := l.readRule, slots
+		read := l.readRule
 		if block.Type == "approve" {
-			read, where = l.readApprove, approvals
+			read = l.readApprove
 		}
-		r, c := read(s, block)
+		r := read(s, block)
+		r.block = block.DefRange
 		p.rules = append(p.rules, r)
-		if c == nil {
-			continue
-		}
-		for _, at := range where(c) {
-			p.index[at] = p.index[at].with(r)
+		for _, at := range r.slots {
+			p.index.add(at, r)
 		}
 	}
-	byName := func(a, b *rule) int { return cmp.Compare(a.name, b.name) }
-	slices.SortFunc(p.rules, byName)
-	for _, b := range p.index {
-		slices.SortFunc(b.forbids, byName)
-		slices.SortFunc(b.permits, byName)
-		slices.SortFunc(b.approvals, byName)
+	slices.SortFunc(p.rules, func(a, b *rule) int { return cmp.Compare(a.name, b.name) })
+	p.index.sort()
+	if l.sound() {
+		l.checkShadows()
 	}
 	l.count()
-}
-
-// with adds a rule to a bucket.
-func (b bucket) with(r *rule) bucket {
-	switch {
-	case r.approval != nil:
-		b.approvals = append(b.approvals, r)
-	case r.effect == gate.Permit:
-		b.permits = append(b.permits, r)
-	default:
-		b.forbids = append(b.forbids, r)
-	}
-	return b
 }
 
 func (l *loader) count() {
@@ -83,8 +53,8 @@ func (l *loader) count() {
 	}
 }
 
-// readRule compiles one rule. Its condition is nil after a complaint.
-func (l *loader) readRule(s schema, block *hcl.Block) (*rule, condition) {
+// readRule compiles one permit or forbid. It matches nothing after a complaint.
+func (l *loader) readRule(s schema, block *hcl.Block) *rule {
 	r := &rule{name: block.Labels[0], where: place(block.DefRange), effect: gate.Forbid}
 	if block.Type == "permit" {
 		r.effect = gate.Permit
@@ -92,76 +62,59 @@ func (l *loader) readRule(s schema, block *hcl.Block) (*rule, condition) {
 	if r.name == "" {
 		l.complain(block.LabelRanges[0], "Malformed name", "A rule has a name: decisions quote it.")
 	}
-	content, diags := block.Body.Content(ruleSchema[block.Type])
-	l.diags = append(l.diags, diags...)
-	l.refuseLater(content)
-	alien := diags.HasErrors() // then what is missing may only be misspelt
-	if reason := content.Attributes["reason"]; reason != nil {
+	f := l.fields(block)
+	if reason := f.attrs["reason"]; reason != nil {
 		r.reason = l.template(s, reason)
-	} else if block.Type == "forbid" && !alien {
-		l.complain(block.DefRange, "Missing attribute", "reason is missing here: a forbid tells the caller why.")
 	}
-	if hint := content.Attributes["hint"]; hint != nil {
+	if hint := f.attrs["hint"]; hint != nil {
 		r.hint = l.template(s, hint)
 	}
-	limits := content.Blocks.OfType("limits")
+	limits := f.blocks.OfType("limits")
 	r.bounds, _ = l.limitsOf(limits)
-	when := content.Attributes["when"]
-	if when == nil && alien {
-		return r, nil
+	needs, sound := l.requireOf(f.blocks.OfType("require"))
+	c, m := l.when(s, f)
+	if c == nil || !sound {
+		return r
 	}
-	if when == nil {
-		l.complain(block.DefRange, "Missing attribute", "when is missing here. For a rule without a condition write when = true.")
-		return r, nil
-	}
-	c := l.condition(s, when.Expr)
-	if c == nil {
-		return r, nil
-	}
-	r.when = c.compile(r.effect == gate.Forbid)
+	l.require(s, r, c, m, needs)
 	if len(limits) > 0 {
 		l.policy.summary.Limits++
-		l.checkOfUse(limits[0], c)
+		l.checkOfUse(limits[0], r)
 	}
-	return r, c
+	return r
+}
+
+// when checks the condition of a rule; nil after a complaint.
+func (l *loader) when(s schema, f *fields) (condition, mentions) {
+	if when := f.attrs["when"]; when != nil {
+		return l.condition(s, when.Expr)
+	}
+	return nil, nil
 }
 
 // checkOfUse complains of limits on a permit that never matches op fork, which is when limits are fixed.
-func (l *loader) checkOfUse(limits *hcl.Block, c condition) {
-	if !slices.ContainsFunc(slots(c), func(s slot) bool { return s.op == gate.OpFork }) {
+func (l *loader) checkOfUse(limits *hcl.Block, r *rule) {
+	if r.when != nil && !slices.ContainsFunc(r.slots, func(s slot) bool { return s.op == gate.OpFork }) {
 		l.complain(limits.DefRange, "Limits without effect", "Limits are fixed when a fork is made, and this permit never matches op fork.")
 	}
 }
 
-func (l *loader) refuseLater(content *hcl.BodyContent) {
-	for name, attr := range content.Attributes {
-		if slices.Contains(laterFields, name) {
-			l.complain(attr.NameRange, "Not supported yet", "This version of forkgate has no %s.", name)
-		}
-	}
-	for _, block := range content.Blocks {
-		if slices.Contains(laterFields, block.Type) {
-			l.complain(block.DefRange, "Not supported yet", "This version of forkgate has no %s.", block.Type)
-		}
-	}
-}
-
-// condition checks a `when`; nil after a complaint.
-func (l *loader) condition(s schema, e hcl.Expression) condition {
+// condition checks a `when`, and says of which facts it speaks; nil after a complaint.
+func (l *loader) condition(s schema, e hcl.Expression) (condition, mentions) {
 	native, ok := e.(hclsyntax.Expression)
 	if !ok {
 		l.complain(e.Range(), "Not a condition", "A condition is written in HCL's own syntax.")
-		return nil
+		return nil, nil
 	}
 	complaints := len(l.diags)
 	checker := &checker{l: l, schema: s, mentions: mentions{}}
 	c := checker.condition(native)
 	if len(l.diags) > complaints {
-		return nil
+		return nil, nil
 	}
 	if !canMatch(c, checker.mentions) {
 		l.complain(e.Range(), "Can never match", "No request makes this condition true.")
-		return nil
+		return nil, nil
 	}
-	return c
+	return c, checker.mentions
 }

@@ -122,12 +122,12 @@ func newSchema(p *Policy) schema {
 	s := schema{}
 	for _, a := range []*attribute{
 		{name: "caller.principal", meaning: "who speaks", words: speaker, text: func(q r) string { return q.Caller.Principal }},
-		{name: "caller.kind", meaning: "human or agent", words: closed("kind of caller", false, []string{"agent", "human"}), text: func(q r) string { return q.Caller.Kind.String() }},
+		{name: "caller.kind", meaning: "what speaks", words: closed("kind of caller", false, []string{"agent", "human"}), text: func(q r) string { return q.Caller.Kind.String() }},
 		{name: "caller.groups", meaning: "the principal's groups", words: closed("group", false, groups), list: func(q r) []string { return q.Caller.Groups }},
 		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key, 3 attested, 4 presence", number: func(q r) int { return int(q.Caller.Class) }},
 		{name: "caller.agent", meaning: "the agent that marks name, or empty", words: closed("agent", true, agents), text: func(q r) string { return q.Caller.Agent }},
 		{name: "caller.attestor", meaning: "the workstation whose word there is, or empty", words: closed("attestor", true, attestors), text: func(q r) string { return q.Caller.Attestor }},
-		{name: "caller.attested", meaning: "what it says: person, agent, unverified, or empty", words: closed("verdict of an attestor", true, []string{"person", "agent", "unverified"}), text: func(q r) string { return q.Caller.Attested }},
+		{name: "caller.attested", meaning: "what it says of who is there, or empty", words: closed("verdict of an attestor", true, []string{"person", "agent", "unverified"}), text: func(q r) string { return q.Caller.Attested }},
 		{name: "caller.shared", meaning: "an agent for one reason: others may use the person's connection", flag: func(q r) bool { return q.Caller.Shared }},
 		{name: "caller.security_key", meaning: "the security key that was touched beside an attestor's word, or empty", words: &vocabulary{what: "security key", check: gate.CheckName, empty: true}, text: func(q r) string { return q.Caller.SecurityKey }},
 		{name: "caller.enrolled", meaning: "that key's maker has attested it; only such a one may approve", flag: func(q r) bool { return q.Caller.Enrolled }},
@@ -145,7 +145,7 @@ func newSchema(p *Policy) schema {
 		{name: "target.parent", meaning: "what it is a fork of, REPO or REPO:TAG", words: parent, text: func(q r) string { return q.Target.Parent }},
 		{name: "target.parent_owner", meaning: "for op fork, the principal that made the parent", words: owner, text: func(q r) string { return q.Target.ParentOwner }},
 		{name: "source.ip", meaning: "the caller's address", addr: func(q r) netip.Addr { return q.Source.Unmap().WithZone("") }},
-		{name: "door", meaning: "ssh, sshd for the host's own sshd, or operator for root's own socket", words: closed("door", false, []string{DoorSSH, DoorSSHD, DoorOperator}), text: func(q r) string { return q.Door }},
+		{name: "door", meaning: "which way it comes: sshd is the host's own, operator root's own socket", words: closed("door", false, []string{DoorSSH, DoorSSHD, DoorOperator}), text: func(q r) string { return q.Door }},
 		{name: "request.asker", meaning: "for ops approve and revoke, the principal whose session it is about, or empty", words: owner, text: func(q r) string { return q.Asker }},
 		{name: "request.approver", meaning: "for op revoke, the principal that approved it, or empty", words: owner, text: func(q r) string { return q.Approver }},
 		{name: "request.command", meaning: "the command as sent", words: &vocabulary{what: "command", empty: true}, text: func(q r) string { return q.Command }},

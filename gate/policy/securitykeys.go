@@ -35,13 +35,13 @@ func (l *loader) readSecurityKey(block *hcl.Block, owner map[string]string) (pro
 	if err := gate.CheckName(name); err != nil {
 		l.complain(block.LabelRanges[0], "Malformed name", "%q cannot be a security key: %v.", name, err)
 	}
-	f := l.fields(block, "key", "principal", "presence")
+	f := l.fields(block)
 	k := provenance.SecurityKey{Name: name}
-	if who := f.required("principal"); who.text != "" || f.has("principal") {
+	if who := f.text("principal"); who.text != "" || f.has("principal") {
 		f.principal(who)
 		k.Principal = who.text
 	}
-	if line := f.required("key"); f.has("key") && !f.broken {
+	if line := f.text("key"); f.has("key") && !f.broken {
 		f.securityKey(line, &k, owner)
 	}
 	if !f.flag("presence") && !f.broken {

@@ -38,18 +38,31 @@ func (l *loader) runTest(block, request, expect *hcl.Block) {
 		return
 	}
 	l.policy.summary.Tests++
-	got := l.policy.Decide(r)
-	if !want.met(got) {
-		l.complain(block.DefRange, "Test failed", "Test %q expects another answer. The policy says:\n%s", block.Labels[0], strings.TrimSpace(l.policy.Explain(r).String()))
+	trial := Trial{Name: block.Labels[0], Where: place(block.DefRange), Passed: want.met(l.policy.Decide(r)), Answer: strings.TrimSpace(l.policy.Explain(r).String())}
+	if !trial.Passed {
+		l.complain(block.DefRange, "Test failed", "Test %q expects another answer. The policy says:\n%s", trial.Name, trial.Answer)
 	}
+	l.policy.trials = append(l.policy.trials, trial)
 }
+
+// Trial is what came of a test block.
+type Trial struct {
+	Name   string `json:"name"`
+	Where  string `json:"where"` // FILE:LINE
+	Passed bool   `json:"passed"`
+	Answer string `json:"answer"` // what the policy says of the request, explained
+}
+
+// Trials lists the test blocks in the order of the files; all of them passed, or the policy would not have loaded.
+func (p *Policy) Trials() []Trial { return slices.Clone(p.trials) }
+
+// Trials lists the test blocks that were run: none where something else is wrong.
+func (e *LoadError) Trials() []Trial { return slices.Clone(e.trials) }
 
 // readRequest reads a request block. Its caller need be no principal of any file: rules can be tested before anybody is.
 func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
-	f := l.fields(block, "caller", "kind", "groups", "op", "target", "owner", "parent", "parent_owner", "door", "source", "command",
-		"attested", "shared", "security_key", "enrolled", "override", "override_refused",
-		"granted", "asker", "approver", "entered")
-	caller, op, target := f.required("caller"), f.required("op"), f.text("target")
+	f := l.fields(block)
+	caller, op, target := f.text("caller"), f.text("op"), f.text("target")
 	if f.broken {
 		return gate.Request{}, false
 	}
@@ -74,7 +87,7 @@ func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
 		q.Source = address
 	}
 	who := gate.Caller{Principal: q.Caller, Class: gate.ClassKey, Groups: f.texts("groups")}
-	if kind := f.required("kind"); f.among(words["caller.kind"].words, kind) {
+	if kind := f.text("kind"); f.among(words["caller.kind"].words, kind) {
 		who.Kind.UnmarshalText([]byte(kind.text))
 	}
 	f.provenance(&who, words)
@@ -179,11 +192,11 @@ func (b bounds) are(limits *gate.Limits) bool {
 }
 
 func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
-	f := l.fieldsAnd(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "limits"}}}, block, "verdict", "rule", "approvable")
+	f := l.fields(block)
 	var want expectation
 	limits, sound := l.limitsOf(f.blocks)
 	want.bounds = limits
-	verdict := f.required("verdict")
+	verdict := f.text("verdict")
 	switch {
 	case verdict.text == "permit":
 		want.verdict = gate.Permit

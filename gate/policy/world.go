@@ -107,12 +107,16 @@ func (m mentions) values(a *attribute) []value {
 	return append(slices.Clone(named), value{other: true})
 }
 
-// maxWorlds bounds the search of canMatch; facts beyond it count as unknown.
+// canMatch looks for a request that the condition may match. It never calls a condition dead that is not.
+func canMatch(c condition, m mentions) bool {
+	return m.search(func(w world) bool { return c.guess(w) != no })
+}
+
+// maxWorlds bounds a search; facts beyond it count as unknown.
 const maxWorlds = 20_000
 
-// canMatch looks for a request that the condition may match. It tries all values of the attributes that the condition names,
-// and never calls a condition dead that is not.
-func canMatch(c condition, m mentions) bool {
+// search looks for a world that is as wanted, among all values of the attributes that are mentioned.
+func (m mentions) search(wanted func(world) bool) bool {
 	attrs := slices.SortedFunc(maps.Keys(m), func(a, b *attribute) int {
 		return cmp.Or(cmp.Compare(len(m.values(a)), len(m.values(b))), cmp.Compare(a.name, b.name))
 	})
@@ -127,7 +131,7 @@ func canMatch(c condition, m mentions) bool {
 	var try func(rest []*attribute) bool
 	try = func(rest []*attribute) bool {
 		if len(rest) == 0 {
-			return possible(w) && c.guess(w) != no
+			return possible(w) && wanted(w)
 		}
 		for _, v := range m.values(rest[0]) {
 			w[rest[0].name] = v
@@ -154,18 +158,4 @@ func possible(w world) bool {
 	return !(grand.flag && w["target.fork"].flag) &&
 		!(w["door"].text == DoorSSHD && kind.text == gate.Human.String()) &&
 		!(w["override.granted"].flag && (w["target.fork"].flag || known && !grand.flag || kind.text == gate.Human.String()))
-}
-
-// slots lists where in the index a condition may match.
-func slots(c condition) []slot {
-	var found []slot
-	for _, op := range gate.Ops() {
-		for _, kind := range []gate.Kind{gate.Agent, gate.Human} {
-			w := world{"op": {text: string(op)}, "caller.kind": {text: kind.String()}}
-			if c.guess(w) != no {
-				found = append(found, slot{op, kind})
-			}
-		}
-	}
-	return found
 }

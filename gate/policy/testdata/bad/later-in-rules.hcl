@@ -8,7 +8,7 @@ permit "a" {
 
 permit "b" {
   when = op == "fork"
-  require {}
+  record = "best-effort"
 }
 
 forbid "c" {

@@ -1,0 +1,186 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// blockKind is a type of block. The loader reads files by the table of them, and [Reference] shows it, so that neither knows more
+// than the other.
+type blockKind struct {
+	name    string
+	label   string // what stands behind the type, in quotes; empty: nothing
+	meaning string
+	fields  []field
+	within  []string // types of block that may stand in it
+}
+
+// field is an attribute of a block. Exactly the fields of a block's kind may stand in it.
+type field struct {
+	name    string
+	shape   string // how its value is written
+	meaning string
+	need    need
+}
+
+// need says whether a field has to be there.
+type need int8
+
+const (
+	optional need = iota
+	required
+	later   // it means something in a later version: to accept it now would promise what is not kept
+	refused // it is known in order to say why it cannot be
+)
+
+// Shapes that several fields have.
+const (
+	shapeText      = `"TEXT"`
+	shapeTexts     = `["TEXT", ...]`
+	shapeKey       = `"ssh-ed25519 AAAA..."`
+	shapeFlag      = "true or false"
+	shapeSize      = `"20GiB"`
+	shapeTime      = `"30m"`
+	shapeCount     = "2048"
+	shapeCPU       = "1.5"
+	shapeEgress    = `["*"] or ["192.0.2.0/24:443/tcp", ...]`
+	shapeCondition = "CONDITION"
+	shapeTemplate  = `"TEXT ${FACT}"`
+)
+
+// topBlocks are the kinds that stand at the top of a file.
+var topBlocks = []string{"principal", "attestor", "security_key", "agent", "permit", "forbid", "approve", "repository", "pods", "test"}
+
+// grammar lists every kind of block, in the order of the reference.
+var grammar = []blockKind{
+	{"principal", "NAME", "a person or a service that may speak", []field{
+		{"keys", `["ssh-ed25519 AAAA...", ...]`, "public keys that it signs in with; needed unless an attestor speaks for it", optional},
+		{"groups", shapeTexts, "names that rules can speak of with caller.groups", optional},
+		{"vouched", shapeFlag, "no agent can reach these keys: they make a person, for entering", optional},
+		{"accounts", shapeTexts, "accounts of this host by which the host's own sshd lets it in", optional},
+	}, nil},
+	{"attestor", "NAME", "a workstation whose word on who is at it counts", []field{
+		{"key", shapeKey, "the public key by which it signs certificates; forkgate-attest init prints it", required},
+		{"principals", `{ "1000" = "alice" }`, "which of its uids speaks as which principal", required},
+		{"minimum", `["tiocsti", "ptrace", "events"]`, "what has to hold there; all three where it is left out", optional},
+	}, nil},
+	{"security_key", "NAME", "a key with a touch that counts as presence, for entering, without its maker's word", []field{
+		{"key", `"sk-ssh-ed25519@openssh.com AAAA..."`, "the public key", required},
+		{"principal", shapeText, "whose it is", required},
+		{"presence", "true", "a touch of it counts; forkgate key enroll has one count for approving too, and needs no block", required},
+	}, nil},
+	{"agent", "NAME", "a program that is an agent, and how it is known; policy.d/agents.hcl has those there are", []field{
+		{"env", `["NAME", "NAME=VALUE", ...]`, "variables that it sets", optional},
+		{"mixed", `["NAME", "NAME=VALUE", ...]`, "variables of programs that people use as well as agents", optional},
+		{"comm", shapeTexts, "names of its processes, whole", optional},
+		{"exe", shapeTexts, "names of its program file, without directories", optional},
+		{"path", shapeTexts, "a component of its program's path", optional},
+		{"argv", shapeTexts, "the name of a script that an interpreter runs", optional},
+	}, nil},
+	{"permit", "NAME", "a rule that lets in; what no rule permits is forbidden", []field{
+		{"when", shapeCondition, "the condition; true for a rule without one", required},
+		{"record", `"required"`, "sessions are recorded", later},
+	}, []string{"require", "limits"}},
+	{"forbid", "NAME", "a rule that keeps out; it beats every permit", []field{
+		{"when", shapeCondition, "the condition; true for a rule without one", required},
+		{"reason", shapeTemplate, "what the caller is told", required},
+		{"hint", shapeTemplate, "what the caller can do instead", optional},
+	}, nil},
+	{"approve", "NAME", "a rule by which sessions wait for somebody's approval instead of being refused", []field{
+		{"when", shapeCondition, "which sessions may wait", required},
+		{"wait", `"2m"`, "how long one waits, 10m at most; 2m where it is left out", optional},
+		{"lasts", `"15m"`, "how long what is granted lasts, 24h at most; 15m where it is left out", optional},
+		{"uses", "1", "how many sessions a grant opens, 1 to 1000; 1 where it is left out", optional},
+		{"stop_containers", shapeFlag, "the end of a grant stops the containers that were started under it", optional},
+	}, nil},
+	{"require", "", "what has to be there beside, or the permit does not match, and the caller is told what is missing", []field{
+		{"evidence", "4", "the class of the evidence, at least: caller.class", optional},
+		{"approval", "1", "how many have approved the session: it waits for them, on the terms that approve has where it says nothing", optional},
+	}, nil},
+	{"limits", "", "what a fork may use, fixed when it is made; of all permits that match, the strictest of each counts", []field{
+		{"quota", shapeSize, "of the pool, over all that the fork writes: KiB, MiB, GiB, TiB; 20GiB where no rule says", optional},
+		{"memory", shapeSize, "of memory; 4GiB where no rule says", optional},
+		{"pids", shapeCount, "processes and threads; 2048 where no rule says", optional},
+		{"cpu", shapeCPU, "processors; 2 where no rule says", optional},
+		{"io", "100", "weight of its reads and writes, 1 to 10000", optional},
+		{"egress", shapeEgress, "what it reaches; nothing where no rule says", optional},
+		{"ttl", `"72h"`, "how long it lives", later},
+	}, nil},
+	{"repository", "NAME", "what a grand (production) repository gets of the host, from the next start of its pod", []field{
+		{"publish", `["443:8443/tcp", ...]`, "the host's port, and the pod's", optional},
+		{"egress", shapeEgress, "what it reaches; nothing where it is left out", optional},
+		{"autostart", shapeFlag, "its pod starts with the host", optional},
+		{"linger", `"10m"`, "how long a person's work goes on when the connection breaks; 10m where it is left out", optional},
+		{"memory", shapeSize, "of memory; not limited where it is left out", optional},
+		{"pids", shapeCount, "processes and threads; not limited where it is left out", optional},
+		{"cpu", shapeCPU, "processors; not limited where it is left out", optional},
+		{"io", "100", "weight of its reads and writes, 1 to 10000", optional},
+		{"quota", shapeSize, "", refused},
+		{"ttl", shapeTime, "", refused},
+	}, nil},
+	{"pods", "", "what holds for all pods of the host; there is one such block at most", []field{
+		{"idle", shapeTime, "a pod in which nothing goes on for so long is stopped; 30m where it is left out", optional},
+		{"resolvers", `["192.0.2.53", ...]`, "whom pods with egress ask for names; nobody where it is left out", optional},
+		{"forks_per_principal", "8", "how many forks a principal has at most; 8 where it is left out", optional},
+	}, nil},
+	{"test", "NAME", "a request, and what the policy has to answer; a policy that fails one does not load", nil, []string{"request", "expect"}},
+	{"request", "", "what is asked", []field{
+		{"caller", shapeText, "the principal; it need not be one of the files", required},
+		{"kind", `"agent" or "human"`, "what it is", required},
+		{"op", shapeText, "what it asks for, an operation", required},
+		{"target", `"REPO" or "REPO:TAG"`, "of what", optional},
+		{"groups", shapeTexts, "the caller's groups", optional},
+		{"owner", shapeText, "whose the fork is; the caller's where it is left out", optional},
+		{"parent", `"REPO" or "REPO:TAG"`, "what it is a fork of; the repository where it is left out", optional},
+		{"parent_owner", shapeText, "whose that is", optional},
+		{"door", `"ssh", "sshd" or "operator"`, "which way it comes; ssh where it is left out", optional},
+		{"source", `"192.0.2.7"`, "from which address", optional},
+		{"command", shapeText, "the command as sent", optional},
+		{"attested", `"person", "agent" or "unverified"`, "what an attestor says", optional},
+		{"shared", shapeFlag, "others may use the person's connection", optional},
+		{"security_key", shapeText, "the name of the security key that was touched", optional},
+		{"enrolled", shapeFlag, "that key's maker has attested it", optional},
+		{"override", shapeTexts, "repositories that the agent has a person's leave for", optional},
+		{"override_refused", shapeText, "why the agent's override counts for nothing", optional},
+		{"granted", shapeFlag, "somebody has approved the session", optional},
+		{"asker", shapeText, "for ops approve and revoke: whose session it is about", optional},
+		{"approver", shapeText, "for op revoke: who approved it", optional},
+		{"entered", shapeFlag, "an agent has been there", optional},
+	}, nil},
+	{"expect", "", "what has to come of it", []field{
+		{"verdict", `"permit" or "forbid"`, "the answer", required},
+		{"rule", shapeText, "the rule it is by; \"\" for none", optional},
+		{"approvable", shapeFlag, "somebody could approve it", optional},
+	}, []string{"limits"}},
+}
+
+// kindOf finds a kind. Every type that is asked for is in the table.
+func kindOf(name string) blockKind {
+	return grammar[slices.IndexFunc(grammar, func(k blockKind) bool { return k.name == name })]
+}
+
+// body is the kind's body as HCL's decoder wants it.
+func (k blockKind) body() *hcl.BodySchema {
+	schema := &hcl.BodySchema{}
+	for _, f := range k.fields {
+		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: f.name})
+	}
+	for _, name := range k.within {
+		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: name})
+	}
+	return schema
+}
+
+// fileSchema is what may stand at the top of a file.
+func fileSchema() *hcl.BodySchema {
+	schema := &hcl.BodySchema{}
+	for _, name := range topBlocks {
+		header := hcl.BlockHeaderSchema{Type: name}
+		if kindOf(name).label != "" {
+			header.LabelNames = []string{"name"}
+		}
+		schema.Blocks = append(schema.Blocks, header)
+	}
+	return schema
+}

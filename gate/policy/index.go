@@ -1,0 +1,144 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"forkgate/gate"
+)
+
+// slot is what rules are filed under: the facts that nearly every rule speaks of. Rules that speak of no repository, or of no
+// principal, in particular are filed under an empty one.
+type slot struct {
+	op        gate.Op
+	kind      gate.Kind
+	repo      string
+	principal string
+}
+
+// bucket holds the rules of a slot, each list by name.
+type bucket struct{ forbids, permits, approvals []*rule }
+
+// index finds the rules that can match a request without a look at the others, however many these are.
+type index map[slot]*bucket
+
+// add files a rule.
+func (ix index) add(at slot, r *rule) {
+	b := ix[at]
+	if b == nil {
+		b = &bucket{}
+		ix[at] = b
+	}
+	switch {
+	case r.approval != nil:
+		b.approvals = append(b.approvals, r)
+	case r.effect == gate.Permit:
+		b.permits = append(b.permits, r)
+	default:
+		b.forbids = append(b.forbids, r)
+	}
+}
+
+// sort is for when all rules are filed.
+func (ix index) sort() {
+	byName := func(a, b *rule) int { return strings.Compare(a.name, b.name) }
+	for _, b := range ix {
+		slices.SortFunc(b.forbids, byName)
+		slices.SortFunc(b.permits, byName)
+		slices.SortFunc(b.approvals, byName)
+	}
+}
+
+// candidates are the buckets that a request's rules lie in.
+type candidates [4]bucket
+
+// of finds the rules of everything, of the request's repository, of its principal, and of both.
+func (ix index) of(r *gate.Request) (all candidates) {
+	for i, at := range [...]slot{
+		{r.Op, r.Caller.Kind, "", ""}, {r.Op, r.Caller.Kind, r.Target.Repo, ""},
+		{r.Op, r.Caller.Kind, "", r.Caller.Principal}, {r.Op, r.Caller.Kind, r.Target.Repo, r.Caller.Principal},
+	} {
+		if i&1 == 1 && r.Target.Repo == "" || i&2 == 2 && r.Caller.Principal == "" {
+			continue // that is one of the others
+		}
+		if b := ix[at]; b != nil {
+			all[i] = *b
+		}
+	}
+	return all
+}
+
+func (b bucket) forbidding() []*rule { return b.forbids }
+func (b bucket) permitting() []*rule { return b.permits }
+func (b bucket) approving() []*rule  { return b.approvals }
+
+// first finds the first rule by name that fits.
+func (c *candidates) first(of func(bucket) []*rule, fits func(*rule) bool) (found *rule) {
+	for _, b := range c {
+		for _, r := range of(b) {
+			if found != nil && found.name <= r.name {
+				break
+			}
+			if fits(r) {
+				found = r
+				break
+			}
+		}
+	}
+	return found
+}
+
+// all lists the rules that match.
+func (c *candidates) all(of func(bucket) []*rule, q *gate.Request) (found []*rule) {
+	for _, b := range c {
+		for _, r := range of(b) {
+			if r.when(q) {
+				found = append(found, r)
+			}
+		}
+	}
+	return found
+}
+
+// maxSlots is how many slots a rule is filed under for one operation; one that names more is filed under what names less.
+const maxSlots = 256
+
+// slots lists where in the index a rule has to be filed: wherever its condition can hold.
+func slots(c condition, m mentions, s schema) (found []slot) {
+	repo, principal := s["target.repo"], s["caller.principal"]
+	for _, op := range gate.Ops() {
+		for _, kind := range []gate.Kind{gate.Agent, gate.Human} {
+			w := world{"op": {text: string(op)}, "caller.kind": {text: kind.String()}}
+			if c.guess(w) == no {
+				continue
+			}
+			repos, principals := bounded(c, w, m, repo), bounded(c, w, m, principal)
+			if len(repos)*len(principals) > maxSlots {
+				principals = []string{""}
+			}
+			if len(repos) > maxSlots {
+				repos = []string{""}
+			}
+			for _, r := range repos {
+				for _, p := range principals {
+					found = append(found, slot{op, kind, r, p})
+				}
+			}
+		}
+	}
+	return found
+}
+
+// bounded lists the words of a fact with which a condition can hold in a world; the empty one alone where that is any word.
+func bounded(c condition, w world, m mentions, a *attribute) (words []string) {
+	defer delete(w, a.name)
+	for _, v := range m[a] {
+		if w[a.name] = v; c.guess(w) != no {
+			words = append(words, v.text)
+		}
+	}
+	if w[a.name] = (value{other: true}); len(words) == 0 || c.guess(w) != no {
+		return []string{""}
+	}
+	return words
+}

@@ -1,0 +1,46 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+
+	"forkgate/gate"
+)
+
+// checkShadows complains of rules that let in what one forbid keeps out wholly: they have no effect, and whoever wrote them thinks that
+// they have.
+func (l *loader) checkShadows() {
+	for _, r := range l.policy.rules {
+		if r.effect != gate.Permit || len(r.slots) == 0 {
+			continue
+		}
+		if f := l.policy.index.shadow(r); f != nil {
+			l.complain(r.block, "Never takes effect", "All that this rule lets in is kept out by forbid %q at %s, and a forbid beats every permit: narrow that one, or remove this.", f.name, f.where)
+		}
+	}
+}
+
+// shadow finds a forbid that matches wherever a rule does. Such a one lies where any request of the rule's would look.
+func (ix index) shadow(r *rule) *rule {
+	any := r.slots[0]
+	forbids := ix.of(&gate.Request{
+		Op: any.op, Caller: gate.Caller{Kind: any.kind, Principal: any.principal}, Target: gate.Target{Repo: any.repo},
+	})
+	return forbids.first(bucket.forbidding, func(f *rule) bool { return f.shadows(r) })
+}
+
+// shadows reports whether it is sure that a forbid matches whatever the other rule matches.
+func (f *rule) shadows(r *rule) bool {
+	both := maps.Clone(f.mentions)
+	for attr, values := range r.mentions {
+		both[attr] = slices.Clone(both[attr])
+		for _, v := range values {
+			both.add(attr, v.text)
+		}
+		both.add(attr)
+	}
+	return !both.search(func(w world) bool {
+		grant, spoken := w["grant.held"]
+		return !(r.approval != nil && spoken && !grant.flag) && r.condition.guess(w) != no && f.condition.guess(w) != yes
+	})
+}

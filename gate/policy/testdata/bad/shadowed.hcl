@@ -1,0 +1,29 @@
+permit "agents-enter-shop" {
+  when = caller.kind == "agent" && target.repo == "shop" && target.grand && op == "shell"
+}
+
+permit "agents-enter-shop-by-night" {
+  when = caller.kind == "agent" && target.repo == "shop" && target.grand && op == "shell" && cidr(source.ip, "10.0.0.0/8")
+}
+
+permit "somebody-enters-shop" {
+  when = target.repo == "shop" && target.grand && op == "shell"
+}
+
+approve "agents-are-let-into-shop" {
+  when = caller.kind == "agent" && target.repo == "shop" && target.grand && op == "exec"
+}
+
+approve "agents-are-let-into-till" {
+  when = caller.kind == "agent" && target.repo == "till" && target.grand && op == "exec"
+}
+
+forbid "no-agents-in-shop" {
+  when   = caller.kind == "agent" && contains(["shop", "bank"], target.repo) && target.grand
+  reason = "no"
+}
+
+forbid "no-agents-in-till-unapproved" {
+  when   = caller.kind == "agent" && target.repo == "till" && !grant.held
+  reason = "no"
+}
