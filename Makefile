@@ -139,8 +139,9 @@ lint: ## gofmt, go vet, staticcheck
 vuln: ## look for known vulnerabilities in what is used (needs the network)
 	$(GO) run $(GOVULNCHECK) ./...
 
-bench: needs-build build/rootfs.tar ## measure against sshd and cp, as root
+bench: needs-build build/rootfs.tar ## measure against sshd, dockerd, cp, and other engines of policy, as root
 	@packaging/needs test
+	cd tests/peers && $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m
 	REQUIRE=all $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m -exec "$(ROOTEXEC)" ./tests/bench
 
 demo: ## everything, in a throwaway copy of this machine, until Ctrl-C; as root

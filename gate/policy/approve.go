@@ -46,7 +46,7 @@ func (l *loader) readApprove(s schema, block *hcl.Block) *rule {
 // where there is no such rule, or where the answer would be no with a grant as well.
 func (c *candidates) approval(r gate.Request) *gate.Approval {
 	var terms *gate.Approval
-	for _, rule := range c.all(bucket.approving, &r) {
+	for _, rule := range c.all((*bucket).approving, &r) {
 		terms = stricterTerms(terms, *rule.approval)
 	}
 	if terms == nil {

@@ -153,8 +153,14 @@ func (f *fields) protections(name string) []provenance.Protection {
 
 // checkKeyless complains of principals that nobody can speak for: without a key, and without an attestor that speaks for them.
 func (l *loader) checkKeyless() {
+	spoken := map[string]bool{}
+	for _, a := range l.policy.attestors {
+		for _, principal := range a.Principals {
+			spoken[principal] = true
+		}
+	}
 	for _, block := range l.keyless {
-		if name := block.Labels[0]; len(l.policy.attestorsFor(name)) == 0 {
+		if name := block.Labels[0]; !spoken[name] {
 			l.complain(block.DefRange, "No key", "Principal %q has no key, so nobody can speak as %q.", name, name)
 		}
 	}

@@ -1,14 +1,11 @@
 package policy
 
 import (
-	"slices"
-	"strings"
-
 	"forkgate/gate"
 )
 
-// slot is what rules are filed under: the facts that nearly every rule speaks of. Rules that speak of no repository, or of no
-// principal, in particular are filed under an empty one.
+// slot is where a rule is filed: under the facts that nearly every rule speaks of. Rules that speak of no repository, or of no principal,
+// in particular are filed under an empty one.
 type slot struct {
 	op        gate.Op
 	kind      gate.Kind
@@ -20,61 +17,89 @@ type slot struct {
 type bucket struct{ forbids, permits, approvals []*rule }
 
 // index finds the rules that can match a request without a look at the others, however many these are.
-type index map[slot]*bucket
+type index map[asked]*shelf
 
-// add files a rule.
-func (ix index) add(at slot, r *rule) {
-	b := ix[at]
-	if b == nil {
-		b = &bucket{}
-		ix[at] = b
+type asked struct {
+	op   gate.Op
+	kind gate.Kind
+}
+
+// shelf holds the rules of an operation and a kind of caller.
+type shelf struct {
+	general     *bucket // those that name neither a repository nor a principal
+	byRepo      map[string]*bucket
+	byPrincipal map[string]*bucket
+	byBoth      map[named]*bucket
+}
+
+type named struct{ repo, principal string }
+
+// at finds the bucket of a slot, and makes it where there is none.
+func (ix index) at(s slot) *bucket {
+	key := asked{s.op, s.kind}
+	if ix[key] == nil {
+		ix[key] = &shelf{general: &bucket{}, byRepo: map[string]*bucket{}, byPrincipal: map[string]*bucket{}, byBoth: map[named]*bucket{}}
 	}
+	on := ix[key]
 	switch {
-	case r.approval != nil:
-		b.approvals = append(b.approvals, r)
-	case r.effect == gate.Permit:
-		b.permits = append(b.permits, r)
-	default:
-		b.forbids = append(b.forbids, r)
+	case s.repo == "" && s.principal == "":
+		return on.general
+	case s.principal == "":
+		return made(on.byRepo, s.repo)
+	case s.repo == "":
+		return made(on.byPrincipal, s.principal)
+	}
+	return made(on.byBoth, named{s.repo, s.principal})
+}
+
+func made[K comparable](in map[K]*bucket, key K) *bucket {
+	if in[key] == nil {
+		in[key] = &bucket{}
+	}
+	return in[key]
+}
+
+// file puts rules, which are sorted by name, into every bucket that they can match in.
+func (ix index) file(rules []*rule) {
+	for _, r := range rules {
+		for _, s := range r.slots {
+			b := ix.at(s)
+			switch {
+			case r.approval != nil:
+				b.approvals = append(b.approvals, r)
+			case r.effect == gate.Permit:
+				b.permits = append(b.permits, r)
+			default:
+				b.forbids = append(b.forbids, r)
+			}
+		}
 	}
 }
 
-// sort is for when all rules are filed.
-func (ix index) sort() {
-	byName := func(a, b *rule) int { return strings.Compare(a.name, b.name) }
-	for _, b := range ix {
-		slices.SortFunc(b.forbids, byName)
-		slices.SortFunc(b.permits, byName)
-		slices.SortFunc(b.approvals, byName)
-	}
-}
-
-// candidates are the buckets that a request's rules lie in.
-type candidates [4]bucket
+// candidates are the buckets that a request's rules lie in; some may be missing.
+type candidates [4]*bucket
 
 // of finds the rules of everything, of the request's repository, of its principal, and of both.
-func (ix index) of(r *gate.Request) (all candidates) {
-	for i, at := range [...]slot{
-		{r.Op, r.Caller.Kind, "", ""}, {r.Op, r.Caller.Kind, r.Target.Repo, ""},
-		{r.Op, r.Caller.Kind, "", r.Caller.Principal}, {r.Op, r.Caller.Kind, r.Target.Repo, r.Caller.Principal},
-	} {
-		if i&1 == 1 && r.Target.Repo == "" || i&2 == 2 && r.Caller.Principal == "" {
-			continue // that is one of the others
-		}
-		if b := ix[at]; b != nil {
-			all[i] = *b
-		}
+func (ix index) of(r *gate.Request) candidates {
+	on := ix[asked{r.Op, r.Caller.Kind}]
+	if on == nil {
+		return candidates{}
 	}
-	return all
+	return candidates{
+		on.general, on.byRepo[r.Target.Repo], on.byPrincipal[r.Caller.Principal], on.byBoth[named{r.Target.Repo, r.Caller.Principal}],
+	}
 }
 
-func (b bucket) forbidding() []*rule { return b.forbids }
-func (b bucket) permitting() []*rule { return b.permits }
-func (b bucket) approving() []*rule  { return b.approvals }
+func (b *bucket) forbidding() []*rule { return b.forbids }
+func (b *bucket) permitting() []*rule { return b.permits }
+func (b *bucket) approving() []*rule  { return b.approvals }
 
 // first finds the first rule by name that fits.
-func (c *candidates) first(of func(bucket) []*rule, fits func(*rule) bool) (found *rule) {
+func (c *candidates) first(of func(*bucket) []*rule, fits func(*rule) bool) (found *rule) {
 	for _, b := range c {
+		if b == nil {
+			continue
+		}
 		for _, r := range of(b) {
 			if found != nil && found.name <= r.name {
 				break
@@ -89,8 +114,11 @@ func (c *candidates) first(of func(bucket) []*rule, fits func(*rule) bool) (foun
 }
 
 // all lists the rules that match.
-func (c *candidates) all(of func(bucket) []*rule, q *gate.Request) (found []*rule) {
+func (c *candidates) all(of func(*bucket) []*rule, q *gate.Request) (found []*rule) {
 	for _, b := range c {
+		if b == nil {
+			continue
+		}
 		for _, r := range of(b) {
 			if r.when(q) {
 				found = append(found, r)

@@ -80,19 +80,19 @@ func (p *Policy) Decide(r gate.Request) gate.Decision {
 // decide has the rules answer a request. An approve rule permits what holds a grant, and nothing else.
 func (c *candidates) decide(r *gate.Request) gate.Decision {
 	matches := func(rule *rule) bool { return rule.when(r) }
-	if forbid := c.first(bucket.forbidding, matches); forbid != nil {
+	if forbid := c.first((*bucket).forbidding, matches); forbid != nil {
 		return forbid.decision(r)
 	}
-	if permit := c.first(bucket.permitting, matches); permit != nil {
+	if permit := c.first((*bucket).permitting, matches); permit != nil {
 		d := permit.decision(r)
 		if r.Op == gate.OpFork {
-			limits := merged(c.all(bucket.permitting, r))
+			limits := merged(c.all((*bucket).permitting, r))
 			d.Limits = &limits
 		}
 		return d
 	}
 	if r.Grant != "" {
-		if approve := c.first(bucket.approving, matches); approve != nil {
+		if approve := c.first((*bucket).approving, matches); approve != nil {
 			return approve.decision(r)
 		}
 	}

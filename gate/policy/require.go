@@ -69,7 +69,7 @@ func (l *loader) compile(s schema, r *rule, c condition, m mentions, at hcl.Rang
 
 // lacking says what a request lacks of evidence that some permit requires; empty where more of it would change nothing.
 func (c *candidates) lacking(r *gate.Request) string {
-	permit := c.first(bucket.permitting, func(permit *rule) bool { return permit.lacks != nil && permit.lacks(r) })
+	permit := c.first((*bucket).permitting, func(permit *rule) bool { return permit.lacks != nil && permit.lacks(r) })
 	if permit != nil {
 		return fmt.Sprintf("; evidence of class %d, %s, is required, and there is class %d, %s", permit.needs, permit.needs, r.Caller.Class, r.Caller.Class)
 	}

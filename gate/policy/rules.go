@@ -22,12 +22,9 @@ func (l *loader) readRules() {
 		r := read(s, block)
 		r.block = block.DefRange
 		p.rules = append(p.rules, r)
-		for _, at := range r.slots {
-			p.index.add(at, r)
-		}
 	}
 	slices.SortFunc(p.rules, func(a, b *rule) int { return cmp.Compare(a.name, b.name) })
-	p.index.sort()
+	p.index.file(p.rules)
 	if l.sound() {
 		l.checkShadows()
 	}

@@ -26,7 +26,7 @@ func (ix index) shadow(r *rule) *rule {
 	forbids := ix.of(&gate.Request{
 		Op: any.op, Caller: gate.Caller{Kind: any.kind, Principal: any.principal}, Target: gate.Target{Repo: any.repo},
 	})
-	return forbids.first(bucket.forbidding, func(f *rule) bool { return f.shadows(r) })
+	return forbids.first((*bucket).forbidding, func(f *rule) bool { return f.shadows(r) })
 }
 
 // shadows reports whether it is sure that a forbid matches whatever the other rule matches.
