@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 
 // ErrNotRunning says that nobody answers on the pod's control socket.
 var ErrNotRunning = errors.New("the pod does not run")
+
+// ErrDied says that the pod went away after it had taken the request: something may have run.
+var ErrDied = errors.New("the pod died before it answered")
 
 // Exec is what is to run in a pod, and for whom.
 type Exec struct {
@@ -140,6 +144,9 @@ func taken(conn *wire.Conn) error {
 // answer reads the pod's answer. It returns the terminal's master where there is to be one.
 func answer(conn *wire.Conn, terminal bool) (*os.File, error) {
 	m, files, err := conn.Receive()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.Join(ErrDied, err)
+	}
 	if err != nil {
 		return nil, err
 	}

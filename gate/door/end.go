@@ -22,18 +22,23 @@ var errVanished = errors.New("the session vanished")
 const interrupted = "forkgate: the gate was restarted before it answered, session %s\n" +
 	"hint: it may have run all the same: look whether it did before you ask again\n"
 
+func endedFromOutside(session string) string {
+	return "forkgate: the session was ended from outside, session " + gate.Printable(session) + "\n"
+}
+
 // explain tells the caller why there is no exit code of a command, and returns the one that stands for it.
 func (s *session) explain(err error) wire.Exit {
 	var failed *client.Failed
-	switch {
-	case errors.As(err, &failed):
+	if errors.As(err, &failed) {
 		s.id = failed.Session
-	case errors.Is(err, errVanished):
+	}
+	switch {
+	case errors.Is(err, errVanished) || failed != nil && failed.Ended:
 		s.log.Info("session vanished")
 		if why := s.why(); why != "" {
 			fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(why))
 		}
-		fmt.Fprintf(s.stderr(), "forkgate: the session was ended from outside, session %s\n", gate.Printable(s.id))
+		_, _ = io.WriteString(s.stderr(), endedFromOutside(s.id))
 		return wire.Exit{Code: gate.ExitFailed}
 	case errors.Is(err, client.ErrGone) && !isRefusal(err):
 		s.log.Error("the warden went away before it answered", "session", s.id, "error", err)

@@ -52,12 +52,13 @@ func (f *Forced) Run(ctx context.Context, environ []string) wire.Exit {
 		return exit
 	}
 	var failed *client.Failed
-	switch {
-	case errors.Is(err, errVanished):
-		fmt.Fprintf(f.Stderr, "forkgate: the session was ended from outside, session %s\n", gate.Printable(session))
-		return wire.Exit{Code: gate.ExitFailed}
-	case errors.As(err, &failed):
+	if errors.As(err, &failed) {
 		session = failed.Session
+	}
+	switch {
+	case errors.Is(err, errVanished) || failed != nil && failed.Ended:
+		_, _ = io.WriteString(f.Stderr, endedFromOutside(session))
+		return wire.Exit{Code: gate.ExitFailed}
 	case session == "" && !isRefusal(err): // nothing is in the record
 		fmt.Fprintf(f.Stderr, "forkgate: %s\n", gate.Printable(err.Error()))
 		return wire.Exit{Code: gate.ExitFailed}

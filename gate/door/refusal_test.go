@@ -42,6 +42,20 @@ func TestFailed(t *testing.T) {
 	}
 }
 
+// A pod that dies under a session which was about to begin is no failure of the gate's, and the session may have run.
+func TestEndedAsItBegan(t *testing.T) {
+	need.Tools(t, "ssh")
+	p := open(t, func(w *doortest.Warden, _ *door.Config) {
+		w.Judge = func(client.AssertRequest, client.OpenRequest) error {
+			return &client.Failed{Session: "fake-ended", Ended: true}
+		}
+	})
+	want := outcome{255, "", "forkgate: the session was ended from outside, session fake-ended\n"}
+	if diff := cmp.Diff(want, run(t, p.ssh("ssh", "-l", "demo", "host", "echo in"), "")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A session that fails hears which limits it ran into, one that does not fail hears nothing.
 func TestLimitsThatWereHit(t *testing.T) {
 	need.Tools(t, "ssh")

@@ -153,7 +153,7 @@ func (r *request) answer(ctx context.Context, do call) {
 		return // nobody is there to hear of it
 	default:
 		r.journal.Error("a request failed", "session", r.session, "type", r.kind, "error", err)
-		err = r.send(client.TypeFailed, client.Failed{Session: r.session})
+		err = r.send(client.TypeFailed, client.Failed{Session: r.session, Ended: errors.Is(err, nsjail.ErrDied)})
 	}
 	if err != nil && ctx.Err() == nil {
 		r.journal.Error("an answer could not be sent", "session", r.session, "type", r.kind, "error", err)

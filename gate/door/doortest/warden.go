@@ -5,6 +5,7 @@ package doortest
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -189,7 +190,9 @@ func (w *Warden) serve(c *wire.Conn) {
 		case refused:
 			err = c.Send(m.ID, client.TypeRefused, client.Refused{Reason: r.Reason, Hint: r.Hint})
 		case err != nil:
-			err = c.Send(m.ID, client.TypeFailed, client.Failed{Session: "fake-failed"})
+			failed := &client.Failed{Session: "fake-failed"}
+			errors.As(err, &failed)
+			err = c.Send(m.ID, client.TypeFailed, *failed)
 		default:
 			err = c.Send(m.ID, m.Type, body, reply...)
 		}

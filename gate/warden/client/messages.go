@@ -195,6 +195,7 @@ type Refused struct {
 // Failed says that the gate failed; the cause is in the log under Session.
 type Failed struct {
 	Session string `json:"session"`
+	Ended   bool   `json:"ended,omitempty"` // the pod did, under a session that was about to begin
 }
 
 func (f *Failed) Error() string { return "the warden failed, session " + f.Session }
