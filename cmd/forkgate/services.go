@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"os/user"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,6 +46,17 @@ func wardenCommand() *cobra.Command {
 		defer signal.Stop(reload)
 		config.Reload = reload
 		config.Journal = logger()
+		watch, err := newPolicyWatch(config.PolicyPlace, config.Journal)
+		if err != nil {
+			return fmt.Errorf("cannot watch the policy: %w", err)
+		}
+		ctx, stop := context.WithCancel(cmd.Context())
+		var watching sync.WaitGroup
+		defer watching.Wait()
+		defer stop()
+		changed := make(chan struct{}, 1)
+		watching.Go(func() { watch.run(ctx, changed) })
+		config.Changed = changed
 		config.Policy = func() (warden.Policy, error) {
 			p, err := loadPolicy(config.PolicyPlace, false)
 			if err != nil {
@@ -55,7 +68,7 @@ func wardenCommand() *cobra.Command {
 		defer sockets.Close()
 		config.Door, _ = sockets.Take("warden")
 		config.Operator, _ = sockets.Take("operator")
-		return warden.Run(cmd.Context(), config)
+		return warden.Run(ctx, config)
 	}
 	return c
 }

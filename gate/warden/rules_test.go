@@ -49,6 +49,24 @@ func TestWithoutAPolicyTheDoorsAreShutAndTheOperatorIsNot(t *testing.T) {
 	}
 }
 
+// A reload says what is another than before, and what does not load changes nothing.
+func TestAReloadSaysWhatChanged(t *testing.T) {
+	h := newHost(t)
+	good := h.text
+	for _, step := range []struct{ text, want string }{
+		{good + "permit \"new\" {\n  when = op == \"list\"\n}\n", `policy loaded from here: added permit "new"`},
+		{"permit", "policy in here does not load, the last good one stays"},
+		{good, `policy loaded from here: removed permit "new"`},
+		{good, "policy loaded from here: nothing has changed"},
+	} {
+		h.text, h.policyPlace = step.text, "here"
+		err := h.rules.reload()
+		if got := h.outcome(err); got != step.want {
+			t.Errorf("got %q, want %q", got, step.want)
+		}
+	}
+}
+
 func TestABlockOfNoRepositoryIsToldOf(t *testing.T) {
 	h := newHost(t)
 	var journal bytes.Buffer

@@ -25,10 +25,11 @@ type Config struct {
 	State  string // registry, host keys and audit log
 	RunDir string // pods; and sockets, where systemd passed none
 
-	// Policy loads the policy; PolicyPlace is where from, for messages. A Reload has it loaded again.
+	// Policy loads the policy; PolicyPlace is where from, for messages. A Reload has it loaded again, and so have files that Changed.
 	Policy      func() (Policy, error)
 	PolicyPlace string
 	Reload      <-chan os.Signal
+	Changed     <-chan struct{}
 
 	Door     *os.File // listening socket that systemd passed; nil: one is made
 	Operator *os.File // the same
@@ -148,12 +149,9 @@ func reconcile(ctx context.Context, store *fork.Store, pods *pods, journal *slog
 // reload takes the policy as its files are now, and records what came of it. A policy that does not load is no error of the
 // warden's: the last good one stays, or the doors stay shut.
 func (w *Warden) reload(why string) error {
-	outcome := "policy loaded from " + w.policyPlace
-	if err := w.rules.reload(); err != nil {
-		outcome = "policy in " + w.policyPlace + " does not load, the last good one stays"
-		if w.rules.shut() != nil {
-			outcome = "policy in " + w.policyPlace + " does not load, the doors stay shut"
-		}
+	err := w.rules.reload()
+	outcome := w.outcome(err)
+	if err != nil {
 		w.journal.Error(outcome, "error", err)
 	}
 	w.warnOfUnknown()
@@ -161,6 +159,19 @@ func (w *Warden) reload(why string) error {
 		w.journal.Warn("policy names accounts that this host does not have; reload once it has them", "error", unknown)
 	}
 	return w.log.Service(why + ": " + outcome)
+}
+
+// outcome says in one line what came of a reload.
+func (w *Warden) outcome(err error) string {
+	switch now := w.rules.has.Load(); {
+	case err != nil && now.policy == nil:
+		return "policy in " + w.policyPlace + " does not load, the doors stay shut"
+	case err != nil:
+		return "policy in " + w.policyPlace + " does not load, the last good one stays"
+	case now.changes != "":
+		return "policy loaded from " + w.policyPlace + ": " + now.changes
+	}
+	return "policy loaded from " + w.policyPlace
 }
 
 // warnOfUnknown tells of blocks that are of no repository. That is no error of the policy's: one may write it before making the repository.
@@ -194,15 +205,18 @@ func (w *Warden) run(ctx context.Context, c Config, beside ...func(context.Conte
 		return err
 	}
 	for {
+		why := "asked to reload"
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-c.Changed:
+			why = "files of the policy changed"
 		case <-c.Reload:
-			if err := w.reload("asked to reload"); err != nil {
-				w.journal.Error("a reload is not in the audit log", "error", err)
-			}
-			startAll()
 		}
+		if err := w.reload(why); err != nil {
+			w.journal.Error("a reload is not in the audit log", "error", err)
+		}
+		startAll()
 	}
 }
 
