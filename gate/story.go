@@ -17,6 +17,8 @@ type Evidence struct {
 	Env           []string // NAME=VALUE as the client sent them on this channel: marks of agents, worth a hint
 	Alone         bool     // the client has said that no further session comes on this connection
 
+	Authority string // SHA256 fingerprint of the certificate authority's key that says whose Key is; empty: the policy says so itself
+
 	Attestor  string // SHA256 fingerprint of the attestor's key that signed Key's certificate; empty for an ordinary key
 	Statement []byte // which that certificate carries, as the warden verified it
 

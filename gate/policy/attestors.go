@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,26 +30,25 @@ func (p *Policy) attestorsFor(principal string) (names []string) {
 }
 
 func (l *loader) readAttestors() {
-	owner := map[string]string{} // key in SSH wire format -> attestor
 	for _, block := range l.of("attestor") {
-		l.policy.attestors = append(l.policy.attestors, l.readAttestor(block, owner))
+		l.policy.attestors = append(l.policy.attestors, l.readAttestor(block))
 	}
 	slices.SortFunc(l.policy.attestors, func(a, b provenance.Attestor) int { return strings.Compare(a.Name, b.Name) })
-	l.checkKeyless()
 	l.policy.summary.Attestors = len(l.policy.attestors)
 }
 
-func (l *loader) readAttestor(block *hcl.Block, owner map[string]string) provenance.Attestor {
+func (l *loader) readAttestor(block *hcl.Block) provenance.Attestor {
 	const longest = 253 // a host name's length, RFC 1035 section 2.3.4
 	name := block.Labels[0]
 	if name == "" || len(name) > longest || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		l.complain(block.LabelRanges[0], "Malformed name", "An attestor's name is 1 to %d bytes of printable characters, its workstation's host name for one.", longest)
 	}
 	f := l.fields(block)
-	a := provenance.Attestor{Name: name, Principals: f.uids("principals", l.policy.principals), Minimum: provenance.Protections()}
+	a := provenance.Attestor{Name: name, Principals: f.uids("principals"), Minimum: provenance.Protections()}
 	if line := f.text("key"); line.text != "" {
-		a.Key = f.attestorKey(line, owner)
-		owner[wireOf(a.Key)] = name
+		if a.Key = f.signerKey(line, block); a.Key != nil && strings.HasPrefix(a.Key.Type(), "sk-") {
+			f.complain(line.at, "Unusable key", "A key that has to be touched cannot sign for an attestor: run forkgate-attest init on the workstation.")
+		}
 	}
 	if len(a.Principals) == 0 && !f.broken {
 		f.complain(block.DefRange, "Nobody to speak for", "Attestor %q has no principals, so it can speak for nobody: principals = { \"1000\" = \"alice\" }.", name)
@@ -61,22 +59,21 @@ func (l *loader) readAttestor(block *hcl.Block, owner map[string]string) provena
 	return a
 }
 
-// attestorKey reads the key that signs certificates. One that signs in as well would let its holder choose what it is.
-func (f *fields) attestorKey(line literal, owner map[string]string) ssh.PublicKey {
+// signerKey reads the key that signs certificates for a block. One that signs in as well would let its holder choose who, or what, it is.
+func (f *fields) signerKey(line literal, block *hcl.Block) ssh.PublicKey {
 	key, err := parseKey(line.text)
 	if err != nil {
 		f.complain(line.at, "Unusable key", "%s", sentence(err))
 		return nil
 	}
-	if strings.HasPrefix(key.Type(), "sk-") {
-		f.complain(line.at, "Unusable key", "A key that has to be touched cannot sign for an attestor: run forkgate-attest init on the workstation.")
+	wire := wireOf(key)
+	if other, taken := f.l.signers[wire]; taken {
+		f.complain(line.at, "Duplicate key", "This key is that of %s already.", other)
 	}
-	if other, taken := owner[wireOf(key)]; taken {
-		f.complain(line.at, "Duplicate key", "This key is the attestor %q's already: a key says which workstation speaks.", other)
+	if other, taken := f.l.policy.byKey[wire]; taken {
+		f.complain(line.at, "Duplicate key", "This key is the principal %q's: what signs certificates is a key of its own, which signs nobody in.", other)
 	}
-	if other, taken := f.l.policy.byKey[wireOf(key)]; taken {
-		f.complain(line.at, "Duplicate key", "This key is the principal %q's: an attestor has a key of its own, which signs nobody in.", other)
-	}
+	f.l.signers[wire] = block.Type + " " + quoted(block.Labels[0])
 	return key
 }
 
@@ -87,51 +84,60 @@ func wireOf(key ssh.PublicKey) string {
 	return string(key.Marshal())
 }
 
-// uids reads { "1000" = "alice" }: whom the uids of a workstation speak for.
-func (f *fields) uids(name string, principals map[string]Principal) map[uint32]string {
+// pair is a line of a table.
+type pair struct{ key, value hclsyntax.Expression }
+
+// table reads the lines of { "KEY" = "VALUE" }.
+func (f *fields) table(name, example string) (lines []pair) {
 	attr, ok := f.attrs[name]
 	if !ok {
 		return nil
 	}
 	object, ok := attr.Expr.(*hclsyntax.ObjectConsExpr)
 	if !ok {
-		f.complain(attr.Expr.Range(), "Wrong type", "%s is a table of quoted texts: { \"1000\" = \"alice\" }.", name)
+		f.complain(attr.Expr.Range(), "Wrong type", "%s is a table of quoted texts: %s.", name, example)
 		return nil
 	}
-	found := map[uint32]string{}
 	for _, item := range object.Items {
-		if uid, principal, ok := f.uid(item, principals); ok {
-			if other, twice := found[uid]; twice {
-				f.complain(item.KeyExpr.Range(), "Duplicate uid", "The uid %d is %q already.", uid, other)
-			}
-			found[uid] = principal
+		key := item.KeyExpr
+		if wrapped, ok := key.(*hclsyntax.ObjectConsKeyExpr); ok {
+			key = wrapped.Wrapped
 		}
+		lines = append(lines, pair{key, item.ValueExpr})
+	}
+	return lines
+}
+
+// uids reads { "1000" = "alice" }: whom the uids of a workstation speak for.
+func (f *fields) uids(name string) map[uint32]string {
+	found := map[uint32]string{}
+	for _, line := range f.table(name, `{ "1000" = "alice" }`) {
+		text, ok := literalText(line.key)
+		uid, err := strconv.ParseUint(text, 10, 32)
+		if !ok || err != nil || strconv.FormatUint(uid, 10) != text {
+			f.complain(line.key.Range(), "Malformed uid", "A uid of the workstation stands here, as a quoted number: \"1000\".")
+			continue
+		}
+		principal, ok := f.speaks(line.value)
+		if !ok {
+			continue
+		}
+		if other, twice := found[uint32(uid)]; twice {
+			f.complain(line.key.Range(), "Duplicate uid", "The uid %d is %q already.", uid, other)
+		}
+		found[uint32(uid)] = principal
 	}
 	return found
 }
 
-func (f *fields) uid(item hclsyntax.ObjectConsItem, principals map[string]Principal) (uint32, string, bool) {
-	key := item.KeyExpr
-	if wrapped, ok := key.(*hclsyntax.ObjectConsKeyExpr); ok {
-		key = wrapped.Wrapped
-	}
-	text, ok := literalText(key)
-	uid, err := strconv.ParseUint(text, 10, 32)
-	if !ok || err != nil || strconv.FormatUint(uid, 10) != text {
-		f.complain(key.Range(), "Malformed uid", "A uid of the workstation stands here, as a quoted number: \"1000\".")
-		return 0, "", false
-	}
-	principal, ok := literalText(item.ValueExpr)
+// speaks reads the principal that something speaks for.
+func (f *fields) speaks(value hclsyntax.Expression) (string, bool) {
+	name, ok := literalText(value)
 	if !ok {
-		f.complain(item.ValueExpr.Range(), "Wrong type", "A principal stands here, as a quoted text.")
-		return 0, "", false
+		f.complain(value.Range(), "Wrong type", "A principal stands here, as a quoted text.")
+		return "", false
 	}
-	if _, known := principals[principal]; !known {
-		near := didYouMean(principal, slices.Sorted(maps.Keys(principals)))
-		f.complain(item.ValueExpr.Range(), "Unknown word", "There is no principal %s.%s", quoted(principal), near)
-		return 0, "", false
-	}
-	return uint32(uid), principal, true
+	return name, f.principal(literal{name, value.Range()})
 }
 
 func (f *fields) protections(name string) []provenance.Protection {
@@ -151,9 +157,15 @@ func (f *fields) protections(name string) []provenance.Protection {
 	return found
 }
 
-// checkKeyless complains of principals that nobody can speak for: without a key, and without an attestor that speaks for them.
+// checkKeyless complains of principals that nobody can speak for: without a key, and without an attestor or an authority that speaks for
+// them.
 func (l *loader) checkKeyless() {
 	spoken := map[string]bool{}
+	for _, a := range l.policy.authorities {
+		for _, principal := range a.Principals {
+			spoken[principal] = true
+		}
+	}
 	for _, a := range l.policy.attestors {
 		for _, principal := range a.Principals {
 			spoken[principal] = true

@@ -106,6 +106,7 @@ type Summary struct {
 	Principals   int `json:"principals"`
 	Keys         int `json:"keys"`
 	Attestors    int `json:"attestors"`
+	Authorities  int `json:"authorities"`
 	SecurityKeys int `json:"security_keys"` // that are marked
 	Agents       int `json:"agents"`
 	Permits      int `json:"permits"`
@@ -121,6 +122,6 @@ func (p *Policy) Summary() Summary { return p.summary }
 
 // String is one line.
 func (s Summary) String() string {
-	return fmt.Sprintf("%d files: %d principals with %d keys, %d attestors, %d security keys, %d agents, %d permits (%d with limits), %d forbids, %d approvals, %d repositories, %d tests passed",
-		s.Files, s.Principals, s.Keys, s.Attestors, s.SecurityKeys, s.Agents, s.Permits, s.Limits, s.Forbids, s.Approvals, s.Repos, s.Tests)
+	return fmt.Sprintf("%d files: %d principals with %d keys, %d attestors, %d authorities, %d security keys, %d agents, %d permits (%d with limits), %d forbids, %d approvals, %d repositories, %d tests passed",
+		s.Files, s.Principals, s.Keys, s.Attestors, s.Authorities, s.SecurityKeys, s.Agents, s.Permits, s.Limits, s.Forbids, s.Approvals, s.Repos, s.Tests)
 }

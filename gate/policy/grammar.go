@@ -50,12 +50,12 @@ const (
 )
 
 // topBlocks are the kinds that stand at the top of a file.
-var topBlocks = []string{"principal", "attestor", "security_key", "agent", "permit", "forbid", "approve", "repository", "pods", "test"}
+var topBlocks = []string{"principal", "attestor", "authority", "security_key", "agent", "permit", "forbid", "approve", "repository", "pods", "test"}
 
 // grammar lists every kind of block, in the order of the reference.
 var grammar = []blockKind{
 	{"principal", "NAME", "a person or a service that may speak", []field{
-		{"keys", `["ssh-ed25519 AAAA...", ...]`, "public keys that it signs in with; needed unless an attestor speaks for it", optional},
+		{"keys", `["ssh-ed25519 AAAA...", ...]`, "public keys that it signs in with; needed unless an attestor or an authority speaks for it", optional},
 		{"groups", shapeTexts, "names that rules can speak of with caller.groups", optional},
 		{"vouched", shapeFlag, "no agent can reach these keys: they make a person, for entering", optional},
 		{"accounts", shapeTexts, "accounts of this host by which the host's own sshd lets it in", optional},
@@ -64,6 +64,11 @@ var grammar = []blockKind{
 		{"key", shapeKey, "the public key by which it signs certificates; forkgate-attest init prints it", required},
 		{"principals", `{ "1000" = "alice" }`, "which of its uids speaks as which principal", required},
 		{"minimum", `["tiocsti", "ptrace", "events"]`, "what has to hold there; all three where it is left out", optional},
+	}, nil},
+	{"authority", "NAME", "a certificate authority (ssh-keygen -s) that says whose keys are whose, and makes nobody a person", []field{
+		{"key", shapeKey, "the public key by which it signs certificates of users", required},
+		{"principals", `{ "alice@example.org" = "alice" }`, "which name in them speaks as which principal", required},
+		{"revoked", `["SHA256:...", ...]`, "fingerprints of keys whose certificates count no more", optional},
 	}, nil},
 	{"security_key", "NAME", "a key with a touch that counts as presence, for entering, without its maker's word", []field{
 		{"key", `"sk-ssh-ed25519@openssh.com AAAA..."`, "the public key", required},

@@ -14,11 +14,13 @@ import (
 
 // Load reads, checks and compiles a policy, whole or not at all. Its error is a *LoadError.
 func Load(sources ...Source) (*Policy, error) {
-	l := &loader{files: map[string]*hcl.File{}, policy: &Policy{}}
+	l := &loader{files: map[string]*hcl.File{}, policy: &Policy{}, signers: map[string]string{}}
 	l.parse(l.read(sources))
 	if l.sound() {
 		l.readPrincipals()
 		l.readAttestors()
+		l.readAuthorities()
+		l.checkKeyless()
 		l.readSecurityKeys()
 		l.readAgents()
 		l.readRules()
@@ -54,7 +56,8 @@ type loader struct {
 	blocks []*hcl.Block
 	policy *Policy
 
-	keyless []*hcl.Block // principals without a key
+	keyless []*hcl.Block      // principals without a key
+	signers map[string]string // key in SSH wire format -> the block whose certificates it signs
 }
 
 func (l *loader) sound() bool { return !l.diags.HasErrors() }
@@ -116,6 +119,7 @@ func (l *loader) parseFile(file File) {
 	content, diags := parsed.Body.Content(fileSchema())
 	l.diags = append(l.diags, diags...)
 	l.blocks = append(l.blocks, content.Blocks...)
+	l.note(content.Blocks, file.Text)
 }
 
 // of lists the blocks of a type, complaining of labels that are taken.

@@ -17,6 +17,7 @@ type Policy struct {
 	byKey         map[string]string // public key in SSH wire format -> principal
 	byFingerprint map[string]string
 	attestors     []provenance.Attestor    // by name
+	authorities   []provenance.Authority   // by name
 	securityKeys  []provenance.SecurityKey // by name
 	agents        []provenance.Agent
 	rules         []*rule // by name
@@ -25,6 +26,7 @@ type Policy struct {
 	pods          Pods
 	summary       Summary
 	trials        []Trial
+	contents      Contents
 }
 
 // Principal finds who has a public key, given in SSH wire format (RFC 4253, section 6.6).
@@ -58,7 +60,9 @@ func (p *Policy) Agents() []provenance.Agent { return slices.Clone(p.agents) }
 // Caller says who speaks, which makes a Policy a gate.Witness. A key that is no longer the principal's own speaks for nobody:
 // a connection outlives the policy that let it in.
 func (p *Policy) Caller(e gate.Evidence) gate.Caller {
-	if e.Attestor == "" && e.Key != "" && p.byFingerprint[e.Key] != e.Principal {
+	switch {
+	case e.Attestor != "" || e.Key == "":
+	case e.Authority != "" && !p.certifies(e.Authority, e.Principal), e.Authority == "" && p.byFingerprint[e.Key] != e.Principal:
 		e.Principal = ""
 	}
 	return provenance.Classify(p.agents, p.attestors, p.principals[e.Principal], e)

@@ -52,10 +52,12 @@ func (l *loader) readSecurityKey(block *hcl.Block, owner map[string]string) (pro
 }
 
 // principal checks that there is one of that name.
-func (f *fields) principal(name literal) {
-	if _, known := f.l.policy.principals[name.text]; !known {
+func (f *fields) principal(name literal) bool {
+	_, known := f.l.policy.principals[name.text]
+	if !known {
 		f.complain(name.at, "Unknown word", "There is no principal %s.%s", quoted(name.text), didYouMean(name.text, f.l.policy.Names()))
 	}
+	return known
 }
 
 // securityKey reads the key. One that is another principal's as well would have its touch speak for two.

@@ -92,6 +92,9 @@ func readKey(caller *gate.Caller, principal Principal, e gate.Evidence, say func
 		say("no principal is named")
 	case principal.Name != e.Principal:
 		say("no policy speaks of principal " + name)
+	case e.Authority != "":
+		caller.Groups = slices.Clone(principal.Groups)
+		readAuthority(principal, e, say)
 	case !principal.Vouched:
 		caller.Groups = slices.Clone(principal.Groups)
 		say("principal " + name + " is not vouched by the operator")

@@ -19,6 +19,40 @@ type attestation struct {
 	statement []byte
 }
 
+// certifiedKey verifies a certificate of an authority's, whose key has signed this connection: it makes the key its principal's.
+func (r *request) certifiedKey(cert *ssh.Certificate, who *identity) error {
+	principal, err := r.certifies(cert, who)
+	if err != nil {
+		return r.refuseCertificate(cert, who, err)
+	}
+	who.principal, who.authority = principal, ssh.FingerprintSHA256(cert.SignatureKey)
+	return nil
+}
+
+// stillCertified asks again: policy may have dropped the authority since, and certificates end.
+func (r *request) stillCertified(who *identity) error {
+	cert, _ := who.key.(*ssh.Certificate)
+	principal, err := r.certifies(cert, who)
+	if err == nil && principal == who.principal {
+		return nil
+	}
+	r.journal.Info("a certificate counts no more", "session", r.session, "principal", who.principal, "error", err)
+	return &gate.Refusal{Reason: "the certificate is not accepted any more", Hint: "connect again with a new one"}
+}
+
+// certifies asks the authorities of the policy as it is now.
+func (r *request) certifies(cert *ssh.Certificate, who *identity) (principal string, err error) {
+	authority, known := provenance.AuthorityOf(cert, r.rules.Authorities())
+	if !known {
+		return "", fmt.Errorf("%w: policy has no authority with the key %s any more", provenance.ErrNotCertified, ssh.FingerprintSHA256(cert.SignatureKey))
+	}
+	principal, err = authority.Certifies(cert, who.source, r.now())
+	if _, there := r.rules.PrincipalByName(principal); err == nil && !there {
+		err = fmt.Errorf("%w: policy has no principal %q", provenance.ErrNotCertified, principal)
+	}
+	return principal, err
+}
+
 // certified verifies a certificate whose key has signed this connection, and says who speaks by it. The true reason of a refusal is for
 // the record: the client could only learn from it what to forge next.
 func (r *request) certified(cert *ssh.Certificate, c provenance.Connection, who *identity) error {
@@ -47,7 +81,7 @@ func (r *request) refuseCertificate(cert *ssh.Certificate, who *identity, why er
 	return &gate.Refusal{Reason: "the certificate is not accepted", Hint: "ask the operator, who finds out why"}
 }
 
-// ours reports whether an attestor of the policy's has signed the certificate. Nothing is proved by that: it spares clients that bring
+// ours reports whether an attestor or an authority of the policy's has signed the certificate. Nothing is proved by that: it spares clients that bring
 // certificates of other kinds the signature.
 func (r *request) ours(cert *ssh.Certificate) bool {
 	for _, a := range r.rules.Attestors() {
@@ -55,7 +89,8 @@ func (r *request) ours(cert *ssh.Certificate) bool {
 			return true
 		}
 	}
-	return false
+	_, known := provenance.AuthorityOf(cert, r.rules.Authorities())
+	return known
 }
 
 // strangers bounds what callers that nobody knows can have written into the record.

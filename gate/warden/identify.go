@@ -27,6 +27,7 @@ type identity struct {
 
 	account   string       // of the host, whose sshd says that key signed in; empty at the gate
 	attested  *attestation // nil: an ordinary key
+	authority string       // fingerprint of the key that certified this one, of an authority of the policy's; empty: none
 	principal string       // whose connection it is
 	entered   atomic.Bool  // it has had its session
 
@@ -94,20 +95,30 @@ func assert(ctx context.Context, r *request, q client.AssertRequest) (answer, er
 	who := &identity{
 		user: string(q.User), key: key, version: string(q.ClientVersion), source: q.Source.Addr().Unmap(), session: q.SessionID,
 	}
-	if cert, ok := key.(*ssh.Certificate); ok {
-		err = r.certified(cert, provenance.Connection{SessionID: q.SessionID, HostKey: hostKey}, who)
-	} else if principal, known := r.rules.Principal(q.Key); known {
-		who.principal = principal.Name
-	} else {
-		err = unknownKey(key)
-	}
-	if err != nil {
+	if err := r.recognize(who, hostKey); err != nil {
 		return answer{}, err
 	}
 	if err := r.login(who); err != nil {
 		return answer{}, err
 	}
 	return answer{body: client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}}, nil
+}
+
+// recognize finds out whose the key is that has signed the connection.
+func (r *request) recognize(who *identity, hostKey ssh.PublicKey) error {
+	cert, ok := who.key.(*ssh.Certificate)
+	if !ok {
+		principal, known := r.rules.Principal(who.key.Marshal())
+		if !known {
+			return unknownKey(who.key)
+		}
+		who.principal = principal.Name
+		return nil
+	}
+	if _, known := provenance.AuthorityOf(cert, r.rules.Authorities()); known {
+		return r.certifiedKey(cert, who)
+	}
+	return r.certified(cert, provenance.Connection{SessionID: who.session, HostKey: hostKey}, who)
 }
 
 // login makes the connection its principal's, until it ends.
@@ -161,6 +172,10 @@ func (r *request) evidenceOf(who *identity) (gate.Evidence, error) {
 		evidence.Attestor, evidence.Statement = who.attested.attestor, who.attested.statement
 		evidence.Touch, evidence.Untouched = r.touchOf(who)
 		return evidence, nil
+	}
+	if who.authority != "" {
+		evidence.Authority = who.authority
+		return evidence, r.stillCertified(who)
 	}
 	principal, known := r.rules.Principal(plain(who.key).Marshal())
 	if !known {

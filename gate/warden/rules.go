@@ -16,6 +16,7 @@ type Policy interface {
 	Principal(key []byte) (policy.Principal, bool) // key in SSH wire format
 	PrincipalByName(name string) (policy.Principal, bool)
 	Attestors() []provenance.Attestor
+	Authorities() []provenance.Authority
 	SecurityKeys() []provenance.SecurityKey // those that are marked
 	Names() []string                        // of the principals
 	Repository(name string) policy.Repository
@@ -23,6 +24,7 @@ type Policy interface {
 	Autostart() []string    // repositories
 	Accounts() []string     // of this host, that somebody may speak by
 	Pods() policy.Pods
+	Contents() policy.Contents
 }
 
 // The operator, as policy and the log know him. No key speaks for that name: it comes from the socket.
@@ -47,6 +49,7 @@ type inForce struct {
 	accounts map[uint32]string // of those that policy names, and this host had when the policy was loaded
 	unknown  error             // which of them it had not
 	err      error             // why the files as they are now do not load
+	changes  string            // what is not as in the policy before; empty: there was none
 }
 
 func newRules(load func() (Policy, error), now func() time.Time) *rules {
@@ -65,6 +68,9 @@ func (r *rules) reload() error {
 		next.err = err
 	} else {
 		next.accounts, next.unknown = accountsOf(loaded.Accounts(), r.lookUp)
+		if last := r.has.Load().policy; last != nil {
+			next.changes = loaded.Contents().Since(last.Contents()).String()
+		}
 	}
 	r.has.Store(next)
 	return err
@@ -101,6 +107,14 @@ func (r *rules) PrincipalByName(name string) (policy.Principal, bool) {
 func (r *rules) Attestors() []provenance.Attestor {
 	if p := r.has.Load().policy; p != nil {
 		return p.Attestors()
+	}
+	return nil
+}
+
+// Authorities lists whose certificates say whose a key is.
+func (r *rules) Authorities() []provenance.Authority {
+	if p := r.has.Load().policy; p != nil {
+		return p.Authorities()
 	}
 	return nil
 }
