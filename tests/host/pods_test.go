@@ -18,35 +18,9 @@ import (
 // Callers, and containers of theirs, reach what policy opens and nothing else; what a repository publishes is reached from outside.
 func TestNetworkOfPods(t *testing.T) {
 	t.Parallel()
-	need.Tools(t, "ip", "nft", "busybox", "python3")
-	h := host.Start(t, host.Options{People: []string{"alice"}, Agents: []string{"bot"}})
-	uplink, world := internet(t, h)
+	h, uplink, world := town(t)
 	h.Must(t, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward; iptables -N DOCKER-USER; iptables -A DOCKER-USER -j RETURN")
-	h.Must(t, "sed", "-i", `s|egress = \[\]|egress = ["8.8.8.8:80/tcp"]|`, "/etc/forkgate/policy.d/baseline.hcl")
-	h.Must(t, "sh", "-c", `cat >/etc/forkgate/policy.d/network.hcl <<'END'
-repository "demo" {
-  publish   = ["443:8443/tcp"]
-  autostart = true
-}
-pods {
-  resolvers = ["1.1.1.1"]
-}
-END
-forkgate policy check && systemctl reload forkgate-warden`)
-	h.Repo(t, "demo", "/etc/systemd")
-	imports(t, h, "demo+x@bot")
-	imports(t, h, "demo@alice")
-
-	open := "curl -s --max-time 10 http://test.example/"
-	reaches := func(when string) {
-		t.Helper()
-		for who, command := range map[string]string{"a session": open, "a container": "docker run --rm bb wget -q -O - http://test.example/"} {
-			if r := machine.RunCommand(t, h.SSH(t.Context(), "demo+x@bot", command)); r.Stdout != "internet\n" {
-				t.Errorf("%s, %s: %d %s%s", when, who, r.Code, r.Stdout, r.Stderr)
-			}
-		}
-	}
-	reaches("at first")
+	reaches(t, h, "at first")
 	for _, address := range []string{"1.1.1.1:80", "169.254.169.254:80", "93.184.216.1:80", uplink + ":2222"} {
 		// The gate's port answers what is no HTTP to it: connecting is enough.
 		if r := h.Run(t.Context(), t, "bash", "-c", "exec 3<>/dev/tcp/"+strings.Replace(address, ":", "/", 1)); r.Code != 0 {
@@ -62,19 +36,13 @@ forkgate policy check && systemctl reload forkgate-warden`)
 		}
 	}
 	h.Must(t, "systemctl", "kill", "-s", "KILL", "forkgate-net.service")
-	reaches("after forkgate-net was killed")
+	reaches(t, h, "after forkgate-net was killed")
 
 	// A repository with a port and no egress answers there, asks nobody, and gets to nothing.
 	if r := machine.RunCommand(t, h.SSH(t.Context(), "demo@alice", "getent hosts test.example; "+open)); r.Code == 0 || r.Stdout != "" {
 		t.Errorf("a repository without egress: %d %s", r.Code, r.Stdout)
 	}
-	if r := machine.RunCommand(t, h.SSH(t.Context(), "demo@alice", "docker run -d --restart always -p 8443:80 bb sh -c 'echo shop >/index.html; exec httpd -f -h /'")); r.Code != 0 {
-		t.Fatalf("docker run: %s", r.Stderr)
-	}
-	answers := func(string) bool {
-		r := machine.RunCommand(t, exec.CommandContext(t.Context(), "nsenter", "--net=/proc/"+strconv.Itoa(world.Pid)+"/ns/net", "--", "curl", "-s", "--max-time", "5", "http://"+uplink+":443/"))
-		return r.Stdout == "shop\n"
-	}
+	answers := shop(t, h, uplink, world)
 	holds(t, h, "the published port answers", answers)
 	// As at a boot, which starts what multi-user.target wants: nobody has logged in, and the site is there.
 	h.Must(t, "sh", "-ec", `systemctl stop forkgate.target 'forkgate-*.service' 'forkgate-*.socket' var-lib-forkgate-pool.mount
@@ -85,6 +53,59 @@ forkgate policy check && systemctl reload forkgate-warden`)
 	h.Must(t, "forkgate", "rm", "demo:x")
 	holds(t, h, "a removed fork's rules are gone", func(rules string) bool { return !strings.Contains(rules, "8.8.8.8 . tcp . 80") })
 	uninstalled(t, h)
+}
+
+// town is a host with a world behind it, where forks may ask for one page, and demo publishes its own.
+func town(t *testing.T) (h *host.Host, uplink string, world *os.Process) {
+	t.Helper()
+	need.Tools(t, "ip", "nft", "busybox", "python3")
+	h = host.Start(t, host.Options{People: []string{"alice"}, Agents: []string{"bot"}})
+	uplink, world = internet(t, h)
+	h.Must(t, "sed", "-i", `s|egress = \[\]|egress = ["8.8.8.8:80/tcp"]|`, "/etc/forkgate/policy.d/baseline.hcl")
+	h.Must(t, "sh", "-c", `cat >/etc/forkgate/policy.d/network.hcl <<'END'
+repository "demo" {
+  publish   = ["443:8443/tcp"]
+  autostart = true
+}
+pods {
+  resolvers = ["1.1.1.1"]
+}
+END
+forkgate policy check && systemctl reload forkgate-warden`)
+	h.Repo(t, "demo", "/etc/systemd")
+	imports(t, h, "demo+x@bot")
+	imports(t, h, "demo@alice")
+	return h, uplink, world
+}
+
+// open is what forks may ask for.
+const open = "curl -s --max-time 10 http://test.example/"
+
+// reaches checks that sessions and containers in a fork get what they may. (With -T a static busybox dies of its resolver.)
+func reaches(t *testing.T, h *host.Host, when string) {
+	t.Helper()
+	for who, command := range map[string]string{"a session": open, "a container": "docker run --rm bb wget -q -O - http://test.example/"} {
+		if r := machine.RunCommand(t, h.SSH(t.Context(), "demo+x@bot", command)); r.Stdout != "internet\n" {
+			t.Errorf("%s, %s: %d %s%s", when, who, r.Code, r.Stdout, r.Stderr)
+		}
+	}
+}
+
+// shop has the repository's container serve a page, and returns how the world asks for it.
+func shop(t *testing.T, h *host.Host, uplink string, world *os.Process) (answers func(string) bool) {
+	t.Helper()
+	if r := machine.RunCommand(t, h.SSH(t.Context(), "demo@alice", "docker run -d --restart always -p 8443:80 bb sh -c 'echo shop >/index.html; exec httpd -f -h /'")); r.Code != 0 {
+		t.Fatalf("docker run: %s", r.Stderr)
+	}
+	return func(string) bool {
+		return fromOutside(t, world, "curl", "-s", "--max-time", "5", "http://"+uplink+":443/").Stdout == "shop\n"
+	}
+}
+
+// fromOutside runs something in the world.
+func fromOutside(t *testing.T, world *os.Process, argv ...string) machine.Result {
+	t.Helper()
+	return machine.RunCommand(t, exec.CommandContext(t.Context(), "nsenter", append([]string{"--net=/proc/" + strconv.Itoa(world.Pid) + "/ns/net", "--"}, argv...)...))
 }
 
 // uninstalled takes forkgate off a host on which pods run, a published container among them: nothing of them is left, and the host is no
