@@ -44,16 +44,17 @@ func (l *loader) readApprove(s schema, block *hcl.Block) *rule {
 
 // approval says on which terms a request that is forbidden could be approved: of all rules that match, the strictest of each. It is nil
 // where there is no such rule, or where the answer would be no with a grant as well.
-func (c *candidates) approval(r gate.Request) *gate.Approval {
+func (c *candidates) approval(r *gate.Request) *gate.Approval {
 	var terms *gate.Approval
-	for _, rule := range c.all((*bucket).approving, &r) {
+	for _, rule := range c.all((*bucket).approving, r) {
 		terms = stricterTerms(terms, *rule.approval)
 	}
 	if terms == nil {
 		return nil
 	}
-	r.Grant = "to be"
-	if c.decide(&r).Verdict != gate.Permit {
+	granted := *r
+	granted.Grant = "to be"
+	if c.decide(&granted).Verdict != gate.Permit {
 		return nil
 	}
 	return terms

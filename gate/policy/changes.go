@@ -9,11 +9,9 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// Contents are the blocks of a policy, as permit "x", and a digest of what each says, however it is laid out. The zero Contents are of no
-// policy.
+// Contents are the blocks of a policy, as permit "x", and a digest of each one's text. The zero Contents are of no policy.
 type Contents map[string][sha256.Size]byte
 
 // Contents lists the blocks.
@@ -82,7 +80,6 @@ func (l *loader) note(blocks hcl.Blocks, text []byte) {
 		if !ok {
 			continue
 		}
-		said := text[block.DefRange.Start.Byte:body.EndRange.Start.Byte]
-		l.policy.contents[name] = sha256.Sum256(hclwrite.Format(said))
+		l.policy.contents[name] = sha256.Sum256(text[block.DefRange.Start.Byte:body.EndRange.Start.Byte])
 	}
 }

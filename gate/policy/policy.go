@@ -76,7 +76,7 @@ func (p *Policy) Decide(r gate.Request) gate.Decision {
 	rules := p.index.of(&r)
 	d := rules.decide(&r)
 	if d.Verdict == gate.Forbid && r.Grant == "" {
-		d.Approval = rules.approval(r)
+		d.Approval = rules.approval(&r)
 	}
 	return d
 }
@@ -132,11 +132,11 @@ func malformed(r *gate.Request) string {
 
 // unpermitted is the decision where no rule matched.
 func unpermitted(r *gate.Request) gate.Decision {
-	reason := "no rule permits " + string(r.Op)
+	where := ""
 	if r.Target.Repo != "" {
-		reason += " on " + r.Target.Ref()
+		where = " on " + r.Target.Ref()
 	}
-	reason += " for " + r.Caller.Kind.String() + " " + r.Caller.Principal
+	reason := "no rule permits " + string(r.Op) + where + " for " + r.Caller.Kind.String() + " " + r.Caller.Principal
 	if r.Target.Fork && r.Target.Owner != r.Caller.Principal {
 		reason = r.Target.Ref() + " belongs to " + r.Target.Owner + "; " + reason
 	}
