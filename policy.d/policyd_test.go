@@ -1,6 +1,7 @@
 package policyd_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -46,6 +47,33 @@ var (
 )
 
 // The baseline as a matrix: exactly these operations are permitted, whatever else there is.
+// In an emergency everybody is kept out by one rule: it loads beside what is shipped, whose own tests expect that people come in. The same
+// without the word is taken for a mistake.
+func TestLockdown(t *testing.T) {
+	const rule = "forbid \"nobody-tonight\" {\n  when   = door != \"operator\"\n  reason = \"closed\"\n  lockdown = %v\n}\n"
+	with := func(lockdown bool) (*policy.Policy, error) {
+		return policy.Load(policy.FS{FS: policyd.Files()}, policy.Text{Name: "local.hcl", Text: fmt.Appendf(nil, rule, lockdown)})
+	}
+	p, err := with(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []gate.Kind{gate.Human, gate.Agent} {
+		for _, op := range gate.Ops() {
+			r := gate.Request{Caller: gate.Caller{Principal: "alice", Kind: kind}, Op: op, Target: gate.Target{Repo: "shop", Grand: true}, Door: policy.DoorSSH}
+			if d := p.Decide(r); d.Verdict != gate.Forbid || d.Rule == "" {
+				t.Errorf("%s of %s: %+v", op, kind, d)
+			}
+			if r.Door = policy.DoorOperator; kind == gate.Human && p.Decide(r).Verdict != gate.Permit {
+				t.Errorf("the operator is kept from %s", op)
+			}
+		}
+	}
+	if _, err := with(false); err == nil {
+		t.Error("without the word it loads")
+	}
+}
+
 func TestBaseline(t *testing.T) {
 	agent := gate.Caller{Principal: "alice", Class: gate.ClassKey}
 	human := gate.Caller{Principal: "alice", Class: gate.ClassKey, Kind: gate.Human}

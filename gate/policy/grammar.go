@@ -91,6 +91,7 @@ var grammar = []blockKind{
 		{"when", shapeCondition, "the condition; true for a rule without one", required},
 		{"reason", shapeTemplate, "what the caller is told", required},
 		{"hint", shapeTemplate, "what the caller can do instead", optional},
+		{"lockdown", shapeFlag, "it may keep out all that a permit lets in, which is a mistake else: for a time when nobody is to come in, whatever tests expect", optional},
 	}, nil},
 	{"approve", "NAME", "a rule by which sessions wait for somebody's approval instead of being refused", []field{
 		{"when", shapeCondition, "which sessions may wait", required},

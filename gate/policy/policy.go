@@ -105,6 +105,11 @@ func (c *candidates) decide(r *gate.Request) gate.Decision {
 	return d
 }
 
+// lockdown reports whether a rule is a forbid that is meant to keep out whom permits let in.
+func (p *Policy) lockdown(name string) bool {
+	return slices.ContainsFunc(p.rules, func(r *rule) bool { return r.name == name && r.lockdown })
+}
+
 // merged are the limits of permits that match, the strictest of each.
 func merged(permits []*rule) gate.Limits {
 	var b bounds

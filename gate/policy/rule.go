@@ -23,6 +23,7 @@ type rule struct {
 	hint      func(*gate.Request) string
 	bounds    bounds // what a permit's limits block says
 
+	lockdown bool           // of a forbid that is meant to leave permits without effect
 	approval *gate.Approval // of an approve rule: a permit for sessions that hold a grant
 
 	needs gate.Class               // evidence that a permit requires

@@ -66,6 +66,7 @@ func (l *loader) readRule(s schema, block *hcl.Block) *rule {
 	if hint := f.attrs["hint"]; hint != nil {
 		r.hint = l.template(s, hint)
 	}
+	r.lockdown = f.flag("lockdown")
 	limits := f.blocks.OfType("limits")
 	r.bounds, _ = l.limitsOf(limits)
 	needs, sound := l.requireOf(f.blocks.OfType("require"))

@@ -15,7 +15,7 @@ func (l *loader) checkShadows() {
 			continue
 		}
 		if f := l.policy.index.shadow(r); f != nil {
-			l.complain(r.block, "Never takes effect", "All that this rule lets in is kept out by forbid %q at %s, and a forbid beats every permit: narrow that one, or remove this.", f.name, f.where)
+			l.complain(r.block, "Never takes effect", "All that this rule lets in is kept out by forbid %q at %s, and a forbid beats every permit: narrow that one, or remove this. If nobody is to come in for a time, that one says lockdown = true.", f.name, f.where)
 		}
 	}
 }
@@ -26,7 +26,7 @@ func (ix index) shadow(r *rule) *rule {
 	forbids := ix.of(&gate.Request{
 		Op: any.op, Caller: gate.Caller{Kind: any.kind, Principal: any.principal}, Target: gate.Target{Repo: any.repo},
 	})
-	return forbids.first((*bucket).forbidding, func(f *rule) bool { return f.shadows(r) })
+	return forbids.first((*bucket).forbidding, func(f *rule) bool { return !f.lockdown && f.shadows(r) })
 }
 
 // shadows reports whether it is sure that a forbid matches whatever the other rule matches.

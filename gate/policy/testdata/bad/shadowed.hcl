@@ -27,3 +27,7 @@ forbid "no-agents-in-till-unapproved" {
   when   = caller.kind == "agent" && target.repo == "till" && !grant.held
   reason = "no"
 }
+
+permit "agents-see-the-bank" {
+  when = caller.kind == "agent" && target.repo == "bank" && target.grand && op == "show"
+}
