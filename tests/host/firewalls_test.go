@@ -68,7 +68,7 @@ func TestRealFirewalls(t *testing.T) {
 				t.Errorf("control: %s is %s, and the host's own port answers %q", f.name, step.when, got)
 			}
 			holds(t, h, f.name+" is "+step.when+", and the published port answers", answers)
-			reaches(t, h, f.name+" is "+step.when)
+			gets(t, h, "a session, "+f.name+" "+step.when, open)
 			if r := fromOutside(t, world, "socat", "-T", "5", "-", "TCP:"+uplink+":2222,connect-timeout=3"); !strings.HasPrefix(r.Stdout, "SSH-2.0-") {
 				t.Errorf("%s is %s, and the gate answers %q %s", f.name, step.when, r.Stdout, r.Stderr)
 			}
@@ -76,9 +76,10 @@ func TestRealFirewalls(t *testing.T) {
 		if row := h.Must(t, "sh", "-c", `forkgate doctor | grep "^[a-z]* *$0 "`, f.row); !strings.HasPrefix(row, "green ") || !strings.Contains(row, f.says) {
 			t.Errorf("doctor says of %s: %s", f.name, row)
 		}
+		gets(t, h, "a container, "+f.name+" on", "docker run --rm bb wget -q -O - http://test.example/")
 		h.Must(t, "sh", "-ec", f.off)
 		holds(t, h, f.name+" is off, and the published port answers", answers)
-		reaches(t, h, f.name+" is off")
+		gets(t, h, "a session, "+f.name+" off", open)
 	}
 }
 

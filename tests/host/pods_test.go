@@ -84,10 +84,15 @@ const open = "curl -s --max-time 10 http://test.example/"
 // reaches checks that sessions and containers in a fork get what they may. (With -T a static busybox dies of its resolver.)
 func reaches(t *testing.T, h *host.Host, when string) {
 	t.Helper()
-	for who, command := range map[string]string{"a session": open, "a container": "docker run --rm bb wget -q -O - http://test.example/"} {
-		if r := machine.RunCommand(t, h.SSH(t.Context(), "demo+x@bot", command)); r.Stdout != "internet\n" {
-			t.Errorf("%s, %s: %d %s%s", when, who, r.Code, r.Stdout, r.Stderr)
-		}
+	gets(t, h, "a session, "+when, open)
+	gets(t, h, "a container, "+when, "docker run --rm bb wget -q -O - http://test.example/")
+}
+
+// gets checks that a command in a fork gets the page.
+func gets(t *testing.T, h *host.Host, who, command string) {
+	t.Helper()
+	if r := machine.RunCommand(t, h.SSH(t.Context(), "demo+x@bot", command)); r.Stdout != "internet\n" {
+		t.Errorf("%s: %d %s%s", who, r.Code, r.Stdout, r.Stderr)
 	}
 }
 
