@@ -77,6 +77,74 @@ func complain(cmd *cobra.Command, err error, asJSON bool) error {
 	return fmt.Errorf("the policy does not load: %d to mend", len(wrong.Problems()))
 }
 
+func policySchemaCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "schema", Args: noOther,
+		Short: "print all that a policy can be written with: blocks, facts, functions, operations",
+	}
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), policy.NewReference())
+		}
+		_, err := fmt.Fprint(cmd.OutOrStdout(), policy.NewReference())
+		return err
+	}
+	return c
+}
+
+func policyTestCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "test [DIR]", Args: words(0, 1),
+		Short: "run the policy's own tests, and list them",
+		Long: "Run the test blocks of the policy and list what came of each; the exit code is 1 if one fails. Each load runs them as well: a policy\n" +
+			"that fails one of its tests is not put in force.",
+	}
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		dir, anyOwner := policyIn(args)
+		p, err := loadPolicy(dir, anyOwner)
+		var wrong *policy.LoadError
+		switch {
+		case err == nil:
+			return showTrials(cmd, p.Trials(), *asJSON)
+		case errors.As(err, &wrong) && len(wrong.Trials()) > 0:
+			return showTrials(cmd, wrong.Trials(), *asJSON)
+		}
+		return complain(cmd, err, *asJSON)
+	}
+	return c
+}
+
+// showTrials lists tests, and explains those that failed.
+func showTrials(cmd *cobra.Command, trials []policy.Trial, asJSON bool) error {
+	out, failed := cmd.OutOrStdout(), 0
+	for _, t := range trials {
+		if !t.Passed {
+			failed++
+		}
+	}
+	if asJSON {
+		if err := printJSON(out, trials); err != nil {
+			return err
+		}
+	} else {
+		for _, t := range trials {
+			word, answer := "ok", ""
+			if !t.Passed {
+				word, answer = "FAIL", "\n"+indented(t.Answer)
+			}
+			fmt.Fprintf(out, "%-4s  %s, %s%s\n", word, t.Name, t.Where, answer)
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d tests fail", failed, len(trials))
+	}
+	return nil
+}
+
+func indented(text string) string { return "      " + strings.ReplaceAll(text, "\n", "\n      ") }
+
 func policyExplainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "explain CALLER OP [REF]", Args: words(2, 3),

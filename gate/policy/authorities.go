@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,15 +18,7 @@ func (p *Policy) Authorities() []provenance.Authority { return slices.Clone(p.au
 // certifies reports whether an authority, known by its key's fingerprint, may speak for a principal.
 func (p *Policy) certifies(fingerprint, principal string) bool {
 	return slices.ContainsFunc(p.authorities, func(a provenance.Authority) bool {
-		if a.Key == nil || ssh.FingerprintSHA256(a.Key) != fingerprint {
-			return false
-		}
-		for _, known := range a.Principals {
-			if known == principal {
-				return true
-			}
-		}
-		return false
+		return ssh.FingerprintSHA256(a.Key) == fingerprint && slices.Contains(slices.Collect(maps.Values(a.Principals)), principal)
 	})
 }
 

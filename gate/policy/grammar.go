@@ -49,9 +49,6 @@ const (
 	shapeTemplate  = `"TEXT ${FACT}"`
 )
 
-// topBlocks are the kinds that stand at the top of a file.
-var topBlocks = []string{"principal", "attestor", "authority", "security_key", "agent", "permit", "forbid", "approve", "repository", "pods", "test"}
-
 // grammar lists every kind of block, in the order of the reference.
 var grammar = []blockKind{
 	{"principal", "NAME", "a person or a service that may speak", []field{
@@ -178,12 +175,25 @@ func (k blockKind) body() *hcl.BodySchema {
 	return schema
 }
 
+// outer lists the types of block that the kind stands in; none: it stands at the top of a file.
+func (k blockKind) outer() (types []string) {
+	for _, other := range grammar {
+		if slices.Contains(other.within, k.name) {
+			types = append(types, other.name)
+		}
+	}
+	return types
+}
+
 // fileSchema is what may stand at the top of a file.
 func fileSchema() *hcl.BodySchema {
 	schema := &hcl.BodySchema{}
-	for _, name := range topBlocks {
-		header := hcl.BlockHeaderSchema{Type: name}
-		if kindOf(name).label != "" {
+	for _, kind := range grammar {
+		if len(kind.outer()) > 0 {
+			continue
+		}
+		header := hcl.BlockHeaderSchema{Type: kind.name}
+		if kind.label != "" {
 			header.LabelNames = []string{"name"}
 		}
 		schema.Blocks = append(schema.Blocks, header)

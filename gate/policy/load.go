@@ -100,19 +100,8 @@ func (l *loader) parse(files []File) {
 }
 
 func (l *loader) parseFile(file File) {
-	l.files[file.Name] = &hcl.File{} // without bytes no source line is shown
-	if unfit := checkText(file); unfit != nil {
-		l.diags = append(l.diags, unfit)
-		return
-	}
-	l.files[file.Name].Bytes = file.Text
-	if tooDeep := checkNesting(file); tooDeep != nil {
-		l.diags = append(l.diags, tooDeep)
-		return
-	}
-	parsed, diags := hclsyntax.ParseConfig(file.Text, file.Name, hcl.InitialPos)
-	l.diags = append(l.diags, diags...)
-	if diags.HasErrors() {
+	parsed, ok := l.parsed(file)
+	if !ok {
 		return
 	}
 	l.files[file.Name] = parsed
@@ -120,6 +109,23 @@ func (l *loader) parseFile(file File) {
 	l.diags = append(l.diags, diags...)
 	l.blocks = append(l.blocks, content.Blocks...)
 	l.note(content.Blocks, file.Text)
+}
+
+// parsed is a file whose syntax is in order.
+func (l *loader) parsed(file File) (parsed *hcl.File, ok bool) {
+	l.files[file.Name] = &hcl.File{} // without bytes no source line is shown
+	if unfit := checkText(file); unfit != nil {
+		l.diags = append(l.diags, unfit)
+		return nil, false
+	}
+	l.files[file.Name].Bytes = file.Text
+	if tooDeep := checkNesting(file); tooDeep != nil {
+		l.diags = append(l.diags, tooDeep)
+		return nil, false
+	}
+	parsed, diags := hclsyntax.ParseConfig(file.Text, file.Name, hcl.InitialPos)
+	l.diags = append(l.diags, diags...)
+	return parsed, !diags.HasErrors()
 }
 
 // of lists the blocks of a type, complaining of labels that are taken.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"crypto/rsa"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
+	"forkgate/gate/provenance"
 )
 
 // keyTypes are the kinds of public key that a principal may have. Certificates and ssh-dss are not among them.
@@ -17,9 +17,6 @@ var keyTypes = []string{
 	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
 	ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoRSA,
 }
-
-// minRSA is the shortest RSA modulus in bits. sshd's own RequiredRSASize defaults to 1024, which is too short today.
-const minRSA = 2048
 
 func (l *loader) readPrincipals() {
 	p := l.policy
@@ -112,10 +109,5 @@ func parseKey(line string) (ssh.PublicKey, error) {
 	if !slices.Contains(keyTypes, key.Type()) {
 		return nil, fmt.Errorf("keys of type %s are not accepted: use ssh-ed25519", key.Type())
 	}
-	if crypto, ok := key.(ssh.CryptoPublicKey); ok {
-		if public, ok := crypto.CryptoPublicKey().(*rsa.PublicKey); ok && public.N.BitLen() < minRSA {
-			return nil, fmt.Errorf("this RSA key has %d bits, and %d is the least: use ssh-ed25519", public.N.BitLen(), minRSA)
-		}
-	}
-	return key, nil
+	return key, provenance.CheckStrength(key)
 }

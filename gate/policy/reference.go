@@ -78,14 +78,7 @@ func NewReference() Reference {
 }
 
 func (k blockKind) reference() BlockReference {
-	block := BlockReference{Type: k.name, Label: k.label, Meaning: k.meaning, Fields: []FieldReference{}}
-	for _, outer := range grammar {
-		for _, inner := range outer.within {
-			if inner == k.name {
-				block.In = append(block.In, outer.name)
-			}
-		}
-	}
+	block := BlockReference{Type: k.name, Label: k.label, In: k.outer(), Meaning: k.meaning, Fields: []FieldReference{}}
 	for _, f := range k.fields {
 		if f.need == optional || f.need == required {
 			block.Fields = append(block.Fields, FieldReference{f.name, f.shape, f.need == required, f.meaning})

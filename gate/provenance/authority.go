@@ -27,7 +27,7 @@ type Authority struct {
 // ErrNotCertified says that a certificate of an authority's is not accepted.
 var ErrNotCertified = errors.New("the certificate does not count")
 
-// minRSA is the shortest modulus of RSA in bits, as for keys in the policy.
+// minRSA is the shortest RSA modulus in bits. sshd's own RequiredRSASize defaults to 1024, which is too short today.
 const minRSA = 2048
 
 // sourceAddress is the one critical option that is understood (OpenSSH's PROTOCOL.certkeys).
@@ -76,9 +76,14 @@ func (a Authority) checkKey(cert *ssh.Certificate) error {
 	if _, waived := cert.Extensions["no-touch-required"]; waived {
 		return errors.New("it waives the touch, by no-touch-required")
 	}
-	if crypto, ok := cert.Key.(ssh.CryptoPublicKey); ok {
+	return CheckStrength(cert.Key)
+}
+
+// CheckStrength refuses RSA keys that are too short today.
+func CheckStrength(key ssh.PublicKey) error {
+	if crypto, ok := key.(ssh.CryptoPublicKey); ok {
 		if public, ok := crypto.CryptoPublicKey().(*rsa.PublicKey); ok && public.N.BitLen() < minRSA {
-			return fmt.Errorf("its RSA key has %d bits, and %d is the least", public.N.BitLen(), minRSA)
+			return fmt.Errorf("this RSA key has %d bits, and %d is the least: use ssh-ed25519", public.N.BitLen(), minRSA)
 		}
 	}
 	return nil

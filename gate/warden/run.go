@@ -150,7 +150,7 @@ func reconcile(ctx context.Context, store *fork.Store, pods *pods, journal *slog
 // warden's: the last good one stays, or the doors stay shut.
 func (w *Warden) reload(why string) error {
 	err := w.rules.reload()
-	outcome := w.outcome(err)
+	outcome := w.outcome()
 	if err != nil {
 		w.journal.Error(outcome, "error", err)
 	}
@@ -161,12 +161,12 @@ func (w *Warden) reload(why string) error {
 	return w.log.Service(why + ": " + outcome)
 }
 
-// outcome says in one line what came of a reload.
-func (w *Warden) outcome(err error) string {
+// outcome says in one line what came of the last reload.
+func (w *Warden) outcome() string {
 	switch now := w.rules.has.Load(); {
-	case err != nil && now.policy == nil:
+	case now.err != nil && now.policy == nil:
 		return "policy in " + w.policyPlace + " does not load, the doors stay shut"
-	case err != nil:
+	case now.err != nil:
 		return "policy in " + w.policyPlace + " does not load, the last good one stays"
 	case now.changes != "":
 		return "policy loaded from " + w.policyPlace + ": " + now.changes
