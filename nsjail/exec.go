@@ -21,13 +21,12 @@ var ErrDied = errors.New("the pod died before it answered")
 
 // Exec is what is to run in a pod, and for whom.
 type Exec struct {
-	Session  string         // names its lines in the log
+	Session  string         // names its lines in the log; EndSession and Lives find it by that
 	Home     string         // PRINCIPAL.KIND: the caller's own home and /tmp inside
 	Command  []byte         // for the shell; empty asks for a login shell
 	Env      []string       // NAME=VALUE
 	Terminal *wire.Terminal // nil: pipes
 	Linger   time.Duration  // how long what the session leaves behind lives on
-	Apart    bool           // in a cgroup of its own name, by which EndSession and Lives find it
 }
 
 // Session is what a door needs to pump a session's bytes: the session's socket and then stdin, stdout and stderr, or the
@@ -35,10 +34,44 @@ type Exec struct {
 type Session struct {
 	GUID  string // of its pod
 	Files []*os.File
+	End   *End
 }
 
 // Close gives the descriptors back; without a copy elsewhere that ends the session.
-func (s *Session) Close() { wire.CloseAll(s.Files) }
+func (s *Session) Close() {
+	wire.CloseAll(s.Files)
+	s.End.Close()
+}
+
+// End is where a pod says that nothing is left of a session.
+type End struct{ conn *wire.Conn }
+
+// ErrNoWord says that the pod went away without a word of a session's end.
+var ErrNoWord = errors.New("the pod says nothing of the session's end")
+
+// Wait waits for it, or until Close. It returns how the session's command ended; nil, if it was killed with the session.
+func (e *End) Wait() (*wire.Exit, error) {
+	m, files, err := e.conn.Receive()
+	wire.CloseAll(files)
+	if err == nil && m.Type != wire.TypeOver {
+		err = fmt.Errorf("%w: %.40q where a session's end is to be", wire.ErrMalformed, m.Type)
+	}
+	var over wire.Over
+	if err == nil {
+		err = m.Decode(&over)
+	}
+	if err != nil {
+		return nil, errors.Join(ErrNoWord, err)
+	}
+	return over.Exit, nil
+}
+
+// Close ends a Wait. The session goes on.
+func (e *End) Close() {
+	if e != nil {
+		e.conn.Close()
+	}
+}
 
 // Run has a running pod execute something. Each call is a connection of its own, so that a pod that hangs holds up
 // one caller alone.
@@ -51,7 +84,11 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	if err != nil {
 		return nil, errors.Join(ErrNotRunning, err)
 	}
-	defer conn.Close()
+	defer func() {
+		if err != nil {
+			conn.Close()
+		}
+	}()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
@@ -60,7 +97,7 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 		return nil, err
 	}
 	defer wire.CloseAll(theirs)
-	session := &Session{GUID: guid, Files: ours}
+	session := &Session{GUID: guid, Files: ours, End: &End{conn}}
 	defer func() {
 		if err != nil {
 			session.Close()
@@ -68,7 +105,7 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	}()
 	request := wire.Exec{
 		Session: e.Session, Home: e.Home, Dir: []byte(spec.Mountpoint), Command: e.Command, Terminal: e.Terminal,
-		Linger: e.Linger, Apart: e.Apart,
+		Linger: e.Linger,
 	}
 	for _, v := range e.Env {
 		request.Env = append(request.Env, []byte(v))

@@ -41,6 +41,8 @@ const (
 	EventRefused  = "refused"  // somebody was not let in, with a certificate or a security key
 	EventVerb     = "verb"     // a control word or an operator's command is about to run
 	EventGrant    = "grant"    // something became of a wish to be approved, or of a grant
+	EventRevoked  = "revoked"  // a session is ended, as the policy in force would not permit it
+	EventEnded    = "ended"    // nothing of a session is left
 	EventService  = "service"  // the warden started, or took or refused a policy
 )
 
@@ -73,6 +75,18 @@ type Entry struct {
 	Rule        string      `json:"rule,omitempty"`
 	Where       string      `json:"where,omitempty"`
 	Reason      string      `json:"reason,omitempty"`
+	Exit        *int        `json:"exit,omitempty"`   // code of a session's command; absent: it was killed
+	Signal      string      `json:"signal,omitempty"` // that ended the command, as RFC 4254 names it
+	Took        string      `json:"took,omitempty"`   // how long a session lasted, as in 1h2m3.004s
+}
+
+// End is how a session ended.
+type End struct {
+	Exited bool // its command did, by itself
+	Code   int
+	Signal string
+	Took   time.Duration
+	Why    string // somebody ended it; empty: nobody
 }
 
 // Log appends to the record. Its methods may be called at the same time.
@@ -127,6 +141,23 @@ func (l *Log) Refused(session string, r gate.Request, why string) error {
 func (l *Log) Grant(session string, r gate.Request, what string) error {
 	e := entry(EventGrant, session, r)
 	e.Reason = gate.Printable(what)
+	return l.write(e)
+}
+
+// Revoked records that a session is about to be ended, and by what: policy as it is now.
+func (l *Log) Revoked(session string, r gate.Request, d gate.Decision) error {
+	e := entry(EventRevoked, session, r)
+	e.Verdict, e.Rule, e.Where, e.Reason = d.Verdict.String(), d.Rule, d.Where, d.Reason
+	return l.write(e)
+}
+
+// Ended records that nothing of a session is left.
+func (l *Log) Ended(session string, r gate.Request, how End) error {
+	e := entry(EventEnded, session, r)
+	e.Took, e.Reason = how.Took.Round(time.Millisecond).String(), gate.Printable(how.Why)
+	if how.Exited {
+		e.Exit, e.Signal = &how.Code, gate.Printable(how.Signal)
+	}
 	return l.write(e)
 }
 

@@ -21,7 +21,7 @@ type attestation struct {
 
 // certifiedKey verifies a certificate of an authority's, whose key has signed this connection: it makes the key its principal's.
 func (r *request) certifiedKey(cert *ssh.Certificate, who *identity) error {
-	principal, err := r.certifies(cert, who)
+	principal, err := r.certifies(cert, who, r.now())
 	if err != nil {
 		return r.refuseCertificate(cert, who, err)
 	}
@@ -29,10 +29,15 @@ func (r *request) certifiedKey(cert *ssh.Certificate, who *identity) error {
 	return nil
 }
 
-// stillCertified asks again: policy may have dropped the authority since, and certificates end.
+// stillCertified asks again: policy may have dropped the authority since, and certificates end. What runs already a certificate that ends
+// does not end.
 func (r *request) stillCertified(who *identity) error {
 	cert, _ := who.key.(*ssh.Certificate)
-	principal, err := r.certifies(cert, who)
+	when := r.asOf
+	if when.IsZero() {
+		when = r.now()
+	}
+	principal, err := r.certifies(cert, who, when)
 	if err == nil && principal == who.principal {
 		return nil
 	}
@@ -40,13 +45,13 @@ func (r *request) stillCertified(who *identity) error {
 	return &gate.Refusal{Reason: "the certificate is not accepted any more", Hint: "connect again with a new one"}
 }
 
-// certifies asks the authorities of the policy as it is now.
-func (r *request) certifies(cert *ssh.Certificate, who *identity) (principal string, err error) {
+// certifies asks the authorities of the policy as it is now whose the key was at a time.
+func (r *request) certifies(cert *ssh.Certificate, who *identity, when time.Time) (principal string, err error) {
 	authority, known := provenance.AuthorityOf(cert, r.rules.Authorities())
 	if !known {
 		return "", fmt.Errorf("%w: policy has no authority with the key %s any more", provenance.ErrNotCertified, ssh.FingerprintSHA256(cert.SignatureKey))
 	}
-	principal, err = authority.Certifies(cert, who.source, r.now())
+	principal, err = authority.Certifies(cert, who.source, when)
 	if _, there := r.rules.PrincipalByName(principal); err == nil && !there {
 		err = fmt.Errorf("%w: policy has no principal %q", provenance.ErrNotCertified, principal)
 	}

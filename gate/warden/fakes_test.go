@@ -2,6 +2,7 @@ package warden
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"forkgate/fork"
 	"forkgate/gate"
+	"forkgate/gate/audit"
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
 	"forkgate/systemd"
@@ -155,8 +157,10 @@ type fakePods struct {
 	started int
 	kills   int
 	work    []nsjail.Exec
-	gone    int           // how many times a running pod is found to be gone
-	hold    chan struct{} // what starts wait for
+	alive   map[string]string // sessions of which something lives: GUIDs of their pods, by name
+	stays   bool              // sessions do not die
+	gone    int               // how many times a running pod is found to be gone
+	hold    chan struct{}     // what starts wait for
 }
 
 func (f *fakePods) Start(_ context.Context, unit string) error {
@@ -224,6 +228,7 @@ func (f *fakePods) exec(_ context.Context, _, guid string, e nsjail.Exec) (*nsja
 		return nil, nsjail.ErrNotRunning
 	}
 	f.work = append(f.work, e)
+	f.alive[e.Session] = guid
 	files := make([]*os.File, 4)
 	for i := range files {
 		var err error
@@ -240,6 +245,43 @@ func (f *fakePods) exec(_ context.Context, _, guid string, e nsjail.Exec) (*nsja
 	files[0].Close()
 	files[0] = theirs
 	return &nsjail.Session{GUID: guid, Files: files}, nil
+}
+
+// lives, living and killSession are what the kernel knows of sessions.
+func (f *fakePods) lives(guid, session string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.alive[session] == guid, nil
+}
+
+func (f *fakePods) living(guid string) (all []string, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for session, in := range f.alive {
+		if in == guid {
+			all = append(all, session)
+		}
+	}
+	return all, nil
+}
+
+func (f *fakePods) killSession(_ context.Context, guid, session string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stays {
+		return errors.New("it does not die")
+	}
+	if f.alive[session] == guid {
+		delete(f.alive, session)
+	}
+	return nil
+}
+
+// die makes a session end by itself.
+func (f *fakePods) die(session string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.alive, session)
 }
 
 func (f *fakePods) starts() int {
@@ -295,6 +337,12 @@ func (l *fakeLog) Refused(_ string, r gate.Request, why string) error {
 }
 func (l *fakeLog) Grant(_ string, r gate.Request, what string) error {
 	return l.write("grant of %s on %s: %s", r.Caller.Principal, r.Target.Ref(), what)
+}
+func (l *fakeLog) Revoked(_ string, r gate.Request, d gate.Decision) error {
+	return l.write("revoked %s on %s: %s", r.Caller.Principal, r.Target.Ref(), d.Reason)
+}
+func (l *fakeLog) Ended(_ string, r gate.Request, how audit.End) error {
+	return l.write("ended %s on %s: %v %d %s %s", r.Caller.Principal, r.Target.Ref(), how.Exited, how.Code, how.Signal, how.Why)
 }
 func (l *fakeLog) Service(what string) error { return l.write("service %s", what) }
 

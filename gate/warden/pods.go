@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -46,15 +48,21 @@ type pods struct {
 	busy   func(guid string) (bool, error)
 	visits *visits // of agents; nil: they are not recorded
 
+	sessions *sessions
+	lives    func(guid, session string) (bool, error)
+	living   func(guid string) ([]string, error)                   // sessions
+	kill     func(ctx context.Context, guid, session string) error // returns when nothing of it lives
+
 	once    singleflight.Group
 	mu      sync.Mutex
 	locks   map[string]*podLocks      // by GUID
 	limited map[string]systemd.Limits // by GUID: what its unit was limited to last
 }
 
-func newPods(units Units, rules *rules, runDir string) *pods {
+func newPods(units Units, rules *rules, runDir string, journal *slog.Logger) *pods {
 	return &pods{
 		units: units, rules: rules, runDir: runDir, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
+		sessions: newSessions(filepath.Join(runDir, "sessions"), journal), lives: sessionLives, living: sessionsLiving, kill: killSession,
 		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{},
 	}
 }
@@ -74,6 +82,9 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	if err := p.visits.note(tree.GUID, who); err != nil {
 		return nil, err
 	}
+	if err := p.sessions.enter(session, who, where, what.Grant); err != nil {
+		return nil, err
+	}
 	work := p.execution(session, who, tree, what)
 	running, err := p.enter(ctx, tree.GUID, work)
 	for wait := time.Duration(0); errors.Is(err, nsjail.ErrNotRunning) && wait < dying && pause(ctx, wait); wait = 2*wait + time.Millisecond {
@@ -81,6 +92,9 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 			return nil, err
 		}
 		running, err = p.enter(ctx, tree.GUID, work)
+	}
+	if err == nil {
+		p.sessions.runs(session, running.End)
 	}
 	return running, err
 }
@@ -214,7 +228,7 @@ func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate
 		role = "grand"
 	}
 	e := nsjail.Exec{
-		Session: session, Apart: what.Grant != "", Home: who.Principal + "." + who.Kind.String(), Command: what.Command,
+		Session: session, Home: who.Principal + "." + who.Kind.String(), Command: what.Command,
 		Env: append(append([]string(nil), what.Env...),
 			"REDIACC_WORKING_DIR="+nsjail.Mountpoint(t.GUID),
 			"REDIACC_REPOSITORY="+t.GUID,

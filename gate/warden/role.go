@@ -41,6 +41,16 @@ func standings() map[role]standing {
 
 func (r role) standing() standing { return standings()[r] }
 
+// roleOf is who speaks by a door, as policy calls it.
+func roleOf(door string) role {
+	for r, s := range standings() {
+		if s.door == door {
+			return r
+		}
+	}
+	return nobody
+}
+
 func (r role) String() string {
 	if name := r.standing().name; name != "" {
 		return name

@@ -60,7 +60,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer units.Close()
 	rules := newRules(c.Policy, time.Now)
-	pods := newPods(units, rules, c.RunDir)
+	pods := newPods(units, rules, c.RunDir, c.Journal)
 	// The registry's lock is what keeps a second warden out: nothing before this disturbs a first one.
 	store, err := fork.Open(fork.Options{
 		Pool: c.Pool, Registry: filepath.Join(c.State, "registry.db"), End: pods.End, Prepare: pods.Prepare, Log: c.Journal,
@@ -84,11 +84,15 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err := w.openGrants(store); err != nil {
 		return err
 	}
+	if err := w.settleSessions(ctx); err != nil {
+		return err
+	}
+	defer pods.sessions.leave()
 	w.granter.settle(ctx)
 	if err := w.reload("the warden started"); err != nil {
 		return err
 	}
-	return w.run(ctx, c, store.KeepSpares, func(ctx context.Context) { store.KeepReserve(ctx, w.ending) }, w.granter.keep)
+	return w.run(ctx, c, store.KeepSpares, func(ctx context.Context) { store.KeepReserve(ctx, w.ending) }, w.granter.keep, w.keepSessions)
 }
 
 // openVisits reads where agents have been, which lies in the registry as well.
@@ -216,6 +220,7 @@ func (w *Warden) run(ctx context.Context, c Config, beside ...func(context.Conte
 		if err := w.reload(why); err != nil {
 			w.journal.Error("a reload is not in the audit log", "error", err)
 		}
+		w.reconsider(ctx)
 		startAll()
 	}
 }

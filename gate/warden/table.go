@@ -29,6 +29,7 @@ type request struct {
 	session string     // names the request in the log, and the session that it may become
 	files   []*os.File // what came with the message; closed when the request has been answered
 	told    time.Time  // when progress was told of last
+	asOf    time.Time  // when what it is about began; zero: now
 }
 
 // answer is a reply's body and descriptors, which are closed once they are sent.

@@ -25,6 +25,33 @@ func busy(guid string) (bool, error) {
 	return nsjail.Busy(group)
 }
 
+// sessionLives reports whether anything lives of a session.
+func sessionLives(guid, session string) (bool, error) {
+	group, err := podGroup(guid)
+	if err != nil {
+		return false, err
+	}
+	return nsjail.Lives(group, session)
+}
+
+// sessionsLiving lists the sessions that live in a pod.
+func sessionsLiving(guid string) ([]string, error) {
+	group, err := podGroup(guid)
+	if err != nil {
+		return nil, err
+	}
+	return nsjail.Living(group)
+}
+
+// killSession ends a session, and returns when nothing of it lives.
+func killSession(ctx context.Context, guid, session string) error {
+	group, err := podGroup(guid)
+	if err != nil {
+		return err
+	}
+	return nsjail.EndSession(ctx, group, session)
+}
+
 // podGroup is where the cgroup of a pod's unit is, or would be.
 func podGroup(guid string) (string, error) {
 	unit, err := systemd.Instance(podUnit, guid)

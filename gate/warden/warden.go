@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"forkgate/gate"
+	"forkgate/gate/audit"
 	"forkgate/gate/enrolled"
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
@@ -22,6 +23,8 @@ type Record interface {
 	Verb(session string, r gate.Request) error
 	Refused(session string, r gate.Request, why string) error
 	Grant(session string, r gate.Request, what string) error
+	Revoked(session string, r gate.Request, d gate.Decision) error
+	Ended(session string, r gate.Request, how audit.End) error
 	Service(what string) error
 }
 

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"forkgate/nsjail"
-	"forkgate/nsjail/wire"
 )
 
 // groups are the sessions' cgroups, below the half's own. One that a session has left is used for the next: to remove and make
@@ -38,23 +37,24 @@ func (g *groups) take() (*os.File, error) {
 	return group, err
 }
 
-// forSession returns the group of a session: one that waits for the next, or one of its own.
-func (g *groups) forSession(e wire.Exec) (*os.File, error) {
-	if !e.Apart {
-		return g.take()
-	}
-	name, err := nsjail.SessionGroup(e.Session)
+// forSession returns a group that bears the session's name.
+func (g *groups) forSession(session string) (*os.File, error) {
+	group, err := g.take()
 	if err != nil {
 		return nil, err
 	}
-	return g.make(name)
+	if err := nsjail.Name(group, session); err != nil {
+		g.giveBack(group)
+		return nil, err
+	}
+	return group, nil
 }
 
 func (g *groups) make(name string) (*os.File, error) {
 	if err := unix.Mkdirat(int(g.top.Fd()), name, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make cgroup %s: %w", name, err)
 	}
-	fd, err := unix.Openat(int(g.top.Fd()), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	fd, err := unix.Openat(int(g.top.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open cgroup %s: %w", name, err)
 	}
@@ -65,7 +65,7 @@ func (g *groups) make(name string) (*os.File, error) {
 // pid namespace with it. If there is, it is killed, and the group is not used again: Linux 6.18 kills whatever is born into a
 // group whose cgroup.kill was once written to.
 func (g *groups) giveBack(group *os.File) {
-	if isEmpty(group) && !nsjail.IsApart(group.Name()) && g.keep(group) {
+	if isEmpty(group) && g.keep(group) {
 		return
 	}
 	if err := killGroup(group); err != nil {

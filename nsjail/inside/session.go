@@ -27,27 +27,31 @@ type session struct {
 	status  *os.File
 	groups  *groups
 	group   *os.File
+
+	told chan struct{}             // closed once the command's end is known, or that it will not be
+	exit atomic.Pointer[wire.Exit] // how it ended; nil: it was killed
+	host chan *wire.Conn           // where to say that all is over; comes once the session runs
 }
 
 // start makes what a session needs and starts it. It returns when the caller's command has been executed, with the terminal's
-// master where there is one.
-func (i *sessionInit) start(e wire.Exec, files []*os.File) (master *os.File, err error) {
+// master where there is one. The session waits in its end for its host.
+func (i *sessionInit) start(e wire.Exec, files []*os.File) (s *session, master *os.File, err error) {
 	v, err := newView(i.root, e.Home)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer v.close()
 	stdio := files[1:]
 	if e.Terminal != nil {
 		var slave *os.File
 		if master, slave, err = openTerminal(v.pts, *e.Terminal); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		defer slave.Close()
 		stdio = []*os.File{slave, slave, slave}
 	}
-	s := &session{groups: i.groups}
-	if s.group, err = i.groups.forSession(e); err == nil {
+	s = &session{groups: i.groups, told: make(chan struct{}), host: make(chan *wire.Conn, 1)}
+	if s.group, err = i.groups.forSession(e.Session); err == nil {
 		err = s.launch(i, e, v, stdio)
 	}
 	if err == nil {
@@ -58,9 +62,9 @@ func (i *sessionInit) start(e wire.Exec, files []*os.File) (master *os.File, err
 		if master != nil {
 			master.Close()
 		}
-		return nil, err
+		return nil, nil, err
 	}
-	return master, nil
+	return s, master, nil
 }
 
 // launch writes the session's script and has it carried out.
@@ -130,7 +134,7 @@ func (s *session) attend(door, master *os.File, leave *visit, linger time.Durati
 	}
 	go s.tell()
 	go func() {
-		defer s.end()
+		defer s.over()
 		if err := s.obey(); err != nil {
 			fmt.Fprintf(os.Stderr, "forkgate-init: session: %v\n", err)
 		}
@@ -145,13 +149,26 @@ func (s *session) attend(door, master *os.File, leave *visit, linger time.Durati
 // tell tells the door how the command ended. A session that ends without a word, killed from outside, is the end of the
 // door's socket.
 func (s *session) tell() {
+	defer close(s.told)
 	var status [4]byte
 	if _, err := io.ReadFull(s.status, status[:]); err != nil {
 		s.door.Close()
 		return
 	}
 	s.command.Store(0)
-	_ = s.door.Send(0, wire.TypeExit, exitOf(unix.WaitStatus(*(*uint32)(unsafe.Pointer(&status)))))
+	exit := exitOf(unix.WaitStatus(*(*uint32)(unsafe.Pointer(&status))))
+	s.exit.Store(&exit)
+	_ = s.door.Send(0, wire.TypeExit, exit)
+}
+
+// over ends what is left of a session that ran, and then says so to the host: who runs the host's record need not ask a door.
+func (s *session) over() {
+	s.killPID1() // which wrote the command's status, if it was to be had
+	<-s.told
+	s.end()
+	host := <-s.host
+	defer host.Close()
+	_ = host.Send(0, wire.TypeOver, wire.Over{Exit: s.exit.Load()}) // who has gone asks the kernel
 }
 
 // obey does what the door says until the door goes.

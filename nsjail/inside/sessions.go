@@ -83,48 +83,62 @@ func (i *sessionInit) serve(control *wire.Listener) error {
 		starting <- struct{}{}
 		go func() {
 			defer func() { <-starting }()
-			defer conn.Close()
 			endWithoutZygote(control, i.answer(conn))
 		}()
 	}
 }
 
-// answer starts what one connection asks for.
+// answer starts what one connection asks for. The connection is the session's then, to say on it when it is over.
 func (i *sessionInit) answer(conn *wire.Conn) error {
+	s, err := i.take(conn)
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	s.host <- conn
+	return nil
+}
+
+func (i *sessionInit) take(conn *wire.Conn) (*session, error) {
 	m, files, err := conn.Receive()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer wire.CloseAll(files)
 	if err := conn.Send(m.ID, wire.TypeTaken, struct{}{}); err != nil {
-		return err
+		return nil, err
 	}
-	master, err := i.execute(m, files)
+	s, master, err := i.execute(m, files)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "forkgate-init: sessions: %v\n", err)
-		return errors.Join(err, conn.Send(m.ID, wire.TypeNo, wire.No{Error: err.Error()}))
+		return nil, errors.Join(err, conn.Send(m.ID, wire.TypeNo, wire.No{Error: err.Error()}))
 	}
-	if master == nil {
-		return conn.Send(m.ID, wire.TypeExec, wire.Executed{})
+	var back []*os.File
+	if master != nil {
+		defer master.Close()
+		back = append(back, master)
 	}
-	defer master.Close()
-	return conn.Send(m.ID, wire.TypeExec, wire.Executed{}, master)
+	// The host that has gone before it hears of it closes the session's other end as well.
+	if err := conn.Send(m.ID, wire.TypeExec, wire.Executed{}, back...); err != nil {
+		fmt.Fprintf(os.Stderr, "forkgate-init: sessions: %v\n", err)
+	}
+	return s, nil
 }
 
-func (i *sessionInit) execute(m wire.Message, files []*os.File) (*os.File, error) {
+func (i *sessionInit) execute(m wire.Message, files []*os.File) (*session, *os.File, error) {
 	if m.Type != wire.TypeExec {
-		return nil, fmt.Errorf("%w: %q", wire.ErrMalformed, m.Type)
+		return nil, nil, fmt.Errorf("%w: %q", wire.ErrMalformed, m.Type)
 	}
 	var e wire.Exec
 	if err := m.Decode(&e); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	want := 4 // the session's socket, stdin, stdout, stderr
 	if e.Terminal != nil {
 		want = 1
 	}
 	if len(files) != want {
-		return nil, fmt.Errorf("%w: %d descriptors for a session, not %d", wire.ErrMalformed, len(files), want)
+		return nil, nil, fmt.Errorf("%w: %d descriptors for a session, not %d", wire.ErrMalformed, len(files), want)
 	}
 	return i.start(e, files)
 }

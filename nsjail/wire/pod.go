@@ -7,12 +7,13 @@ const (
 	TypeExec  = "exec"  // host to pod, and its answer
 	TypeTaken = "taken" // pod to host, before the answer: from here on something may run
 	TypeNo    = "no"    // pod to host: the answer where it did not work
+	TypeOver  = "over"  // pod to host, once nothing is left of the session
 )
 
 // Exec asks for a session. With it come the pod's end of the session's socket and then, where there is no terminal, the
 // pod's ends of stdin, stdout and stderr. The answer comes with the terminal's master, where there is one.
 type Exec struct {
-	Session  string    `json:"session"`  // names it in the log
+	Session  string    `json:"session"`  // names it in the log, and its cgroup
 	Home     string    `json:"home"`     // PRINCIPAL.KIND: the caller's own home and /tmp
 	Dir      []byte    `json:"dir"`      // where it starts; the home, where that does not exist
 	Command  []byte    `json:"command"`  // for the shell; empty asks for a login shell
@@ -20,8 +21,6 @@ type Exec struct {
 	Terminal *Terminal `json:"terminal"` // nil: pipes
 	// Linger is how long what the session leaves behind lives on after its door has gone, in nanoseconds; 0: not at all.
 	Linger time.Duration `json:"linger,omitempty"`
-	// Apart puts the session into a cgroup of its own, which bears its name and is used for no other.
-	Apart bool `json:"apart,omitempty"`
 }
 
 // Terminal is what a terminal starts with.
@@ -33,6 +32,11 @@ type Terminal struct {
 
 // Executed answers an Exec: the session runs.
 type Executed struct{}
+
+// Over says that nothing of the session is left, what lingered included.
+type Over struct {
+	Exit *Exit `json:"exit,omitempty"` // how its command ended; nil: it was killed with the session
+}
 
 // No answers an Exec that did not work.
 type No struct {

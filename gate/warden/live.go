@@ -1,0 +1,291 @@
+package warden
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
+)
+
+// live is a session that runs, or is about to: all that it takes to ask policy about it again, and to end it.
+type live struct {
+	ID    string       `json:"id"`
+	Asked gate.Request `json:"asked"` // as policy permitted it
+	Who   visitor      `json:"who"`
+	Marks []string     `json:"marks,omitempty"` // NAME=VALUE that the client sent: hints of agents
+	Alone bool         `json:"alone,omitempty"`
+	Since time.Time    `json:"since"`
+	End   string       `json:"end,omitempty"` // why it is being ended
+}
+
+// visitor is an identity as it is written down.
+type visitor struct {
+	User      string     `json:"user"`
+	Key       []byte     `json:"key"` // wire format; a certificate is whole
+	Version   string     `json:"version"`
+	Source    netip.Addr `json:"source"`
+	Account   string     `json:"account,omitempty"`
+	Attestor  string     `json:"attestor,omitempty"`
+	Statement []byte     `json:"statement,omitempty"`
+	Authority string     `json:"authority,omitempty"`
+	Principal string     `json:"principal"`
+	Touched   []byte     `json:"touched,omitempty"` // wire format of a security key
+}
+
+func visitorOf(i *identity) visitor {
+	v := visitor{
+		User: i.user, Key: i.key.Marshal(), Version: i.version, Source: i.source, Account: i.account, Authority: i.authority, Principal: i.principal,
+	}
+	if i.attested != nil {
+		v.Attestor, v.Statement = i.attested.attestor, i.attested.statement
+	}
+	if i.touched != nil {
+		v.Touched = i.touched.Marshal()
+	}
+	return v
+}
+
+func (v visitor) identity() (*identity, error) {
+	key, err := ssh.ParsePublicKey(v.Key)
+	if err != nil {
+		return nil, err
+	}
+	i := &identity{user: v.User, key: key, version: v.Version, source: v.Source, account: v.Account, authority: v.Authority, principal: v.Principal}
+	if v.Attestor != "" {
+		i.attested = &attestation{v.Attestor, v.Statement}
+	}
+	if len(v.Touched) > 0 {
+		i.touched, err = ssh.ParsePublicKey(v.Touched)
+	}
+	return i, err
+}
+
+// sessions is the book of those that live. One is written down below the run directory before anything of it runs, and so the next warden
+// knows of it; a reboot forgets both.
+type sessions struct {
+	dir     string
+	over    func(l live, exit *wire.Exit) // called once for each that ran, when nothing of it lives
+	journal *slog.Logger
+
+	watches sync.WaitGroup
+	mu      sync.Mutex
+	all     map[string]*entry
+	leaving bool
+}
+
+// entry is a session with what this warden has of it.
+type entry struct {
+	live
+	runs bool
+	end  *nsjail.End // where its pod says that it is over; nil: the kernel has to be asked
+}
+
+func newSessions(dir string, journal *slog.Logger) *sessions {
+	return &sessions{dir: dir, journal: journal, over: func(live, *wire.Exit) {}, all: map[string]*entry{}}
+}
+
+// expect takes in who is about to ask for a session. Until it enters a pod nothing is written.
+func (s *sessions) expect(l live) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[l.ID] = &entry{live: l}
+}
+
+// enter writes down that an expected session goes into a pod now.
+func (s *sessions) enter(id string, who gate.Caller, where gate.Target, grant string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok {
+		return fmt.Errorf("cannot enter %s: nothing is known of session %s", where.Ref(), id)
+	}
+	e.Asked.Caller, e.Asked.Target, e.Asked.Grant = who, where, grant
+	return s.write(e.live)
+}
+
+// write puts a session down whole, or not at all.
+func (s *sessions) write(l live) error {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("cannot write session %s down: %w", l.ID, err)
+	}
+	path := filepath.Join(s.dir, l.ID)
+	if err := os.WriteFile(path+half, text, 0o600); err != nil {
+		return fmt.Errorf("cannot write session %s down: %w", l.ID, err)
+	}
+	if err := os.Rename(path+half, path); err != nil {
+		return fmt.Errorf("cannot write session %s down: %w", l.ID, err)
+	}
+	return nil
+}
+
+// half is what the names of files end in that are not written whole.
+const half = ".half"
+
+// runs notes that a session runs, and has its end noticed.
+func (s *sessions) runs(id string, end *nsjail.End) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok || s.leaving {
+		end.Close()
+		return
+	}
+	e.runs = true
+	if end == nil {
+		return
+	}
+	e.end = end
+	s.watches.Go(func() {
+		exit, err := end.Wait()
+		end.Close()
+		if err != nil { // the pod died, or this warden ends: looking finds out
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			e.end = nil
+			return
+		}
+		s.ended(id, exit)
+	})
+}
+
+// forget strikes out a session that did not come about.
+func (s *sessions) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok || e.runs {
+		return
+	}
+	s.strike(id)
+}
+
+// ended strikes out a session of which nothing lives, and says so.
+func (s *sessions) ended(id string, exit *wire.Exit) {
+	s.mu.Lock()
+	e, ok := s.all[id]
+	if ok {
+		s.strike(id)
+	}
+	s.mu.Unlock()
+	if ok {
+		s.over(e.live, exit)
+	}
+}
+
+func (s *sessions) strike(id string) {
+	delete(s.all, id)
+	if err := os.Remove(filepath.Join(s.dir, id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.journal.Error("a session that is over is still written down", "session", id, "error", err)
+	}
+}
+
+// list returns those that run, the oldest first.
+func (s *sessions) list() []live {
+	return s.those(func(e *entry) bool { return e.runs })
+}
+
+func (s *sessions) those(want func(*entry) bool) (all []live) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.all {
+		if want(e) {
+			all = append(all, e.live)
+		}
+	}
+	slices.SortFunc(all, func(a, b live) int { return a.Since.Compare(b.Since) })
+	return all
+}
+
+// find finds one that runs.
+func (s *sessions) find(id string) (live, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok || !e.runs {
+		return live{}, false
+	}
+	return e.live, true
+}
+
+// ends notes why a session is ended. It reports whether nobody has done so before.
+func (s *sessions) ends(id, why string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok || e.End != "" {
+		return false
+	}
+	e.End = why
+	if err := s.write(e.live); err != nil {
+		s.journal.Error("it is not written down why a session ends", "session", id, "error", err)
+	}
+	return true
+}
+
+// look strikes out what has ended without a word, as lives says.
+func (s *sessions) look(lives func(guid, session string) (bool, error)) {
+	for _, l := range s.those(func(e *entry) bool { return e.runs && e.end == nil }) {
+		there, err := lives(l.Asked.Target.GUID, l.ID)
+		if err != nil {
+			s.journal.Error("cannot see whether a session lives", "session", l.ID, "error", err)
+		} else if !there {
+			s.ended(l.ID, nil)
+		}
+	}
+}
+
+// restore takes in what the last warden has written down.
+func (s *sessions) restore() error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make a place for sessions: %w", err)
+	}
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("cannot read which sessions there are: %w", err)
+	}
+	for _, f := range files {
+		path := filepath.Join(s.dir, f.Name())
+		var l live
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = json.Unmarshal(text, &l)
+		}
+		if err == nil && l.ID != f.Name() {
+			err = errors.New("it is another session's, or half a one")
+		}
+		if err != nil {
+			if !strings.HasSuffix(f.Name(), half) {
+				s.journal.Error("cannot read what is written down of a session", "session", f.Name(), "error", err)
+			}
+			_ = os.Remove(path) // what is not known to be anybody's is ended: see settleSessions
+			continue
+		}
+		s.all[l.ID] = &entry{live: l, runs: true}
+	}
+	return nil
+}
+
+// leave has nobody wait for a session's end any more, and returns when nobody does.
+func (s *sessions) leave() {
+	s.mu.Lock()
+	s.leaving = true
+	for _, e := range s.all {
+		e.end.Close()
+	}
+	s.mu.Unlock()
+	s.watches.Wait()
+}
