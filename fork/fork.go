@@ -68,7 +68,7 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 			func() error { return s.furnish(w, t, spare) },
 			func() error { return s.abandon(ctx, guid, dirs.Base) }},
 		{"snapshot", func() error { return snapshotInto(dirs.Tree, s.Dirs(parent).Tree, t.Slot) }, nil},
-		{"ready", func() error { return s.finish(&t) }, nil},
+		{"ready", func() error { return s.finish(&t, s.sharedBy(parent)) }, nil},
 	} {
 		if err := w.do(step.name, step.try, step.undo); err != nil {
 			return t, nil, err
@@ -79,8 +79,8 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 }
 
 // finish lets callers in. After an error t is as it was: the undoing needs its slot.
-func (s *Store) finish(t *Tree) error {
-	ready, err := s.registry.turn(t.GUID, Ready, Making)
+func (s *Store) finish(t *Tree, shared uint64) error {
+	ready, err := s.registry.ready(t.GUID, shared)
 	if err == nil {
 		*t = ready
 	}

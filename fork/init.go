@@ -1,9 +1,12 @@
 package fork
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -17,7 +20,12 @@ type PoolOptions struct {
 	Device string
 	File   string
 	Size   int64 // bytes, of the file
+
+	// Existing says that there is a pool already, which is only to be mounted.
+	Existing bool
 }
+
+func (o PoolOptions) place() string { return o.Device + o.File } // one of them is empty
 
 // InitPool makes a btrfs filesystem and nothing else. It returns what to mount and how, for a mount unit. A device that
 // holds a filesystem already, and a file that exists, are refused.
@@ -28,8 +36,15 @@ func InitPool(ctx context.Context, o PoolOptions) (what, options string, err err
 	if (o.Device == "") == (o.File == "") {
 		return "", "", errors.New("a pool is made on a device or in a file, one of the two")
 	}
+	options = MountOptions
+	if o.File != "" {
+		options = "loop," + MountOptions
+	}
+	if o.Existing {
+		return o.place(), options, checkExisting(o.place())
+	}
 	if o.Device != "" {
-		return o.Device, MountOptions, makeBtrfs(ctx, o.Device)
+		return o.Device, options, makeBtrfs(ctx, o.Device)
 	}
 	if err := makeSparse(o.File, o.Size); err != nil {
 		return "", "", fmt.Errorf("cannot make a pool: %w", err)
@@ -37,11 +52,40 @@ func InitPool(ctx context.Context, o PoolOptions) (what, options string, err err
 	if err := makeBtrfs(ctx, o.File); err != nil {
 		return "", "", errors.Join(err, os.Remove(o.File))
 	}
-	return o.File, "loop," + MountOptions, nil
+	return o.File, options, nil
+}
+
+// poolLabel is the filesystem's, by which a pool is known.
+const poolLabel = "forkgate"
+
+// checkExisting says why there is no pool in a file or on a device. Magic and label are at fixed places of a superblock that is 64 KiB in
+// (https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html).
+func checkExisting(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("there is no pool: %w", err)
+	}
+	defer f.Close()
+	var super struct {
+		_     [64]byte
+		Magic [8]byte
+		_     [227]byte
+		Label [256]byte
+	}
+	if err := binary.Read(io.NewSectionReader(f, 64<<10, 4<<10), binary.LittleEndian, &super); err != nil {
+		return fmt.Errorf("there is no pool at %s: %w", path, err)
+	}
+	if label, _, _ := bytes.Cut(super.Label[:], []byte{0}); string(super.Magic[:]) != "_BHRfS_M" || string(label) != poolLabel {
+		return fmt.Errorf("there is no pool at %s: it is no btrfs filesystem with the label %s", path, poolLabel)
+	}
+	return nil
 }
 
 func makeSparse(path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) && checkExisting(path) == nil {
+		return fmt.Errorf("%s is one already: forkgate pool init --existing mounts it", path)
+	}
 	if err != nil {
 		return err
 	}
@@ -49,7 +93,7 @@ func makeSparse(path string, size int64) error {
 }
 
 func makeBtrfs(ctx context.Context, path string) error {
-	return run(ctx, "mkfs.btrfs", "--quiet", "--label", "forkgate", path)
+	return run(ctx, "mkfs.btrfs", "--quiet", "--label", poolLabel, path)
 }
 
 // MountPool mounts a pool at once, where there is no systemd to do it.

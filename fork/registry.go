@@ -145,6 +145,15 @@ func (r *registry) claim(t Tree, maxForks int) (Tree, error) {
 
 // turn moves a record to another state, if it is in one of those given.
 func (r *registry) turn(guid string, to State, from ...State) (Tree, error) {
+	return r.change(guid, func(t *Tree) { t.State = to }, to, from...)
+}
+
+// ready has a tree be ready that was being made, and remembers what it shared with its parent then.
+func (r *registry) ready(guid string, shared uint64) (Tree, error) {
+	return r.change(guid, func(t *Tree) { t.State, t.Shared = Ready, shared }, Ready, Making)
+}
+
+func (r *registry) change(guid string, do func(*Tree), to State, from ...State) (Tree, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
 	t, ok := r.get(guid)
@@ -156,7 +165,7 @@ func (r *registry) turn(guid string, to State, from ...State) (Tree, error) {
 	}
 	for _, state := range from {
 		if t.State == state {
-			t.State = to
+			do(&t)
 			return t, r.save(t)
 		}
 	}

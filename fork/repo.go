@@ -46,7 +46,7 @@ func (s *Store) makeRepo(ctx context.Context, t Tree, source Source, progress Pr
 		{"copy", func() error { return s.copyIn(ctx, source, dirs.Data, progress) }, nil},
 		{"sync", func() error { return syncPool(s.pool) }, nil},
 		{"ready",
-			func() error { return s.finish(&t) }, nil},
+			func() error { return s.finish(&t, 0) }, nil},
 	}
 	for _, step := range steps {
 		if err := w.do(step.name, step.try, step.undo); err != nil {

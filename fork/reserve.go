@@ -25,8 +25,8 @@ type Room struct{ Free, Reserve uint64 }
 // Tight says that forks have to go.
 func (r Room) Tight() bool { return r.Free < r.Reserve/2 }
 
-// urgent says that production may meet a full disk before what it has written is on it.
-func (r Room) urgent() bool { return r.Free < r.Reserve/4 }
+// Urgent says that production may meet a full disk before what it has written is on it.
+func (r Room) Urgent() bool { return r.Free < r.Reserve/4 }
 
 // maxReserve is what production can write on a fast disk while the space of a removed fork comes back, with something to spare.
 const maxReserve = 10 << 30
@@ -106,15 +106,6 @@ func (s *Store) checkRoom() error {
 			ErrPoolFull, room.Free>>20, room.Reserve>>20)
 	}
 	return nil
-}
-
-func (s *Store) oldestFork() (oldest Tree, ok bool) {
-	for _, t := range s.Forks("") {
-		if !ok || t.Made.Before(oldest.Made) {
-			oldest, ok = t, true
-		}
-	}
-	return oldest, ok
 }
 
 // goneWithin bounds the wait for a fork's space. It is back in a second unless the fork is huge or something that does not die

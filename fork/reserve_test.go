@@ -60,12 +60,12 @@ func keepReserve(t *testing.T, s *Store) (ended func() []Tree) {
 	var all []Tree
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
-		s.KeepReserve(ctx, func(fork Tree, room Room) {
+		s.KeepReserve(ctx, func(forks []Tree, room Room) {
 			mu.Lock()
 			defer mu.Unlock()
-			all = append(all, fork)
-			if !room.Tight() {
-				t.Errorf("%s goes with %d MiB free of a reserve of %d", fork.Ref(), room.Free/mib, room.Reserve/mib)
+			all = append(all, forks...)
+			if !room.Tight() || len(forks) > 1 && !room.Urgent() {
+				t.Errorf("%s go with %d MiB free of a reserve of %d", refs(forks), room.Free/mib, room.Reserve/mib)
 			}
 		})
 	})
@@ -139,6 +139,72 @@ func TestProductionNeverMeetsAFullDisk(t *testing.T) {
 	wantGroups(t, s)
 }
 
+// Older forks of others, which hold nothing back, stay: their end would help nobody, and takes the time in which production fills the
+// disk.
+func TestWhatHoldsNothingBackStays(t *testing.T) {
+	s := newStore(t, Options{Pool: need.BtrfsOf(t, pileSize)})
+	other := createRepo(t, s, "other", Source{})
+	var idle []Tree
+	for n := range 8 {
+		idle = append(idle, makeFork(t, s, other, fmt.Sprint("idle", n)))
+	}
+	s.opts.MaxForks = func() int { return 16 }
+	demo, p := newProduction(t, s, 530*mib)
+	p.pause = 10 * time.Millisecond
+	old, young := makeFork(t, s, demo, "old"), makeFork(t, s, demo, "young")
+	ended := keepReserve(t, s)
+	for n := range 2 {
+		if err := p.rewrite(0, byte(n)); err != nil {
+			t.Fatalf("production: %v, after the end of %s", err, refs(ended()))
+		}
+	}
+	if gone := ended(); len(gone) == 0 || gone[0].GUID != old.GUID || len(gone) > 2 || len(gone) == 2 && gone[1].GUID != young.GUID {
+		t.Errorf("these went: %s", refs(gone))
+	}
+	for _, fork := range idle {
+		if _, ok := s.Get(fork.GUID); !ok {
+			t.Errorf("%s has gone", fork.Ref())
+		}
+	}
+}
+
+// What is charged to forks of forks tells what those hold back, and what cannot be told counts as much.
+func TestWhatForksHold(t *testing.T) {
+	s := newStore(t, Options{Pool: need.BtrfsOf(t, 2<<30)})
+	demo, p := newProduction(t, s, 96*mib)
+	first := makeFork(t, s, demo, "first")
+	if err := pour(t, s.Dirs(first).Data+"/own", 64*mib); err != nil {
+		t.Fatal(err)
+	}
+	second := makeFork(t, s, first, "second")
+	if err := p.rewrite(0, 1); err != nil {
+		t.Fatal(err)
+	}
+	third := makeFork(t, s, demo, "third")
+	if err := os.Remove(s.Dirs(first).Data + "/own"); err != nil {
+		t.Fatal(err)
+	}
+	if err := pour(t, s.Dirs(first).Data+"/anew", 32*mib); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.withPool(flush); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		fork     Tree
+		mib, tol uint64
+	}{{first, 96 + 96, 8}, {second, 32, 8}, {third, 0, 1}} {
+		if got := s.holds(want.fork) / mib; got > want.mib+want.tol || got+want.tol < want.mib {
+			t.Errorf("%s holds %d MiB back, not %d", want.fork.Ref(), got, want.mib)
+		}
+	}
+	orphan := second
+	orphan.Parent = newGUID()
+	if s.holds(orphan) < 1<<40 {
+		t.Error("what cannot be told counts as little")
+	}
+}
+
 // hasty writes into memory as fast as it can, a gigabyte over what an idle fork shares, with room for a bit less than that.
 func hasty(t *testing.T, s *Store) error {
 	t.Helper()
@@ -157,6 +223,7 @@ func hasty(t *testing.T, s *Store) error {
 	if err := unix.Fallocate(int(filler.Fd()), 0, 0, int64(is.Free)-room); err != nil {
 		t.Fatal(err)
 	}
+	time.Sleep(seldom) // who looks at the pool has seen that it is no longer far from its reserve: no disk fills as fast as by this
 	page := make([]byte, mib)
 	for at := 0; at < p.size; at += len(page) {
 		if _, err := p.file.WriteAt(page, int64(at)); err != nil {

@@ -173,10 +173,15 @@ func TestInitPool(t *testing.T) {
 		"nothing":                    {},
 		"a device and a file":        {File: dir + "/x", Device: "/dev/x"},
 		"a device with a filesystem": {Device: dir + "/image"},
+		"one that is not there":      {File: dir + "/none", Existing: true},
+		"one that is none":           {File: "/bin/sh", Existing: true},
 	} {
 		if _, _, err := InitPool(ctx, o); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want one line", name, err)
 		}
+	}
+	if again, how, err := InitPool(ctx, PoolOptions{File: dir + "/image", Existing: true}); again != what || how != options || err != nil {
+		t.Errorf("the one that is there: %q, %q, %v", again, how, err)
 	}
 	if files, _ := filepath.Glob(dir + "/*"); len(files) != 1 {
 		t.Errorf("left: %v", files)

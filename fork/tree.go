@@ -36,6 +36,9 @@ type Tree struct {
 	Made   time.Time `json:"made"`
 	State  State     `json:"state"`
 	Limits Limits    `json:"limits,omitzero"` // of a fork
+
+	// Shared is how many bytes were charged to the parent when a fork was made; see holds.
+	Shared uint64 `json:"shared,omitempty"`
 }
 
 // Limits are what a fork may use. They are fixed when it is made; this package keeps the quota and remembers the others. A record

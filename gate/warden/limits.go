@@ -70,16 +70,24 @@ func (p *pods) unlimit(ctx context.Context, unit, guid string) error {
 // lastWords is how long those in a fork have that is ended for production's sake.
 const lastWords = 2 * time.Second
 
-// ending records that a fork is ended because the pool is tight, and warns who is in it. Should the record fail, the fork goes
-// nonetheless: production is about to meet a full disk.
-func (w *Warden) ending(t fork.Tree, room fork.Room) {
+// ending records that forks are ended because the pool is tight, and warns who is in them; where it is urgent nobody has time to read
+// that. Should the record fail, a fork goes nonetheless: production is about to meet a full disk.
+func (w *Warden) ending(forks []fork.Tree, room fork.Room) {
+	told := 0
+	for _, t := range forks {
+		told += w.endingOne(t, room)
+	}
+	if told > 0 && !room.Urgent() {
+		time.Sleep(lastWords)
+	}
+}
+
+func (w *Warden) endingOne(t fork.Tree, room fork.Room) (told int) {
 	what := fmt.Sprintf("ending the fork %s (%s) of %s: the pool has %s free, half of its reserve of %s is gone; enlarge it",
 		t.Ref(), t.GUID, gate.Printable(t.Owner), size(int64(room.Free)), size(int64(room.Reserve)))
 	w.journal.Warn(what)
 	if err := w.log.Service(what); err != nil {
 		w.journal.Error("the end of a fork is not in the audit log", "ref", t.Ref(), "error", err)
 	}
-	if w.audience.tell(t.GUID, t.Ref()+" is removed now: the pool is nearly full, and production comes first") > 0 {
-		time.Sleep(lastWords)
-	}
+	return w.audience.tell(t.GUID, t.Ref()+" is removed now: the pool is nearly full, and production comes first")
 }

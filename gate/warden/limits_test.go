@@ -150,11 +150,11 @@ func TestOldForksHaveTheDefaults(t *testing.T) {
 func TestTheEndOfAForkIsRecorded(t *testing.T) {
 	h := newHost(t)
 	tree := fork.Tree{GUID: "g", Repo: "demo", Tag: "x", Owner: "bob"}
-	h.ending(tree, fork.Room{Free: 40 << 20, Reserve: 100 << 20})
+	h.ending([]fork.Tree{tree}, fork.Room{Free: 40 << 20, Reserve: 100 << 20})
 	const want = "service ending the fork demo:x (g) of bob: the pool has 40 MiB free, half of its reserve of 100 MiB is gone; enlarge it"
 	if !h.log.has(want) {
 		t.Errorf("the log has %q", h.log.all())
 	}
 	h.log.fail = errors.New("disk full")
-	h.ending(tree, fork.Room{})
+	h.ending([]fork.Tree{tree}, fork.Room{})
 }
