@@ -67,7 +67,8 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	rm -rf $(libdir)/forkgate $(docdir)
 	for unit in $(units); do rm -f $(libdir)/systemd/system/$$unit; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-	@echo 'left: /etc/forkgate and /var/lib/forkgate'
+	@echo 'left: /etc/forkgate, /var/lib/forkgate with the mounted pool and its unit var-lib-forkgate-pool.mount, and the users forkgate and rediacc;'
+	@echo 'until the next boot also /run/forkgate, what pods were limited to, and the sysctls that were set'
 
 install-attest: ## on a workstation: install the attestor that make build has built; DESTDIR and PREFIX as usual
 	@test -x $(BIN)/forkgate-attest || { echo 'make install-attest: run make build first' >&2; exit 1; }

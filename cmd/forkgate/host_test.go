@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -76,6 +77,19 @@ func TestPoolAndWardenOnAHost(t *testing.T) {
 	}
 	if code := init(); code != 1 {
 		t.Errorf("a second pool: %d", code)
+	}
+	unmount := func() {
+		if out, err := exec.Command("systemctl", "disable", "--now", mountUnit).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		os.Remove(unit)
+	}
+	unmount()
+	if code := init(); code != 1 {
+		t.Errorf("a pool that has lost its unit is made anew: %d", code)
+	}
+	if code := run(t.Context(), []string{"pool", "init", "--existing"}); code != 0 {
+		t.Fatalf("it is not mounted: %d", code)
 	}
 	if _, err := os.Lstat(wanted); err != nil {
 		t.Errorf("the pool is not mounted at boot: %v", err)

@@ -168,7 +168,7 @@ func printStatus(cmd *cobra.Command, s client.StatusReply) error {
 	case s.PolicySince.IsZero():
 		fmt.Fprintf(w, "policy\tnone loads: the doors are shut; forkgate policy check says why\n")
 	case s.PolicyError != "":
-		fmt.Fprintf(w, "policy\tof %s; the files as they are now do not load: forkgate policy check says why\n", s.PolicySince.Format(time.DateTime))
+		fmt.Fprintf(w, "policy\tof %s; the files as they are now do not load, and after a restart nobody would get in: forkgate policy check says why\n", s.PolicySince.Format(time.DateTime))
 	default:
 		fmt.Fprintf(w, "policy\t%s, loaded %s\n", s.Policy, s.PolicySince.Format(time.DateTime))
 	}

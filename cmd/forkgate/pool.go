@@ -29,6 +29,8 @@ func poolInitCommand() *cobra.Command {
 	file := c.Flags().String("file", stateDir+"/pool.btrfs", "sparse file to make")
 	size := c.Flags().String("size", "20G", "size of the file; it takes up what is written to it")
 	device := c.Flags().String("device", "", "an empty block device, instead of a file")
+	existing := c.Flags().Bool("existing", false, "mount the pool that is there, after its mount unit was lost")
+	c.MarkFlagsMutuallyExclusive("existing", "size")
 	c.MarkFlagsMutuallyExclusive("device", "file")
 	c.MarkFlagsMutuallyExclusive("device", "size")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -39,9 +41,9 @@ func poolInitCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		options := fork.PoolOptions{File: *file, Size: bytes}
+		options := fork.PoolOptions{File: *file, Size: bytes, Existing: *existing}
 		if *device != "" {
-			options = fork.PoolOptions{Device: *device}
+			options = fork.PoolOptions{Device: *device, Existing: *existing}
 		}
 		if err := initPool(cmd.Context(), options); err != nil {
 			return err
@@ -84,7 +86,7 @@ func initPool(ctx context.Context, options fork.PoolOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if options.File != "" {
+	if options.File != "" && !options.Existing {
 		undo = append(undo, func() error { return os.Remove(options.File) })
 	}
 	unit := filepath.Join("/etc/systemd/system", mountUnit)

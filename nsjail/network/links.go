@@ -23,8 +23,8 @@ func (s *service) adopt() error {
 	}
 	for _, entry := range entries {
 		spec, err := nsjail.ReadSpec(s.runDir, entry.Name())
-		if err != nil || !links[spec.Network.Slot] || s.pods[spec.Network.Slot] != nil {
-			continue // it has ended, or never had a link
+		if err != nil || !spec.Network.Links() || !links[spec.Network.Slot] || s.pods[spec.Network.Slot] != nil {
+			continue // it has ended, or never had a link, as a pod that waits for its fork has none
 		}
 		l, err := s.plan.link(spec.Network.Slot)
 		if err != nil {

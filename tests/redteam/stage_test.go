@@ -139,10 +139,19 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 func (s *stage) take(t *testing.T, fork string, st step) error {
 	t.Helper()
 	r := s.result(t, fork, st)
+	for try := 0; try < 3 && unstarted(st, r); try++ {
+		time.Sleep(time.Second) // whoever was there before may not be gone yet
+		r = s.result(t, fork, st)
+	}
 	if st.prints == "" && r.Code == 0 || st.prints != "" && st.matches(r) {
 		return nil
 	}
 	return fmt.Errorf("%s: exit code %d\n%s\nprinted\n%s%s\nwant\n%s", st.at, r.Code, st.script, r.Stdout, r.Stderr, st.prints)
+}
+
+// unstarted reports whether Docker could not start the container (docker-run(1), exit code 125), so that nothing was attempted.
+func unstarted(st step, r machine.Result) bool {
+	return st.at == container && r.Code == 125 && strings.Contains(r.Stderr, "OCI runtime create failed")
 }
 
 // do takes a step that has to end as it says.
