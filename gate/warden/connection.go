@@ -77,6 +77,7 @@ func (c *connection) dispatch(ctx context.Context, requests *sync.WaitGroup, m w
 		wire.CloseAll(files)
 		return err
 	}
+	r.settles = row.long
 	if !row.long {
 		r.answer(ctx, do)
 		return nil
@@ -143,6 +144,9 @@ func (r *request) answer(ctx context.Context, do call) {
 	defer wire.CloseAll(r.files)
 	reply, err := r.attempt(ctx, do)
 	defer wire.CloseAll(reply.files)
+	if r.role != operator && (r.settles || err != nil) { // the operator mends what keeps that from working
+		err = errors.Join(err, r.log.Settle())
+	}
 	refusal, refused := gate.AsRefusal(err)
 	switch {
 	case err == nil:

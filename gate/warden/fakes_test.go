@@ -315,6 +315,8 @@ type fakeLog struct {
 	mu    sync.Mutex
 	fail  error
 	lines []string
+
+	settled int // how many of them are on the disk
 }
 
 func (l *fakeLog) write(format string, args ...any) error {
@@ -337,6 +339,12 @@ func (l *fakeLog) Refused(_ string, r gate.Request, why string) error {
 }
 func (l *fakeLog) Grant(_ string, r gate.Request, what string) error {
 	return l.write("grant of %s on %s: %s", r.Caller.Principal, r.Target.Ref(), what)
+}
+func (l *fakeLog) Settle() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settled = len(l.lines)
+	return l.fail
 }
 func (l *fakeLog) Revoked(_ string, r gate.Request, d gate.Decision) error {
 	return l.write("revoked %s on %s: %s", r.Caller.Principal, r.Target.Ref(), d.Reason)

@@ -45,11 +45,6 @@ func Run(ctx context.Context, c Config) (err error) {
 	if c.DoorUID == 0 {
 		return errors.New("cannot run with doors of root: they need a user of their own, see --gate-user")
 	}
-	log, err := audit.Open(filepath.Join(c.State, "audit"), c.Journal)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
 	keys, err := LoadHostKeys(filepath.Join(c.State, "hostkeys"))
 	if err != nil {
 		return err
@@ -71,6 +66,13 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	pods.trees = store
+	place := audit.In(c.State)
+	place.Append = true
+	log, err := audit.Open(place, c.Journal)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
 	securityKeys, err := enrolled.Open(filepath.Join(c.State, filepath.Base(enrolled.Dir)), c.Journal)
 	if err != nil {
 		return err
@@ -92,7 +94,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err := w.reload("the warden started"); err != nil {
 		return err
 	}
-	return w.run(ctx, c, store.KeepSpares, func(ctx context.Context) { store.KeepReserve(ctx, w.ending) }, w.granter.keep, w.keepSessions)
+	return w.run(ctx, c, store.KeepSpares, func(ctx context.Context) { store.KeepReserve(ctx, w.ending) }, w.granter.keep, w.keepSessions, log.Keep)
 }
 
 // openVisits reads where agents have been, which lies in the registry as well.

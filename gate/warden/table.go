@@ -14,7 +14,7 @@ type message struct {
 	from  role  // who may send it
 	when  phase // and when; an operator never asserts an identity
 	files int   // how many descriptors may come with it
-	long  bool  // answered by a goroutine of its own; the others are answered in order, and may change the connection's state
+	long  bool  // answered by a goroutine of its own, once what it wrote into the record is on the disk; the others are answered in order, and may change the connection's state
 	read  func(wire.Message) (call, error)
 }
 
@@ -28,6 +28,7 @@ type request struct {
 	kind    string
 	session string     // names the request in the log, and the session that it may become
 	files   []*os.File // what came with the message; closed when the request has been answered
+	settles bool       // what it wrote into the record is on the disk before it is answered
 	told    time.Time  // when progress was told of last
 	asOf    time.Time  // when what it is about began; zero: now
 }

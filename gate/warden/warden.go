@@ -26,6 +26,7 @@ type Record interface {
 	Revoked(session string, r gate.Request, d gate.Decision) error
 	Ended(session string, r gate.Request, how audit.End) error
 	Service(what string) error
+	Settle() error // returns once all that was written before is on the disk
 }
 
 // SecurityKeys is where enrolled keys are kept. *enrolled.Record is one.
