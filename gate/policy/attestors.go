@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,9 +158,9 @@ func (f *fields) protections(name string) []provenance.Protection {
 	return found
 }
 
-// checkKeyless complains of principals that nobody can speak for: without a key, and without an attestor or an authority that speaks for
-// them.
-func (l *loader) checkKeyless() {
+// noteKeyless notes principals that nobody can speak for: without a key, and without an attestor or an authority that speaks for them. That
+// is no mistake to refuse a policy for: who takes a workstation's word away by removing its block wants that in force at once.
+func (l *loader) noteKeyless() {
 	spoken := map[string]bool{}
 	for _, a := range l.policy.authorities {
 		for _, principal := range a.Principals {
@@ -173,7 +174,10 @@ func (l *loader) checkKeyless() {
 	}
 	for _, block := range l.keyless {
 		if name := block.Labels[0]; !spoken[name] {
-			l.complain(block.DefRange, "No key", "Principal %q has no key, so nobody can speak as %q.", name, name)
+			l.policy.summary.Notes = append(l.policy.summary.Notes, Problem{
+				File: block.DefRange.Filename, Line: block.DefRange.Start.Line, Column: block.DefRange.Start.Column, Summary: "Nobody speaks for it",
+				Detail: fmt.Sprintf("Principal %q has no key, and no attestor or authority names it: nobody gets in as %[1]q.", name),
+			})
 		}
 	}
 }

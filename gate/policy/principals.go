@@ -45,7 +45,7 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 		fields.complain(block.DefRange, "No key", "Who logs in to an account is told by the key: give %q keys, or no accounts.", name)
 	}
 	if len(keys) == 0 && !fields.broken {
-		l.keyless = append(l.keyless, block) // an attestor may speak for it
+		l.keyless = append(l.keyless, block) // an attestor or an authority may speak for it
 	}
 	for _, line := range keys {
 		key, err := parseKey(line.text)
