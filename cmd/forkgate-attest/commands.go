@@ -154,10 +154,20 @@ func checkCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d gates, %d agents\n", len(loaded.Gates), len(agents))
+		for _, line := range loaded.Warnings() {
+			fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+line)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %s\n", plural(len(loaded.Gates), "gate"), plural(len(agents), "agent"))
 		return err
 	}
 	return c
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
 }
 
 func relayCommand() *cobra.Command {

@@ -67,8 +67,15 @@ func TestComplaints(t *testing.T) {
 	if _, err := os.Stat(dir + "/key"); err == nil {
 		t.Error("a key was made for a command that failed")
 	}
-	if stdout, stderr, code := try(t, "check", "--config", good); code != 0 || stdout != "0 gates, 1 agents\n" {
+	if stdout, stderr, code := try(t, "check", "--config", good); code != 0 || stdout != "0 gates, 1 agent\n" || stderr != "" {
 		t.Errorf("good: %d, %q, %q", code, stdout, stderr)
+	}
+	// What makes a person of each agent is no mistake, and has to be meant.
+	open := file("tmux.hcl", "agents = \""+agents+"\"\nhosts = [\"/usr/bin/tmux\", \"/usr/bin/foot\"]\nlogins = [\"/usr/sbin/sshd\"]\n", 0o644)
+	stdout, stderr, code := try(t, "check", "--config", open)
+	if code != 0 || stdout != "0 gates, 1 agent\n" || strings.Count(stderr, "\n") != 2 ||
+		!strings.HasPrefix(stderr, "warning: hosts names /usr/bin/tmux: ") || !strings.Contains(stderr, "\nwarning: logins names /usr/sbin/sshd: ") {
+		t.Errorf("open to all: %d, %q, %q", code, stdout, stderr)
 	}
 }
 

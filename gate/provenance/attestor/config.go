@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
+	"forkgate/gate/provenance/chain"
 )
 
 // Config is what a workstation's operator says, in HCL:
@@ -93,6 +94,21 @@ func (c *Config) complete() error {
 		}
 	}
 	return nil
+}
+
+// Warnings are what the operator may not have meant, a line each.
+func (c Config) Warnings() (lines []string) {
+	for _, list := range []struct {
+		name  string
+		paths []string
+	}{{"hosts", c.Hosts}, {"logins", c.Logins}} {
+		for _, p := range list.paths {
+			if chain.OpenToAll(p) {
+				lines = append(lines, fmt.Sprintf("%s names %s: any process of an account can have that type or start what it likes, so that each agent there can be a person to gates", list.name, p))
+			}
+		}
+	}
+	return lines
 }
 
 func (g *Gate) complete(owners map[string]string) error {

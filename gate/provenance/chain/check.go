@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"path"
 	"slices"
 
 	"forkgate/gate/provenance"
@@ -14,6 +15,15 @@ func hosts() []string {
 		"code", "code-insiders", "codium", "cursor", "windsurf", "trae", "kiro", "zed", "zed-editor", "idea", "goland", "pycharm",
 		"webstorm", "clion", "rider", "phpstorm", "rubymine", "rustrover", "fleet", "emacs", "nvim", "vim", "jupyter", "jupyter-lab",
 	}
+}
+
+// OpenToAll reports whether a program, by its path, is known to have any process of an account type into what it hosts, or start what it
+// likes there. An agent that does so starts nothing itself, and is not remembered for it: to admit such a program admits all agents.
+func OpenToAll(program string) bool {
+	return slices.Contains([]string{
+		"tmux", "screen", "SCREEN", "zellij", "dtach", "abduco", "ttyd", "gotty", "kitty", "wezterm-mux-server", "emacs", "nvim",
+		"sshd", "sshd-session", "dropbear", "mosh-server", "su", "sudo", "doas", "runuser", "systemd", "cron", "crond", "atd",
+	}, path.Base(program))
 }
 
 // checkProcess looks at one of the caller's own processes.
