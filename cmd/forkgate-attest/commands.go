@@ -83,6 +83,7 @@ func whoamiCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		report.Leave = report.LeaveFrom(os.Environ())
 		if !*asJSON {
 			_, err = fmt.Fprint(cmd.OutOrStdout(), report)
 			return err

@@ -185,6 +185,24 @@ func TestWhoami(t *testing.T) {
 	if said := p.types("REDIACC_ALLOW_GRAND_REPO=demo ./claude " + whoami); strings.Contains(strings.ToLower(said), "override") || strings.Contains(said, "REDIACC") {
 		t.Errorf("an agent is told how to get in: %q", said)
 	}
+	for value, want := range map[string]string{
+		"demo,shop":  "leave        an agent started here would have leave for demo, shop",
+		"demo, shop": "leave        an agent started here would have none: \" shop\" is no name of a repository",
+		"*":          "leave        an agent started here would have none: \"*\" is no name of a repository",
+	} {
+		if said := w.login(t).types("export REDIACC_ALLOW_GRAND_REPO='" + value + "'; " + whoami); !strings.Contains(said, want) {
+			t.Errorf("%q: %q lacks %q", value, said, want)
+		}
+		// Nobody else hears of it.
+		for _, other := range []string{"./claude " + whoami, "script -qec \"" + whoami + "\" /dev/null", "./claude " + whoami + " --json"} {
+			if said := w.login(t).types("export REDIACC_ALLOW_GRAND_REPO='" + value + "'; " + other); strings.Contains(said, "would have") || !strings.Contains(said, "verdict") {
+				t.Errorf("%q: %s says %q", value, other, said)
+			}
+		}
+	}
+	if said := w.login(t).types(whoami); strings.Contains(said, "leave") {
+		t.Errorf("nothing is set, and it says %q", said)
+	}
 	if said := p.types("./forkgate-attest whoami --socket /nowhere; echo code $?"); !strings.Contains(said, "cannot ask the attestor") || !strings.Contains(said, "code 1") {
 		t.Errorf("without a daemon: %q", said)
 	}
