@@ -33,7 +33,7 @@ func TestWhoIsAttested(t *testing.T) {
 		{"a person", statement(), stock, client.VerbRequest{Alone: true}, gate.Human, "says: person"},
 		{"an agent", agent, stock, client.VerbRequest{Alone: true}, gate.Agent, "says: agent"},
 		{"unverified", unverified, stock, client.VerbRequest{Alone: true}, gate.Agent, "says: unverified"},
-		{"less than the minimum", weak, stock, client.VerbRequest{Alone: true}, gate.Agent, "does not have the protection ptrace"},
+		{"less than the minimum", weak, stock, client.VerbRequest{Alone: true}, gate.Agent, "laptop does not say of this login that the protection ptrace held, which policy asks for"},
 		{"a mark of an agent", statement(), stock, client.VerbRequest{Alone: true, Marks: say("CLAUDECODE=1")}, gate.Agent, "a mark of Claude Code"},
 		{"a connection for all", statement(), stock, client.VerbRequest{}, gate.Agent, "ControlMaster no"},
 		{"another client", statement(), "SSH-2.0-Go", client.VerbRequest{Alone: true}, gate.Agent, "speak for OpenSSH alone"},
