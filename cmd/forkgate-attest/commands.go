@@ -108,6 +108,9 @@ func initCommand() *cobra.Command {
 		if err := needRoot("making a key"); err != nil {
 			return err
 		}
+		if len(*principals) == 0 {
+			return errors.New("a block for nobody lets nobody in; say who a uid here is at the gate: --principal 1000=alice")
+		}
 		for uid, principal := range *principals {
 			if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
 				return fmt.Errorf("%q is no uid; use --principal 1000=alice", uid)
@@ -120,6 +123,9 @@ func initCommand() *cobra.Command {
 			if *name, err = os.Hostname(); err != nil {
 				return err
 			}
+		}
+		if err := provenance.CheckAttestorName(*name); err != nil {
+			return fmt.Errorf("%q cannot be this workstation's name: %w; use --name NAME", *name, err)
 		}
 		signer, err := attestor.InitKey(*key)
 		if err != nil {

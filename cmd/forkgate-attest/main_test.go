@@ -41,6 +41,10 @@ func TestComplaints(t *testing.T) {
 	agents := file("agents.hcl", "agent \"Claude Code\" {\n  comm = [\"claude\"]\n}\n", 0o644)
 	nobody := file("nobody.hcl", "", 0o644)
 	good := file("good.hcl", "agents = \""+agents+"\"\n", 0o644)
+	example, err := os.ReadFile("../../packaging/attest/attest.hcl.example")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		says string
@@ -56,6 +60,10 @@ func TestComplaints(t *testing.T) {
 		{[]string{"check", "--config", file("all.hcl", "agents = \""+nobody+"\"\n", 0o644)}, "everybody would be a person"},
 		{[]string{"init", "--key", dir + "/key", "--principal", "alice=1000"}, "use --principal 1000=alice"},
 		{[]string{"init", "--key", dir + "/key", "--principal", "1000=Al Ice"}, "is no principal"},
+		{[]string{"init", "--key", dir + "/key"}, "--principal 1000=alice"},
+		{[]string{"init", "--key", dir + "/key", "--principal", "1000=alice", "--name", "bad\nname"}, "use --name NAME"},
+		{[]string{"init", "--key", dir + "/key", "--principal", "1000=alice", "--name", strings.Repeat("x", 254)}, "1 to 253 bytes"},
+		{[]string{"check", "--config", file("untouched.hcl", string(example), 0o644)}, "hostkeys/*.pub"},
 		{[]string{"run", "--config", good, "--key", dir + "/none"}, "forkgate-attest init"},
 		{[]string{"mark", "x"}, "process id"},
 	} {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -39,10 +38,9 @@ func (l *loader) readAttestors() {
 }
 
 func (l *loader) readAttestor(block *hcl.Block) provenance.Attestor {
-	const longest = 253 // a host name's length, RFC 1035 section 2.3.4
 	name := block.Labels[0]
-	if name == "" || len(name) > longest || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		l.complain(block.LabelRanges[0], "Malformed name", "An attestor's name is 1 to %d bytes of printable characters, its workstation's host name for one.", longest)
+	if err := provenance.CheckAttestorName(name); err != nil {
+		l.complain(block.LabelRanges[0], "Malformed name", "%s", sentence(err))
 	}
 	f := l.fields(block)
 	a := provenance.Attestor{Name: name, Principals: f.uids("principals"), Minimum: provenance.Protections()}

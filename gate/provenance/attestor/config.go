@@ -123,7 +123,7 @@ func (g *Gate) complete(owners map[string]string) error {
 	for _, line := range g.HostKeys {
 		key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 		if err != nil || len(options) > 0 || len(bytes.TrimSpace(rest)) > 0 {
-			return fmt.Errorf("%.40q is no public key: it looks like \"ssh-ed25519 AAAA...\"", line)
+			return fmt.Errorf("%.40q is no public key: a line of the gate's own /var/lib/forkgate/hostkeys/*.pub stands here", line)
 		}
 		wire := string(key.Marshal())
 		if other, taken := owners[wire]; taken {
