@@ -208,6 +208,18 @@ func TestWhoami(t *testing.T) {
 	}
 }
 
+// The daemon's log is for root, who finds in it by what an agent was known: one reason after the other.
+func TestTheLogHasReasons(t *testing.T) {
+	w := newWorkstation(t)
+	w.daemon(t)
+	w.login(t).asks("./claude env GEMINI_CLI=1 $ssh")
+	said := w.log.String()
+	i := strings.Index(said, "msg=attested")
+	if i < 0 || !strings.Contains(said[i:], "comm claude, a mark of Claude Code; process ") || strings.Contains(said[i:], "reasons=\"[") {
+		t.Errorf("the log says %s", said)
+	}
+}
+
 // After a restart nobody is a person who was there before: what went on meanwhile is not known.
 func TestOlderThanTheAttestor(t *testing.T) {
 	w := newWorkstation(t)
