@@ -168,6 +168,14 @@ func TestWhoami(t *testing.T) {
 	if said := p.types(whoami); !strings.Contains(said, "verdict      person") || !strings.Contains(said, "(login), without an agent") {
 		t.Errorf("a person is told %q", said)
 	}
+	for command, want := range map[string]string{ // of which the parents outside are seen
+		"unshare -Urpf --mount-proc ": "not in the workstation's pid, user, mount namespace: process ",
+		"unshare -cm ":                "not in the workstation's user, mount namespace: process ",
+	} {
+		if said := w.login(t).types(command + whoami); !strings.Contains(said, "verdict      person") || !strings.Contains(said, want) {
+			t.Errorf("%s is told %q", command, said)
+		}
+	}
 	said := p.types("REDIACC_ALLOW_GRAND_REPO=demo ./claude " + whoami + " --json")
 	var r attestor.Report
 	if err := json.Unmarshal([]byte(said[strings.IndexByte(said, '{'):strings.LastIndexByte(said, '}')+1]), &r); err != nil {

@@ -3,7 +3,9 @@ package chain
 import (
 	"path"
 	"slices"
+	"strings"
 
+	"forkgate/gate"
 	"forkgate/gate/provenance"
 )
 
@@ -63,6 +65,28 @@ func (c *court) checkNamespaces(i int) {
 	if p.Namespaces != c.rules.Own && i == c.own-1 {
 		c.doubt("%s is in namespaces that are not the workstation's, and nothing of the caller's is outside", name(p))
 	}
+}
+
+// foreign names the caller's processes that are in namespaces other than the workstation's, of whatever verdict: a person may work in a
+// container, and who reads the record sees it.
+func (c *court) foreign() (reasons []string) {
+	own := c.rules.Own
+	for i := 0; i < c.own; {
+		at := c.chain[i].Namespaces
+		var names, kinds []string
+		for ; i < c.own && c.chain[i].Namespaces == at; i++ {
+			names = append(names, name(c.chain[i]))
+		}
+		for _, kind := range []struct{ name, is, own string }{{"pid", at.PID, own.PID}, {"user", at.User, own.User}, {"mount", at.Mount, own.Mount}} {
+			if kind.is != kind.own {
+				kinds = append(kinds, kind.name)
+			}
+		}
+		if len(kinds) > 0 {
+			reasons = append(reasons, gate.Printable("not in the workstation's "+strings.Join(kinds, ", ")+" namespace: "+strings.Join(names, ", ")))
+		}
+	}
+	return reasons
 }
 
 // checkParent compares the parent with the one that forked the process.
