@@ -1,7 +1,6 @@
 package attest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -46,52 +45,6 @@ func TestOtherHostsSeeTheCallersOwnAgent(t *testing.T) {
 	if said := p.types("ssh -n -F ssh_config demo@other whoami"); !strings.Contains(said, "Permission denied") {
 		t.Errorf("without an agent of her own alice is told %q", said)
 	}
-}
-
-// While a host uses a forwarded agent, the child that relays is there to be looked at.
-func TestTheRelayIsTheCaller(t *testing.T) {
-	w := newWorkstation(t)
-	w.daemon(t)
-	p := w.login(t)
-	fingerprint := w.ownAgent(t, p)
-	var seen []string
-	w.other.borrowed = func(a agent.ExtendedAgent) {
-		keys, err := a.List()
-		for _, k := range keys {
-			seen = append(seen, ssh.FingerprintSHA256(k))
-		}
-		if err != nil {
-			seen = append(seen, err.Error())
-		}
-		seen = append(seen, relays(w)...)
-	}
-	p.asks("ssh -A -n -F ssh_config demo@other whoami")
-	want := []string{fingerprint, fmt.Sprintf("Uid %d %[1]d %[1]d %[1]d, Groups %[1]d, CapPrm 0000000000000000, CapEff 0000000000000000, NoNewPrivs 1", uid)}
-	if fmt.Sprint(seen) != fmt.Sprint(want) {
-		t.Errorf("got %q\nwant %q", seen, want)
-	}
-}
-
-// relays describes the children that relay: /proc/PID/status of those.
-func relays(w *workstation) (found []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		line, _ := os.ReadFile(file)
-		if !bytes.Equal(line, []byte("/proc/self/exe\x00"+attestor.RelayCommand+"\x00")) {
-			continue
-		}
-		status, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "status"))
-		var words []string
-		for line := range strings.Lines(string(status)) {
-			name, rest, _ := strings.Cut(line, ":")
-			switch name {
-			case "Uid", "Groups", "CapPrm", "CapEff", "NoNewPrivs":
-				words = append(words, name+" "+strings.Join(strings.Fields(rest), " "))
-			}
-		}
-		found = append(found, strings.Join(words, ", "))
-	}
-	return found
 }
 
 // A person lends the agent to a host; what comes from there is not the person.
