@@ -163,12 +163,14 @@ permit "people-enter-repositories" {
   when = caller.kind == "human" && target.grand && contains(["shell", "exec", "sftp"], op)
 }
 
+# The tests of all this, which each load runs. They speak of repositories and principals that nobody has, so that rules of your own about yours
+# fail none of them. A rule about everybody may: then change the test that it fails as well. In an emergency lockdown = true asks no test.
 test "an agent cannot enter production" {
   request {
-    caller = "alice"
+    caller = "baseline-person"
     kind   = "agent"
     op     = "shell"
-    target = "demo"
+    target = "baseline-repo"
   }
   expect {
     verdict = "forbid"
@@ -178,10 +180,10 @@ test "an agent cannot enter production" {
 
 test "an agent makes a fork of production" {
   request {
-    caller = "alice"
+    caller = "baseline-person"
     kind   = "agent"
     op     = "fork"
-    target = "demo:x"
+    target = "baseline-repo:x"
   }
   expect {
     verdict = "permit"
@@ -198,10 +200,10 @@ test "an agent makes a fork of production" {
 
 test "a person's fork has limits too" {
   request {
-    caller = "alice"
+    caller = "baseline-person"
     kind   = "human"
     op     = "fork"
-    target = "demo:x"
+    target = "baseline-repo:x"
   }
   expect {
     verdict = "permit"
@@ -218,11 +220,11 @@ test "a person's fork has limits too" {
 
 test "an agent works in its own fork" {
   request {
-    caller = "alice"
+    caller = "baseline-person"
     kind   = "agent"
     op     = "exec"
-    target = "demo:x"
-    owner  = "alice"
+    target = "baseline-repo:x"
+    owner  = "baseline-person"
   }
   expect {
     verdict = "permit"
@@ -232,11 +234,11 @@ test "an agent works in its own fork" {
 
 test "an agent stays out of another's fork" {
   request {
-    caller = "alice"
+    caller = "baseline-person"
     kind   = "agent"
     op     = "remove"
-    target = "demo:x"
-    owner  = "bob"
+    target = "baseline-repo:x"
+    owner  = "baseline-rival"
   }
   expect {
     verdict = "forbid"
@@ -245,12 +247,12 @@ test "an agent stays out of another's fork" {
 
 test "an agent makes no fork of another's fork" {
   request {
-    caller       = "alice"
+    caller       = "baseline-person"
     kind         = "agent"
     op           = "fork"
-    target       = "demo:y"
-    parent       = "demo:x"
-    parent_owner = "bob"
+    target       = "baseline-repo:y"
+    parent       = "baseline-repo:x"
+    parent_owner = "baseline-rival"
   }
   expect {
     verdict = "forbid"
@@ -259,10 +261,10 @@ test "an agent makes no fork of another's fork" {
 
 test "a person enters production" {
   request {
-    caller = "alice"
+    caller = "baseline-person"
     kind   = "human"
     op     = "shell"
-    target = "demo"
+    target = "baseline-repo"
   }
   expect {
     verdict = "permit"
@@ -272,10 +274,10 @@ test "a person enters production" {
 
 test "a person forwards nothing in production" {
   request {
-    caller = "alice"
+    caller = "baseline-person"
     kind   = "human"
     op     = "forward-local"
-    target = "demo"
+    target = "baseline-repo"
   }
   expect {
     verdict = "forbid"
@@ -288,7 +290,7 @@ test "the operator removes a repository" {
     kind   = "agent"
     door   = "operator"
     op     = "remove"
-    target = "demo"
+    target = "baseline-repo"
   }
   expect {
     verdict = "permit"
@@ -298,12 +300,12 @@ test "the operator removes a repository" {
 
 test "an agent enters what its override names" {
   request {
-    caller   = "alice"
+    caller   = "baseline-person"
     kind     = "agent"
     attested = "agent"
-    override = ["demo", "shop"]
+    override = ["baseline-repo", "baseline-other"]
     op       = "exec"
-    target   = "demo"
+    target   = "baseline-repo"
   }
   expect {
     verdict = "permit"
@@ -313,12 +315,12 @@ test "an agent enters what its override names" {
 
 test "an override opens nothing else" {
   request {
-    caller   = "alice"
+    caller   = "baseline-person"
     kind     = "agent"
     attested = "agent"
-    override = ["shop"]
+    override = ["baseline-other"]
     op       = "exec"
-    target   = "demo"
+    target   = "baseline-repo"
   }
   expect {
     verdict = "forbid"
@@ -328,12 +330,12 @@ test "an override opens nothing else" {
 
 test "an override forwards nothing" {
   request {
-    caller   = "alice"
+    caller   = "baseline-person"
     kind     = "agent"
     attested = "agent"
-    override = ["demo"]
+    override = ["baseline-repo"]
     op       = "forward-local"
-    target   = "demo"
+    target   = "baseline-repo"
   }
   expect {
     verdict = "forbid"
@@ -343,12 +345,12 @@ test "an override forwards nothing" {
 
 test "an agent gives itself no leave" {
   request {
-    caller           = "alice"
+    caller           = "baseline-person"
     kind             = "agent"
     attested         = "agent"
     override_refused = "set-by-agent"
     op               = "shell"
-    target           = "demo"
+    target           = "baseline-repo"
   }
   expect {
     verdict = "forbid"
@@ -358,11 +360,11 @@ test "an agent gives itself no leave" {
 
 test "an override needs an attestor" {
   request {
-    caller           = "alice"
+    caller           = "baseline-person"
     kind             = "agent"
     override_refused = "unattested"
     op               = "shell"
-    target           = "demo"
+    target           = "baseline-repo"
   }
   expect {
     verdict = "forbid"
@@ -372,11 +374,11 @@ test "an override needs an attestor" {
 
 test "an unverified chain is an agent's" {
   request {
-    caller   = "alice"
+    caller   = "baseline-person"
     kind     = "agent"
     attested = "unverified"
     op       = "shell"
-    target   = "demo"
+    target   = "baseline-repo"
   }
   expect {
     verdict = "forbid"
@@ -386,11 +388,11 @@ test "an unverified chain is an agent's" {
 
 test "a shared connection is an agent's" {
   request {
-    caller = "alice"
+    caller = "baseline-person"
     kind   = "agent"
     shared = true
     op     = "shell"
-    target = "demo"
+    target = "baseline-repo"
   }
   expect {
     verdict = "forbid"
@@ -400,12 +402,12 @@ test "a shared connection is an agent's" {
 
 test "whoever approved it takes it back" {
   request {
-    caller   = "alice"
+    caller   = "baseline-person"
     kind     = "human"
     op       = "revoke"
-    target   = "demo"
-    asker    = "bob"
-    approver = "alice"
+    target   = "baseline-repo"
+    asker    = "baseline-rival"
+    approver = "baseline-person"
   }
   expect {
     verdict = "permit"
@@ -415,10 +417,10 @@ test "whoever approved it takes it back" {
 
 test "no ssh-agent goes where an agent has been" {
   request {
-    caller  = "alice"
+    caller  = "baseline-person"
     kind    = "human"
     op      = "agent-forward"
-    target  = "demo:x"
+    target  = "baseline-repo:x"
     entered = true
   }
   expect {

@@ -46,7 +46,6 @@ var (
 	aliceNew = gate.ForkOf(grand, "new", "alice")
 )
 
-// The baseline as a matrix: exactly these operations are permitted, whatever else there is.
 // In an emergency everybody is kept out by one rule: it loads beside what is shipped, whose own tests expect that people come in. The same
 // without the word is taken for a mistake.
 func TestLockdown(t *testing.T) {
@@ -74,6 +73,7 @@ func TestLockdown(t *testing.T) {
 	}
 }
 
+// The baseline as a matrix: exactly these operations are permitted, whatever else there is.
 func TestBaseline(t *testing.T) {
 	agent := gate.Caller{Principal: "alice", Class: gate.ClassKey}
 	human := gate.Caller{Principal: "alice", Class: gate.ClassKey, Kind: gate.Human}

@@ -83,6 +83,7 @@ func whoamiCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		report.Leave = report.LeaveFrom(os.Environ())
 		if !*asJSON {
 			_, err = fmt.Fprint(cmd.OutOrStdout(), report)
 			return err
@@ -107,6 +108,9 @@ func initCommand() *cobra.Command {
 		if err := needRoot("making a key"); err != nil {
 			return err
 		}
+		if len(*principals) == 0 {
+			return errors.New("a block for nobody lets nobody in; say who a uid here is at the gate: --principal 1000=alice")
+		}
 		for uid, principal := range *principals {
 			if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
 				return fmt.Errorf("%q is no uid; use --principal 1000=alice", uid)
@@ -119,6 +123,9 @@ func initCommand() *cobra.Command {
 			if *name, err = os.Hostname(); err != nil {
 				return err
 			}
+		}
+		if err := provenance.CheckAttestorName(*name); err != nil {
+			return fmt.Errorf("%q cannot be this workstation's name: %w; use --name NAME", *name, err)
 		}
 		signer, err := attestor.InitKey(*key)
 		if err != nil {
@@ -154,10 +161,20 @@ func checkCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d gates, %d agents\n", len(loaded.Gates), len(agents))
+		for _, line := range loaded.Warnings() {
+			fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+line)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %s\n", plural(len(loaded.Gates), "gate"), plural(len(agents), "agent"))
 		return err
 	}
 	return c
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
 }
 
 func relayCommand() *cobra.Command {

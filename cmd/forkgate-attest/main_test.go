@@ -41,6 +41,10 @@ func TestComplaints(t *testing.T) {
 	agents := file("agents.hcl", "agent \"Claude Code\" {\n  comm = [\"claude\"]\n}\n", 0o644)
 	nobody := file("nobody.hcl", "", 0o644)
 	good := file("good.hcl", "agents = \""+agents+"\"\n", 0o644)
+	example, err := os.ReadFile("../../packaging/attest/attest.hcl.example")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		says string
@@ -56,6 +60,10 @@ func TestComplaints(t *testing.T) {
 		{[]string{"check", "--config", file("all.hcl", "agents = \""+nobody+"\"\n", 0o644)}, "everybody would be a person"},
 		{[]string{"init", "--key", dir + "/key", "--principal", "alice=1000"}, "use --principal 1000=alice"},
 		{[]string{"init", "--key", dir + "/key", "--principal", "1000=Al Ice"}, "is no principal"},
+		{[]string{"init", "--key", dir + "/key"}, "--principal 1000=alice"},
+		{[]string{"init", "--key", dir + "/key", "--principal", "1000=alice", "--name", "bad\nname"}, "use --name NAME"},
+		{[]string{"init", "--key", dir + "/key", "--principal", "1000=alice", "--name", strings.Repeat("x", 254)}, "1 to 253 bytes"},
+		{[]string{"check", "--config", file("untouched.hcl", string(example), 0o644)}, "hostkeys/*.pub"},
 		{[]string{"run", "--config", good, "--key", dir + "/none"}, "forkgate-attest init"},
 		{[]string{"mark", "x"}, "process id"},
 	} {
@@ -67,8 +75,15 @@ func TestComplaints(t *testing.T) {
 	if _, err := os.Stat(dir + "/key"); err == nil {
 		t.Error("a key was made for a command that failed")
 	}
-	if stdout, stderr, code := try(t, "check", "--config", good); code != 0 || stdout != "0 gates, 1 agents\n" {
+	if stdout, stderr, code := try(t, "check", "--config", good); code != 0 || stdout != "0 gates, 1 agent\n" || stderr != "" {
 		t.Errorf("good: %d, %q, %q", code, stdout, stderr)
+	}
+	// What makes a person of each agent is no mistake, and has to be meant.
+	open := file("tmux.hcl", "agents = \""+agents+"\"\nhosts = [\"/usr/bin/tmux\", \"/usr/bin/foot\"]\nlogins = [\"/usr/sbin/sshd\"]\n", 0o644)
+	stdout, stderr, code := try(t, "check", "--config", open)
+	if code != 0 || stdout != "0 gates, 1 agent\n" || strings.Count(stderr, "\n") != 2 ||
+		!strings.HasPrefix(stderr, "warning: hosts names /usr/bin/tmux: ") || !strings.Contains(stderr, "\nwarning: logins names /usr/sbin/sshd: ") {
+		t.Errorf("open to all: %d, %q, %q", code, stdout, stderr)
 	}
 }
 

@@ -47,7 +47,11 @@ func policyCheckCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), p.Summary())
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), p.Summary())
+		summary := p.Summary()
+		fmt.Fprintln(cmd.OutOrStdout(), summary)
+		for _, note := range summary.Notes {
+			fmt.Fprintf(cmd.OutOrStdout(), "note: %s:%d: %s\n", gate.Printable(note.File), note.Line, note.Detail)
+		}
 		return nil
 	}
 	return c

@@ -1,10 +1,10 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -38,10 +38,9 @@ func (l *loader) readAttestors() {
 }
 
 func (l *loader) readAttestor(block *hcl.Block) provenance.Attestor {
-	const longest = 253 // a host name's length, RFC 1035 section 2.3.4
 	name := block.Labels[0]
-	if name == "" || len(name) > longest || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		l.complain(block.LabelRanges[0], "Malformed name", "An attestor's name is 1 to %d bytes of printable characters, its workstation's host name for one.", longest)
+	if err := provenance.CheckAttestorName(name); err != nil {
+		l.complain(block.LabelRanges[0], "Malformed name", "%s", sentence(err))
 	}
 	f := l.fields(block)
 	a := provenance.Attestor{Name: name, Principals: f.uids("principals"), Minimum: provenance.Protections()}
@@ -157,9 +156,9 @@ func (f *fields) protections(name string) []provenance.Protection {
 	return found
 }
 
-// checkKeyless complains of principals that nobody can speak for: without a key, and without an attestor or an authority that speaks for
-// them.
-func (l *loader) checkKeyless() {
+// noteKeyless notes principals that nobody can speak for: without a key, and without an attestor or an authority that speaks for them. That
+// is no mistake to refuse a policy for: who takes a workstation's word away by removing its block wants that in force at once.
+func (l *loader) noteKeyless() {
 	spoken := map[string]bool{}
 	for _, a := range l.policy.authorities {
 		for _, principal := range a.Principals {
@@ -173,7 +172,10 @@ func (l *loader) checkKeyless() {
 	}
 	for _, block := range l.keyless {
 		if name := block.Labels[0]; !spoken[name] {
-			l.complain(block.DefRange, "No key", "Principal %q has no key, so nobody can speak as %q.", name, name)
+			l.policy.summary.Notes = append(l.policy.summary.Notes, Problem{
+				File: block.DefRange.Filename, Line: block.DefRange.Start.Line, Column: block.DefRange.Start.Column, Summary: "Nobody speaks for it",
+				Detail: fmt.Sprintf("Principal %q has no key, and no attestor or authority names it: nobody gets in as %[1]q.", name),
+			})
 		}
 	}
 }

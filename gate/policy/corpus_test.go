@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,9 @@ func TestCorpus(t *testing.T) {
 				checkProblems(t, err)
 			} else {
 				got = p.Summary().String() + "\n"
+				for _, note := range p.Summary().Notes {
+					got += fmt.Sprintf("%s:%d:%d %s: %s\n", note.File, note.Line, note.Column, note.Summary, note.Detail)
+				}
 			}
 			golden := strings.TrimSuffix(path, ".hcl") + ".txt"
 			if *update {

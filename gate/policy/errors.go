@@ -18,7 +18,7 @@ type LoadError struct {
 	trials []Trial
 }
 
-// Problem is one complaint. Line and Column count from 1; File is empty where no place in a file is to blame.
+// Problem is one complaint, or a note. Line and Column count from 1; File is empty where no place in a file is to blame.
 type Problem struct {
 	File    string `json:"file,omitempty"`
 	Line    int    `json:"line,omitempty"`

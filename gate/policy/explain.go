@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"forkgate/gate"
@@ -115,10 +116,16 @@ type Summary struct {
 	Approvals    int `json:"approvals"`    // rules by which something may be approved
 	Repos        int `json:"repositories"` // that have a block
 	Tests        int `json:"tests"`        // all of them passed, or the policy would not have loaded
+
+	Notes []Problem `json:"notes,omitempty"` // what keeps no policy from loading, and may not be meant
 }
 
 // Summary counts.
-func (p *Policy) Summary() Summary { return p.summary }
+func (p *Policy) Summary() Summary {
+	s := p.summary
+	s.Notes = slices.Clone(s.Notes)
+	return s
+}
 
 // String is one line.
 func (s Summary) String() string {

@@ -20,7 +20,7 @@ func Load(sources ...Source) (*Policy, error) {
 		l.readPrincipals()
 		l.readAttestors()
 		l.readAuthorities()
-		l.checkKeyless()
+		l.noteKeyless()
 		l.readSecurityKeys()
 		l.readAgents()
 		l.readRules()

@@ -45,7 +45,7 @@ func (l *loader) readPrincipal(block *hcl.Block) {
 		fields.complain(block.DefRange, "No key", "Who logs in to an account is told by the key: give %q keys, or no accounts.", name)
 	}
 	if len(keys) == 0 && !fields.broken {
-		l.keyless = append(l.keyless, block) // an attestor may speak for it
+		l.keyless = append(l.keyless, block) // an attestor or an authority may speak for it
 	}
 	for _, line := range keys {
 		key, err := parseKey(line.text)
@@ -98,7 +98,7 @@ func parseKey(line string) (ssh.PublicKey, error) {
 	// The parser skips lines that it cannot read; of one line nothing is left then.
 	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
-		return nil, fmt.Errorf("%s is no public key: it looks like \"ssh-ed25519 AAAA... comment\"", quoted(line))
+		return nil, fmt.Errorf("%s is no public key: the line of a .pub file stands here", quoted(line))
 	}
 	if len(options) > 0 || strings.Fields(line)[0] != key.Type() {
 		return nil, fmt.Errorf("key options have no meaning here: start with the type, %q", key.Type())

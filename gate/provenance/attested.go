@@ -55,7 +55,8 @@ func readAttestation(caller *gate.Caller, a Attested, e gate.Evidence, say func(
 		caller.Chain = append(caller.Chain, fmt.Sprintf("%s, process %d of uid %d", gate.Printable(l.Name), l.PID, l.UID))
 	}
 	for _, p := range a.Missing {
-		say(name + " does not have the protection " + string(p) + ", which policy asks for")
+		// Of an old login the attestor does not say what it would say of a new one.
+		say(name + " does not say of this login that the protection " + string(p) + " held, which policy asks for")
 	}
 	if a.Person() && !strings.HasPrefix(e.ClientVersion, openSSH) {
 		say("the client is " + gate.Printable(e.ClientVersion) + ", and attestors speak for OpenSSH alone")

@@ -143,6 +143,34 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// The record says what is wrong in a way that is read, and of several faults the same each time.
+func TestTheReason(t *testing.T) {
+	for _, c := range []struct {
+		spoil func(*ssh.Certificate)
+		want  string
+	}{
+		{func(c *ssh.Certificate) { c.ValidBefore += 240 }, "it is made to last too long, from 2026-11-26T12:00:00Z to 2026-11-26T12:05:00Z, and 1m is the longest"},
+		{func(c *ssh.Certificate) { c.ValidBefore = 1<<37 + 1 }, "it is made to last for ever"},
+		{func(c *ssh.Certificate) { c.ValidBefore = c.ValidAfter }, "it ends before it begins, at 2026-11-26T12:00:00Z"},
+		{func(c *ssh.Certificate) { c.ValidAfter -= 600; c.ValidBefore -= 600 }, "it ended at 2026-11-26T11:51:00Z, and here it is 2026-11-26T12:00:00Z"},
+		{func(c *ssh.Certificate) {
+			c.ValidBefore, c.Extensions = 0, map[string]string{"permit-pty": "", "no-touch-required": "", "permit-user-rc": "", "permit-agent-forwarding": ""}
+		}, `extension "no-touch-required"`},
+		{func(c *ssh.Certificate) {
+			c.CriticalOptions["verify-required"], c.CriticalOptions["force-command"], c.CriticalOptions["source-address"] = "", "", ""
+		}, `critical option "force-command"`},
+	} {
+		for range 20 {
+			b := newBench(t)
+			cert := b.mint(t, testStatement())
+			c.spoil(cert)
+			if _, err := b.verify(cert, noon); err == nil || !strings.HasSuffix(err.Error(), c.want) && !strings.Contains(err.Error(), c.want+", ") {
+				t.Fatalf("%v, want %s", err, c.want)
+			}
+		}
+	}
+}
+
 func tamper(_ *bench, c *ssh.Certificate) {
 	c.CriticalOptions[StatementOption] = strings.Replace(c.CriticalOptions[StatementOption], "unbroken", "UNBROKEN", 1)
 }

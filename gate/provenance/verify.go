@@ -5,10 +5,16 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
 )
 
 // Why a certificate is refused, beside ErrStatement.
@@ -28,6 +34,17 @@ type Attestor struct {
 	Key        ssh.PublicKey     // its CA key
 	Principals map[uint32]string // as whom a uid of that workstation speaks here
 	Minimum    []Protection      // without all of these its statements make nobody a person
+}
+
+// maxAttestorName is a host name's length in bytes, RFC 1035 section 2.3.4.
+const maxAttestorName = 253
+
+// CheckAttestorName says what is wrong with the name of a workstation.
+func CheckAttestorName(name string) error {
+	if name == "" || len(name) > maxAttestorName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("an attestor's name is 1 to %d bytes of printable characters, its workstation's host name for one", maxAttestorName)
+	}
+	return nil
 }
 
 // Serials remembers which certificates were used.
@@ -117,7 +134,8 @@ func checkForm(cert *ssh.Certificate) error {
 	if len(cert.ValidPrincipals) != 1 || cert.ValidPrincipals[0] == "" {
 		return fmt.Errorf("%w: it names %q", ErrPrincipal, cert.ValidPrincipals)
 	}
-	for name := range cert.CriticalOptions {
+	// By name, so that of several faults the record has the same one each time.
+	for _, name := range slices.Sorted(maps.Keys(cert.CriticalOptions)) {
 		if name != StatementOption {
 			return fmt.Errorf("%w: critical option %.40q", ErrOption, name)
 		}
@@ -125,22 +143,31 @@ func checkForm(cert *ssh.Certificate) error {
 	if _, ok := cert.CriticalOptions[StatementOption]; !ok {
 		return fmt.Errorf("%w: it holds none", ErrStatement)
 	}
-	for name := range cert.Extensions { // no-touch-required above all
+	for _, name := range slices.Sorted(maps.Keys(cert.Extensions)) { // no-touch-required above all
 		return fmt.Errorf("%w: extension %.40q", ErrOption, name)
 	}
 	return nil
 }
 
+// utc writes a time of a certificate, seconds after 1970, which is far's at most.
+func utc(seconds uint64) string { return time.Unix(int64(seconds), 0).UTC().Format(time.RFC3339) }
+
 func checkSignatureAndTime(cert *ssh.Certificate, now time.Time) error {
 	after, before := cert.ValidAfter, cert.ValidBefore
-	if after >= before || before-after > uint64(Lifetime/time.Second) || before > 1<<40 {
-		return fmt.Errorf("%w: it is made to last from %d to %d", ErrValidity, after, before)
+	const far = 1 << 37 // seconds: some thousands of years, which RFC 3339 can still write
+	switch {
+	case before > far:
+		return fmt.Errorf("%w: it is made to last for ever, and %s is the longest", ErrValidity, gate.Span(Lifetime))
+	case after >= before:
+		return fmt.Errorf("%w: it ends before it begins, at %s", ErrValidity, utc(before))
+	case before-after > uint64(Lifetime/time.Second):
+		return fmt.Errorf("%w: it is made to last too long, from %s to %s, and %s is the longest", ErrValidity, utc(after), utc(before), gate.Span(Lifetime))
 	}
 	if from := time.Unix(int64(after), 0); now.Before(from.Add(-MaxSkew)) {
-		return fmt.Errorf("%w: it begins at %s, and here it is %s", ErrValidity, from.UTC(), now.UTC())
+		return fmt.Errorf("%w: it begins at %s, and here it is %s", ErrValidity, utc(after), now.UTC().Format(time.RFC3339))
 	}
 	if until := time.Unix(int64(before), 0); !now.Before(until.Add(MaxSkew)) {
-		return fmt.Errorf("%w: it ended at %s, and here it is %s", ErrValidity, until.UTC(), now.UTC())
+		return fmt.Errorf("%w: it ended at %s, and here it is %s", ErrValidity, utc(before), now.UTC().Format(time.RFC3339))
 	}
 	checker := ssh.CertChecker{
 		SupportedCriticalOptions: []string{StatementOption},

@@ -50,7 +50,8 @@ func (w *word) untouched(who gate.Caller, id string) *gate.Refusal {
 	}
 	switch {
 	case who.SecurityKey != "":
-		no.Hint = "the key " + who.SecurityKey + " was touched, and is only marked: the operator enrolls one with forkgate key enroll"
+		no.Reason = "approving takes a touch of an enrolled security key: " + who.SecurityKey + ", which was touched, is only marked"
+		no.Hint = "the operator enrolls one with forkgate key enroll"
 	case w.identity.user != gate.TouchUser:
 	case w.identity.attested == nil:
 		no.Hint = "a touch is asked for beside an attestor's certificate alone, and this connection has none; ssh gate@host help approve says how to sign instead"
@@ -113,7 +114,7 @@ func armored(word string) []byte {
 // unknownGrant is what callers hear of a name that is nothing's, and of one that is not theirs to know.
 func unknownGrant(id string) *gate.Refusal {
 	return &gate.Refusal{
-		Reason: fmt.Sprintf("nothing of the name %.40q waits for your approval, or is granted and yours to end", id),
+		Reason: fmt.Sprintf("nothing of the name %.40q waits for your approval, or is granted and yours to end; it may have ended", id),
 		Hint:   "ssh gate@host grants",
 	}
 }

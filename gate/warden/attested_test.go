@@ -33,7 +33,7 @@ func TestWhoIsAttested(t *testing.T) {
 		{"a person", statement(), stock, client.VerbRequest{Alone: true}, gate.Human, "says: person"},
 		{"an agent", agent, stock, client.VerbRequest{Alone: true}, gate.Agent, "says: agent"},
 		{"unverified", unverified, stock, client.VerbRequest{Alone: true}, gate.Agent, "says: unverified"},
-		{"less than the minimum", weak, stock, client.VerbRequest{Alone: true}, gate.Agent, "does not have the protection ptrace"},
+		{"less than the minimum", weak, stock, client.VerbRequest{Alone: true}, gate.Agent, "laptop does not say of this login that the protection ptrace held, which policy asks for"},
 		{"a mark of an agent", statement(), stock, client.VerbRequest{Alone: true, Marks: say("CLAUDECODE=1")}, gate.Agent, "a mark of Claude Code"},
 		{"a connection for all", statement(), stock, client.VerbRequest{}, gate.Agent, "ControlMaster no"},
 		{"another client", statement(), "SSH-2.0-Go", client.VerbRequest{Alone: true}, gate.Agent, "speak for OpenSSH alone"},
@@ -61,7 +61,10 @@ func TestWhoIsAttested(t *testing.T) {
 func TestAnAttestorIsDropped(t *testing.T) {
 	h, w := attested(t)
 	for name, drop := range map[string]func(string) string{
-		"the attestor":  func(text string) string { return text[:strings.Index(text, "attestor")] },
+		"the attestor": func(text string) string { return text[:strings.Index(text, "attestor")] },
+		"the last who speaks for alice": func(text string) string {
+			return strings.Replace(text[:strings.Index(text, "attestor")], fmt.Sprintf("%q", line(h.alice)), "", 1)
+		},
 		"its key":       func(text string) string { return strings.Replace(text, line(w.ca.PublicKey()), line(newKey(t)), 1) },
 		"the uid":       func(text string) string { return strings.Replace(text, `"1000"`, `"1001"`, 1) },
 		"its principal": func(text string) string { return strings.Replace(text, `"1000" = "alice"`, `"1000" = "bob"`, 1) },

@@ -118,7 +118,7 @@ func TestCertificates(t *testing.T) {
 		{"unknown CA", nil, func(t *testing.T, c *ssh.Certificate) { signedBy(t, c, other) }, provenance.ErrUnknownCA.Error()},
 		{"expired", nil, func(_ *testing.T, c *ssh.Certificate) { c.ValidAfter -= 300; c.ValidBefore -= 300 }, "it ended at"},
 		{"not yet", nil, func(_ *testing.T, c *ssh.Certificate) { c.ValidAfter += 300; c.ValidBefore += 300 }, "it begins at"},
-		{"valid for a day", nil, func(_ *testing.T, c *ssh.Certificate) { c.ValidBefore += 86400 }, "it is made to last"},
+		{"valid for a day", nil, func(_ *testing.T, c *ssh.Certificate) { c.ValidBefore += 86400 }, "it is made to last too long, from 20"},
 		{"two principals", nil, func(_ *testing.T, c *ssh.Certificate) { c.ValidPrincipals = []string{"alice", "bob"} }, `it names ["alice" "bob"]`},
 		{"no principal", nil, func(_ *testing.T, c *ssh.Certificate) { c.ValidPrincipals = nil }, "it names []"},
 		{"a principal that is not its", nil, func(_ *testing.T, c *ssh.Certificate) { c.ValidPrincipals = []string{"bob"} }, `uid 1000 of laptop is not "bob"`},

@@ -63,6 +63,9 @@ func (r *request) enrollable(q client.KeyEnrollRequest) (enrolled.Key, error) {
 		return refuse("give the PEM file that the key's maker publishes", "there is no root certificate in what was given")
 	}
 	made, err := presence.VerifyAttestation(key, q.Attestation, q.Challenge, roots, r.now())
+	if errors.Is(err, presence.ErrRoot) {
+		return refuse("--root takes the certificate that the maker of this very key publishes for it, as PEM", "%v", err)
+	}
 	if err != nil {
 		return refuse("ssh-keygen -t ed25519-sk -O challenge=FILE -O write-attestation=FILE", "%v", err)
 	}
@@ -78,7 +81,7 @@ func nearest(name string, known []string) string {
 			return "did you mean " + k + "?"
 		}
 	}
-	return "the policy says which there are; a new one takes: systemctl reload forkgate-warden"
+	return "the policy says which there are; one that was just added is there once forkgate policy check loads it"
 }
 
 // keyList lists the security keys that count, and those that would if policy knew their principals.

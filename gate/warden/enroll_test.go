@@ -74,7 +74,7 @@ func TestWhatIsNotEnrolled(t *testing.T) {
 		"no touch required": {func(q *client.KeyEnrollRequest) { q.Key = append([]byte("no-touch-required "), q.Key...) },
 			"no public key of a security key", ".pub"},
 		"another key":       {func(q *client.KeyEnrollRequest) { q.Key = ssh.MarshalAuthorizedKey(other.PublicKey()) }, "it attests another key", "write-attestation"},
-		"another maker":     {func(q *client.KeyEnrollRequest) { q.Roots = keys.NewMaker(t).PEM() }, "leads to none of the roots", ""},
+		"another maker":     {func(q *client.KeyEnrollRequest) { q.Roots = keys.NewMaker(t).PEM() }, "leads to none of the roots", "--root takes"},
 		"no roots":          {func(q *client.KeyEnrollRequest) { q.Roots = nil }, "no root certificate", "PEM"},
 		"another challenge": {func(q *client.KeyEnrollRequest) { q.Challenge = bytes.Repeat([]byte("d"), 32) }, "with this challenge", "challenge"},
 		"no challenge":      {func(q *client.KeyEnrollRequest) { q.Challenge = nil }, "0 bytes", "/dev/urandom"},

@@ -37,7 +37,7 @@ func TestASessionWaitsAndIsApproved(t *testing.T) {
 	} {
 		g.logged(t, line)
 	}
-	if _, err := g.word(t, g.carol, "approve", a.id); !refusedWith(err, "nothing of the name") {
+	if _, err := g.word(t, g.carol, "approve", a.id); !refusedWith(err, "is granted already") {
 		t.Errorf("a second time: %v", err)
 	}
 }
@@ -175,7 +175,7 @@ func TestApprovingBySignature(t *testing.T) {
 	if err := <-a.result; err != nil {
 		t.Error(err)
 	}
-	if _, err := g.word(t, g.bob, "approve", a.id, signed); !refusedWith(err, "nothing of the name") {
+	if _, err := g.word(t, g.bob, "approve", a.id, signed); !refusedWith(err, "is granted already") {
 		t.Errorf("a second time: %v", err)
 	}
 	other.leave()

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
 	"forkgate/gate/warden/client"
 )
 
@@ -156,4 +159,31 @@ func TestWhoWaitsHearsWhy(t *testing.T) {
 	}
 	a.leave()
 	<-a.result
+}
+
+// What has been approved is no secret to who approved it, and to who asked; to others it is nothing.
+func TestApprovingTwice(t *testing.T) {
+	g := newGranting(t)
+	id, _ := g.granted(t)
+	for name, key := range map[string]ssh.PublicKey{"carol": g.carol, "bob": g.bob} {
+		if page, err := g.word(t, key, "grants", id); err != nil || !strings.Contains(page, "granted") {
+			t.Errorf("%s sees %q, %v", name, page, err)
+		}
+		for _, words := range [][]string{{"approve", id, "qh5mzl2c"}, {"approve", id}, {"challenge", id}} {
+			_, err := g.word(t, key, words...)
+			if r, ok := gate.AsRefusal(err); !ok || r.Reason != "request "+id+" is granted already, by carol" || !strings.Contains(r.Hint, "revoke "+id) {
+				t.Errorf("%s hears of %q: %v", name, words, err)
+			}
+		}
+	}
+	const nothing = "; it may have ended"
+	if _, err := g.word(t, g.dave, "approve", id, "qh5mzl2c"); !refusedWith(err, nothing) {
+		t.Errorf("dave hears of it: %v", err)
+	}
+	if _, err := g.word(t, g.carol, "revoke", id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.word(t, g.carol, "approve", id, "qh5mzl2c"); !refusedWith(err, nothing) {
+		t.Errorf("of what has ended carol hears %v", err)
+	}
 }

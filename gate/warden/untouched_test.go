@@ -26,7 +26,7 @@ func TestAMissingTouchIsToldOf(t *testing.T) {
 	}{
 		{"gate", "carol", "", &attestation{}, "ssh touch@host approve ID CODE asks for one, ssh gate@host grants ID shows CODE"},
 		{"touch", "carol", "", &attestation{}, "ssh needs the key's file"},
-		{"touch", "carol", "hers", &attestation{}, "the key hers was touched, and is only marked"},
+		{"touch", "carol", "hers", &attestation{}, "the operator enrolls one"},
 		{"touch", "dave", "", &attestation{}, "no security key of dave is known"},
 		{"touch", "carol", "", nil, "beside an attestor's certificate alone"},
 	} {
@@ -34,6 +34,9 @@ func TestAMissingTouchIsToldOf(t *testing.T) {
 		no := w.untouched(gate.Caller{Principal: c.principal, Kind: gate.Human, Class: gate.ClassAttested, SecurityKey: c.key}, "ID")
 		if !strings.Contains(no.Hint, c.says) || c.at == "touch" && strings.Contains(no.Hint, "touch@host approve") {
 			t.Errorf("%+v: %q", c, no.Hint)
+		}
+		if marked := strings.Contains(no.Reason, "hers, which was touched, is only marked"); marked != (c.key != "") {
+			t.Errorf("%+v: %q", c, no.Reason)
 		}
 		if answered := !strings.Contains(no.Reason, "none answered"); answered != !strings.HasPrefix(no.Hint, "ssh needs") {
 			t.Errorf("%+v: %q", c, no.Reason)

@@ -22,11 +22,23 @@ func (w *word) findWaiting(id string) (grants.Waiting, gate.Request, error) {
 	}
 	waiting, ok := w.granter.book.Waiting(id)
 	if !ok {
-		refusal := unknownGrant(id)
+		refusal := w.notWaiting(id)
 		return waiting, w.asking, errors.Join(refusal, w.log.Decision(w.session, w.asking, gate.Decision{Reason: refusal.Reason}))
 	}
 	asking, err := w.may(viewWaiting(waiting))
 	return waiting, asking, err
+}
+
+// notWaiting says why there is nothing to approve: whoever may see what has been approved already hears that.
+func (w *word) notWaiting(id string) *gate.Refusal {
+	grant, ok := w.granter.book.Grant(id)
+	if !ok || !w.sees(viewGrant(grant)) {
+		return unknownGrant(id)
+	}
+	if grant.Ending != "" {
+		return &gate.Refusal{Reason: "grant " + id + " is being ended: " + grant.Ending, Hint: "ssh gate@host grants"}
+	}
+	return &gate.Refusal{Reason: "request " + id + " is granted already, by " + grant.Approver, Hint: "ssh gate@host grants " + id + " shows it, ssh gate@host revoke " + id + " ends it"}
 }
 
 // approve approves what a session waits for.
@@ -51,7 +63,7 @@ func approve(_ context.Context, w *word) (page, error) {
 	}
 	grant, err := w.granter.book.Approve(waiting.ID, asking.Caller.Principal, proof)
 	if isUnknown(err) {
-		err = unknownGrant(waiting.ID)
+		err = w.notWaiting(waiting.ID)
 	}
 	if err != nil {
 		return page{}, err

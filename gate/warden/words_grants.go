@@ -147,12 +147,17 @@ func (w *word) showGrant(v grantView) (page, error) {
 }
 
 func (w *word) append(seen []grantView, v grantView) []grantView {
-	who := w.asking.Caller.Principal
-	own := who != "" && (v.Principal == who || v.Approver == who)
-	if own || w.gate.Judge.Decide(w.about(v, gate.OpApprove)).Verdict == gate.Permit || w.gate.Judge.Decide(w.about(v, gate.OpRevoke)).Verdict == gate.Permit {
+	if w.sees(v) {
 		return append(seen, v)
 	}
 	return seen
+}
+
+// sees reports whether a wish or a grant is the caller's own, or the caller's to approve or to end.
+func (w *word) sees(v grantView) bool {
+	who := w.asking.Caller.Principal
+	own := who != "" && (v.Principal == who || v.Approver == who)
+	return own || w.gate.Judge.Decide(w.about(v, gate.OpApprove)).Verdict == gate.Permit || w.gate.Judge.Decide(w.about(v, gate.OpRevoke)).Verdict == gate.Permit
 }
 
 // revoke takes a grant back: when it returns, nothing lives any more of its sessions. What waits is turned down.

@@ -1,7 +1,6 @@
 package attest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -46,52 +45,6 @@ func TestOtherHostsSeeTheCallersOwnAgent(t *testing.T) {
 	if said := p.types("ssh -n -F ssh_config demo@other whoami"); !strings.Contains(said, "Permission denied") {
 		t.Errorf("without an agent of her own alice is told %q", said)
 	}
-}
-
-// While a host uses a forwarded agent, the child that relays is there to be looked at.
-func TestTheRelayIsTheCaller(t *testing.T) {
-	w := newWorkstation(t)
-	w.daemon(t)
-	p := w.login(t)
-	fingerprint := w.ownAgent(t, p)
-	var seen []string
-	w.other.borrowed = func(a agent.ExtendedAgent) {
-		keys, err := a.List()
-		for _, k := range keys {
-			seen = append(seen, ssh.FingerprintSHA256(k))
-		}
-		if err != nil {
-			seen = append(seen, err.Error())
-		}
-		seen = append(seen, relays(w)...)
-	}
-	p.asks("ssh -A -n -F ssh_config demo@other whoami")
-	want := []string{fingerprint, fmt.Sprintf("Uid %d %[1]d %[1]d %[1]d, Groups %[1]d, CapPrm 0000000000000000, CapEff 0000000000000000, NoNewPrivs 1", uid)}
-	if fmt.Sprint(seen) != fmt.Sprint(want) {
-		t.Errorf("got %q\nwant %q", seen, want)
-	}
-}
-
-// relays describes the children that relay: /proc/PID/status of those.
-func relays(w *workstation) (found []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		line, _ := os.ReadFile(file)
-		if !bytes.Equal(line, []byte("/proc/self/exe\x00"+attestor.RelayCommand+"\x00")) {
-			continue
-		}
-		status, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "status"))
-		var words []string
-		for line := range strings.Lines(string(status)) {
-			name, rest, _ := strings.Cut(line, ":")
-			switch name {
-			case "Uid", "Groups", "CapPrm", "CapEff", "NoNewPrivs":
-				words = append(words, name+" "+strings.Join(strings.Fields(rest), " "))
-			}
-		}
-		found = append(found, strings.Join(words, ", "))
-	}
-	return found
 }
 
 // A person lends the agent to a host; what comes from there is not the person.
@@ -168,6 +121,14 @@ func TestWhoami(t *testing.T) {
 	if said := p.types(whoami); !strings.Contains(said, "verdict      person") || !strings.Contains(said, "(login), without an agent") {
 		t.Errorf("a person is told %q", said)
 	}
+	for command, want := range map[string]string{ // of which the parents outside are seen
+		"unshare -Urpf --mount-proc ": "not in the workstation's pid, user, mount namespace: process ",
+		"unshare -cm ":                "not in the workstation's user, mount namespace: process ",
+	} {
+		if said := w.login(t).types(command + whoami); !strings.Contains(said, "verdict      person") || !strings.Contains(said, want) {
+			t.Errorf("%s is told %q", command, said)
+		}
+	}
 	said := p.types("REDIACC_ALLOW_GRAND_REPO=demo ./claude " + whoami + " --json")
 	var r attestor.Report
 	if err := json.Unmarshal([]byte(said[strings.IndexByte(said, '{'):strings.LastIndexByte(said, '}')+1]), &r); err != nil {
@@ -185,8 +146,38 @@ func TestWhoami(t *testing.T) {
 	if said := p.types("REDIACC_ALLOW_GRAND_REPO=demo ./claude " + whoami); strings.Contains(strings.ToLower(said), "override") || strings.Contains(said, "REDIACC") {
 		t.Errorf("an agent is told how to get in: %q", said)
 	}
+	for value, want := range map[string]string{
+		"demo,shop":  "leave        an agent started here would have leave for demo, shop",
+		"demo, shop": "leave        an agent started here would have none: \" shop\" is no name of a repository",
+		"*":          "leave        an agent started here would have none: \"*\" is no name of a repository",
+	} {
+		if said := w.login(t).types("export REDIACC_ALLOW_GRAND_REPO='" + value + "'; " + whoami); !strings.Contains(said, want) {
+			t.Errorf("%q: %q lacks %q", value, said, want)
+		}
+		// Nobody else hears of it.
+		for _, other := range []string{"./claude " + whoami, "script -qec \"" + whoami + "\" /dev/null", "./claude " + whoami + " --json"} {
+			if said := w.login(t).types("export REDIACC_ALLOW_GRAND_REPO='" + value + "'; " + other); strings.Contains(said, "would have") || !strings.Contains(said, "verdict") {
+				t.Errorf("%q: %s says %q", value, other, said)
+			}
+		}
+	}
+	if said := w.login(t).types(whoami); strings.Contains(said, "leave") {
+		t.Errorf("nothing is set, and it says %q", said)
+	}
 	if said := p.types("./forkgate-attest whoami --socket /nowhere; echo code $?"); !strings.Contains(said, "cannot ask the attestor") || !strings.Contains(said, "code 1") {
 		t.Errorf("without a daemon: %q", said)
+	}
+}
+
+// The daemon's log is for root, who finds in it by what an agent was known: one reason after the other.
+func TestTheLogHasReasons(t *testing.T) {
+	w := newWorkstation(t)
+	w.daemon(t)
+	w.login(t).asks("./claude env GEMINI_CLI=1 $ssh")
+	said := w.log.String()
+	i := strings.Index(said, "msg=attested")
+	if i < 0 || !strings.Contains(said[i:], "comm claude, a mark of Claude Code; process ") || strings.Contains(said[i:], "reasons=\"[") {
+		t.Errorf("the log says %s", said)
 	}
 }
 

@@ -236,6 +236,11 @@ func TestAnAdmittedHost(t *testing.T) {
 	if a := p.later("hers"); !a.Attested.Person() {
 		t.Errorf("alice's own: %+v", a.Attested.Statement)
 	}
+	// What that costs, as README and forkgate-attest check say: what an agent types there is alice's.
+	p.types("tmux -L open new -d; ./claude tmux -L open send-keys \"$ssh >$HOME/typed 2>&1\" Enter")
+	if a := p.later("typed"); !a.Attested.Person() {
+		t.Errorf("typed by an agent: %+v", a.Attested.Statement)
+	}
 	p.types("./claude " + fmt.Sprintf(session, "its"))
 	if a := p.later("its"); a.Attested.Statement.Verdict != provenance.ByAgent {
 		t.Errorf("an agent's: %+v", a.Attested.Statement)

@@ -23,6 +23,10 @@ func TestTheUnit(t *testing.T) {
 	}
 	m.Must(t, "sed", "-i", "s|^agents.*||; 1i events = \"optional\"", "/etc/forkgate-attest/attest.hcl")
 	m.Must(t, "systemctl", "enable", "--now", "forkgate-attest.socket", "forkgate-attest.service")
+	pid := strings.TrimPrefix(m.Must(t, "systemctl", "show", "-p", "MainPID", "forkgate-attest"), "MainPID=")
+	if nice := m.Must(t, "ps", "-o", "ni=", "-p", pid); strings.TrimSpace(nice) != "-15" {
+		t.Errorf("it looks at programs with nice %s", nice)
+	}
 	if mode := m.Must(t, "stat", "-c", "%a", "/run/forkgate/attest.sock"); mode != "666" {
 		t.Errorf("the socket is %s", mode)
 	}

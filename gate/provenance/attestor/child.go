@@ -83,9 +83,28 @@ func Mark(pid int) error {
 	return lowerQueue(pid)
 }
 
+// plainPriority gives up the daemon's priority, in all threads: it is for looking at processes, and not for what a caller has relayed.
+func plainPriority() error {
+	const plain = 20 // the kernel's own count, 20 less the nice value: getpriority(2), C library/kernel differences
+	now, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return fmt.Errorf("cannot see the priority: %w", err)
+	}
+	if now <= plain {
+		return nil
+	}
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, 0); errno != 0 {
+		return fmt.Errorf("cannot give up the priority: %w", errno)
+	}
+	return nil
+}
+
 // become gives up root for good, in all threads: groups while that is still allowed, then the ids, then whatever capabilities are
 // left, which are those of a caller that is root itself.
 func become(uid, gid uint32, groups []uint32) error {
+	if err := plainPriority(); err != nil {
+		return err
+	}
 	ids := make([]int, len(groups))
 	for i, g := range groups {
 		ids[i] = int(g)

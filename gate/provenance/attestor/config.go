@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
+	"forkgate/gate/provenance/chain"
 )
 
 // Config is what a workstation's operator says, in HCL:
@@ -95,6 +96,21 @@ func (c *Config) complete() error {
 	return nil
 }
 
+// Warnings are what the operator may not have meant, a line each.
+func (c Config) Warnings() (lines []string) {
+	for _, list := range []struct {
+		name  string
+		paths []string
+	}{{"hosts", c.Hosts}, {"logins", c.Logins}} {
+		for _, p := range list.paths {
+			if chain.OpenToAll(p) {
+				lines = append(lines, fmt.Sprintf("%s names %s: any process of an account can have that type or start what it likes, so that each agent there can be a person to gates", list.name, p))
+			}
+		}
+	}
+	return lines
+}
+
 func (g *Gate) complete(owners map[string]string) error {
 	if len(g.HostKeys) == 0 || len(g.Principals) == 0 || len(g.Patterns) == 0 {
 		return errors.New("it needs patterns, host_keys and principals, one of each at least")
@@ -107,7 +123,7 @@ func (g *Gate) complete(owners map[string]string) error {
 	for _, line := range g.HostKeys {
 		key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 		if err != nil || len(options) > 0 || len(bytes.TrimSpace(rest)) > 0 {
-			return fmt.Errorf("%.40q is no public key: it looks like \"ssh-ed25519 AAAA...\"", line)
+			return fmt.Errorf("%.40q is no public key: a line of the gate's own /var/lib/forkgate/hostkeys/*.pub stands here", line)
 		}
 		wire := string(key.Marshal())
 		if other, taken := owners[wire]; taken {

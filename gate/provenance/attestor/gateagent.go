@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -82,6 +83,6 @@ func (s *server) certify(p peer, g Gate, b binding) (ssh.Signer, error) {
 		hostKey = cert.Key
 	}
 	s.log.Info("attested", "pid", p.pid, "uid", p.uid, "gate", g.Name, "principal", principal, "verdict", report.Verdict.String(),
-		"agent", report.Agent, "reasons", report.Reasons)
+		"agent", report.Agent, "reasons", strings.Join(report.Reasons, "; "))
 	return mint(s, principal, report, p.uid, b.sessionID, hostKey)
 }

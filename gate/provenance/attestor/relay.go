@@ -111,12 +111,24 @@ func marker(log *slog.Logger) func(pid int) {
 	return func(pid int) {
 		err := lowerQueue(pid)
 		if errors.Is(err, unix.EPERM) {
-			err = exec.Command("/proc/self/exe", MarkCommand, strconv.Itoa(pid)).Run()
+			err = markAs(pid)
 		}
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			log.Warn("cannot mark an agent", "pid", pid, "error", err)
+		if err == nil || errors.Is(err, unix.ESRCH) || errors.Is(unix.Kill(pid, 0), unix.ESRCH) { // it has ended
+			return
 		}
+		log.Warn("an agent bears no mark, and is known by all else: what it makes a child of its own parent's is harder to tell", "pid", pid, "error", err)
 	}
+}
+
+// markAs has a child mark a process with that process's own ids.
+func markAs(pid int) error {
+	child := exec.Command("/proc/self/exe", MarkCommand, strconv.Itoa(pid))
+	var complaint bytes.Buffer
+	child.Stderr = &complaint
+	if err := child.Run(); err != nil {
+		return fmt.Errorf("%w: %.200s", err, bytes.TrimSpace(complaint.Bytes()))
+	}
+	return nil
 }
 
 // lowerQueue lowers the hard limit of RLIMIT_MSGQUEUE, which hardly anything uses, by one byte.

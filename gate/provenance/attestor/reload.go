@@ -19,6 +19,9 @@ func (s *server) use(c Config, agents []provenance.Agent) {
 	s.in.Store(&inForce{config: c, rules: chain.Rules{
 		Agents: agents, Logins: c.Logins, Hosts: c.Hosts, Own: s.own, WithoutWatch: c.Events == "optional",
 	}})
+	for _, line := range c.Warnings() {
+		s.log.Warn(line)
+	}
 }
 
 // heed loads the configuration again whenever it is asked to, until ctx ends. One that does not load leaves the last good one in force.

@@ -19,6 +19,7 @@ type Report struct {
 	Chain       []provenance.Link       `json:"chain"`
 	Protections []provenance.Protection `json:"protections"`
 	Override    *provenance.Override    `json:"override,omitempty"`
+	Leave       string                  `json:"leave,omitempty"` // of a person alone: see LeaveFrom
 }
 
 // judge judges the process that has connected, as it is now.
@@ -64,7 +65,36 @@ func (r Report) statement(uid uint32) provenance.Statement {
 	}
 }
 
-// String is the report for people. What an override is, and whether there is one, it keeps to itself: agents read this too.
+// LeaveFrom says, to a person alone, what leave an agent would have that is started with this environment: a value that counts for nothing
+// looks like one that does, and so does one that stands in some file that every shell reads. Empty: none is asked for.
+func (r Report) LeaveFrom(environ []string) string {
+	const none = "an agent started here would have none: "
+	var values []string
+	for _, entry := range environ {
+		if value, ok := strings.CutPrefix(entry, provenance.OverrideVariable+"="); ok {
+			values = append(values, value)
+		}
+	}
+	if len(values) == 0 || r.Verdict != provenance.ByPerson {
+		return ""
+	}
+	names, err := provenance.OverrideNames(values[0])
+	switch {
+	case err != nil:
+		return none + err.Error()
+	case len(values) > 1:
+		return none + "there are two lists of repositories"
+	}
+	for _, p := range []provenance.Protection{provenance.NoTIOCSTI, provenance.Events} { // as chain has it of the real one
+		if !slices.Contains(r.Protections, p) {
+			return none + "this workstation does not have the protection " + string(p)
+		}
+	}
+	return "an agent started here would have leave for " + strings.Join(names, ", ")
+}
+
+// String is the report for people. What an override is, and whether there is one, it keeps to itself: agents read this too. Leave is a
+// person's to read.
 func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "verdict      %s\n", r.Verdict)
@@ -87,6 +117,9 @@ func (r Report) String() string {
 			word = "yes"
 		}
 		fmt.Fprintf(&b, "%-12s %s\n", p, word)
+	}
+	if r.Leave != "" {
+		fmt.Fprintf(&b, "%-12s %s\n", "leave", gate.Printable(r.Leave))
 	}
 	return b.String()
 }

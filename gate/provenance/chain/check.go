@@ -1,8 +1,11 @@
 package chain
 
 import (
+	"path"
 	"slices"
+	"strings"
 
+	"forkgate/gate"
 	"forkgate/gate/provenance"
 )
 
@@ -14,6 +17,15 @@ func hosts() []string {
 		"code", "code-insiders", "codium", "cursor", "windsurf", "trae", "kiro", "zed", "zed-editor", "idea", "goland", "pycharm",
 		"webstorm", "clion", "rider", "phpstorm", "rubymine", "rustrover", "fleet", "emacs", "nvim", "vim", "jupyter", "jupyter-lab",
 	}
+}
+
+// OpenToAll reports whether a program, by its path, is known to have any process of an account type into what it hosts, or start what it
+// likes there. An agent that does so starts nothing itself, and is not remembered for it: to admit such a program admits all agents.
+func OpenToAll(program string) bool {
+	return slices.Contains([]string{
+		"tmux", "screen", "SCREEN", "zellij", "dtach", "abduco", "ttyd", "gotty", "kitty", "wezterm-mux-server", "emacs", "nvim",
+		"sshd", "sshd-session", "dropbear", "mosh-server", "su", "sudo", "doas", "runuser", "systemd", "cron", "crond", "atd",
+	}, path.Base(program))
 }
 
 // checkProcess looks at one of the caller's own processes.
@@ -53,6 +65,28 @@ func (c *court) checkNamespaces(i int) {
 	if p.Namespaces != c.rules.Own && i == c.own-1 {
 		c.doubt("%s is in namespaces that are not the workstation's, and nothing of the caller's is outside", name(p))
 	}
+}
+
+// foreign names the caller's processes that are in namespaces other than the workstation's, of whatever verdict: a person may work in a
+// container, and who reads the record sees it.
+func (c *court) foreign() (reasons []string) {
+	own := c.rules.Own
+	for i := 0; i < c.own; {
+		at := c.chain[i].Namespaces
+		var names, kinds []string
+		for ; i < c.own && c.chain[i].Namespaces == at; i++ {
+			names = append(names, name(c.chain[i]))
+		}
+		for _, kind := range []struct{ name, is, own string }{{"pid", at.PID, own.PID}, {"user", at.User, own.User}, {"mount", at.Mount, own.Mount}} {
+			if kind.is != kind.own {
+				kinds = append(kinds, kind.name)
+			}
+		}
+		if len(kinds) > 0 {
+			reasons = append(reasons, gate.Printable("not in the workstation's "+strings.Join(kinds, ", ")+" namespace: "+strings.Join(names, ", ")))
+		}
+	}
+	return reasons
 }
 
 // checkParent compares the parent with the one that forked the process.

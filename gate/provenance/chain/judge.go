@@ -74,6 +74,7 @@ func Judge(chain []Process, rules Rules, memory Memory) Judgement {
 	default:
 		j.Verdict, j.Reasons = provenance.ByPerson, []string{c.good}
 	}
+	j.Reasons = append(j.Reasons, c.foreign()...)
 	return j
 }
 

@@ -144,6 +144,29 @@ func underSystemd() []Process {
 	return chain
 }
 
+// Who is in namespaces of another kind is named, whatever comes out. With parents outside that are seen it is no fault.
+func TestForeignNamespaces(t *testing.T) {
+	inner, outer := Namespaces{PID: "pid:[9]", User: "user:[9]", Mount: own.Mount}, Namespaces{PID: own.PID, User: "user:[9]", Mount: own.Mount}
+	tr := newTrial(between(person(), Process{Comm: "make"}, Process{Comm: "bash"}, Process{Comm: "unshare"}))
+	for i, n := range []Namespaces{inner, inner, inner, outer} {
+		tr.chain[i].Namespaces = n
+	}
+	want := []string{"not in the workstation's pid, user namespace: process 400 (ssh), process 303 (make), process 302 (bash)",
+		"not in the workstation's user namespace: process 301 (unshare)"}
+	j := tr.judge(t)
+	if j.Verdict != provenance.ByPerson || len(j.Reasons) != 3 || !strings.Contains(j.Reasons[0], "unbroken") {
+		t.Errorf("got %s, %q", j.Verdict, j.Reasons)
+	}
+	if got := j.Reasons[1:]; !slices.Equal(got, want) {
+		t.Errorf("named %q, want %q", got, want)
+	}
+	agent := newTrial(between(person(), Process{Comm: "claude", Exe: "/home/alice/.local/bin/claude"}))
+	agent.chain[0].Namespaces.Mount = "mnt:[9]"
+	if j := agent.judge(t); j.Verdict != provenance.ByAgent || !strings.Contains(j.Reasons[len(j.Reasons)-1], "mount namespace: ") {
+		t.Errorf("got %s, %q", j.Verdict, j.Reasons)
+	}
+}
+
 func TestAnAdmittedHost(t *testing.T) {
 	tmux := func() *trial {
 		// The server has left its parents, as tmux does.

@@ -19,6 +19,9 @@ import (
 // ErrAttestation is an attestation that does not show what it is to show.
 var ErrAttestation = errors.New("the attestation is not good")
 
+// ErrRoot is an attestation by a maker for whom no root certificate stands. It comes within ErrAttestation.
+var ErrRoot = errors.New("leads to none of the roots")
+
 const (
 	attestationMagic = "ssh-sk-attest-v01"
 	maxAttestation   = 16 << 10
@@ -96,7 +99,7 @@ func trusted(cert *x509.Certificate, roots *x509.CertPool, now time.Time) error 
 	// Makers mark the extensions with which they say what a key can do as they like.
 	cert.UnhandledCriticalExtensions = nil
 	if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		return fmt.Errorf("its certificate, of %q, leads to none of the roots: %w", cert.Subject, err)
+		return fmt.Errorf("its certificate, of %q, %w: %w", cert.Subject, ErrRoot, err)
 	}
 	return nil
 }

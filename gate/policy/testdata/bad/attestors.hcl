@@ -43,6 +43,3 @@ attestor "" {
   key        = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAmiW2/TFzsMlMY0+x+oRyLnjzQ/F/p9iC2M4h/oo82D"
   principals = { "1000" = "alice" }
 }
-
-principal "carol" {
-}
