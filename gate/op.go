@@ -79,6 +79,9 @@ func Ops() []Op {
 	return ops
 }
 
+// AboutSession reports whether the operation is about somebody's session, which may be another principal's.
+func (o Op) AboutSession() bool { return o == OpApprove || o == OpRevoke || o == OpKill }
+
 // Meaning says in a few words what the operation is, empty for what is none.
 func (o Op) Meaning() string {
 	for _, known := range operations {

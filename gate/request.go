@@ -37,7 +37,7 @@ type Request struct {
 	Command string     `json:"command,omitempty"` // as the client sent it; any bytes
 
 	Grant    string `json:"grant,omitempty"`    // the grant that a session asks to use: found in the warden's book, and nowhere else
-	Asker    string `json:"asker,omitempty"`    // for ops approve and revoke: the principal whose session it is about
+	Asker    string `json:"asker,omitempty"`    // for ops approve, revoke and kill: the principal whose session it is about
 	Approver string `json:"approver,omitempty"` // for op revoke: the principal that approved it
 }
 

@@ -33,6 +33,8 @@ func Verbs() []Verb {
 		{Name: "fork", Args: "REPO[:TAG] [TAG]", Summary: "make a fork, printing each step with its time", Op: OpFork, Min: 1, Max: 2},
 		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
 		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
+		{Name: "sessions", Args: "[REF]", Summary: "list the sessions that run, your own and those that are yours to end", Max: 1},
+		{Name: "kill", Args: "ID", Summary: "end a session and all that runs in it", Op: OpKill, Min: 1, Max: 1},
 		{Name: "grants", Args: "[ID]", Summary: "list what waits for approval and what is granted, of you or by you, or show one whole", Max: 1, Quotes: true},
 		{Name: "approve", Args: "ID CODE|SIGNATURE", Summary: "approve what a session waits for", Detail: approving, Op: OpApprove, Min: 1, Max: 2, Quotes: true},
 		{Name: "challenge", Args: "ID", Summary: "print what to sign to approve it by a signature", Op: OpApprove, Min: 1, Max: 1, Quotes: true},

@@ -101,6 +101,16 @@ permit "grants-are-taken-back" {
   when = op == "revoke" && (request.asker == caller.principal || request.approver == caller.principal)
 }
 
+# One's own sessions are one's own to end: a person's wherever they are, an agent's in its forks, as the same principal may be a person in
+# production.
+permit "people-end-their-sessions" {
+  when = op == "kill" && caller.kind == "human" && request.asker == caller.principal
+}
+
+permit "agents-end-sessions-in-their-forks" {
+  when = op == "kill" && caller.kind == "agent" && request.asker == caller.principal && target.fork && target.owner == caller.principal
+}
+
 # An agent that has been in a pod may have left something there that waits for the next ssh-agent to come in.
 forbid "no-ssh-agent-where-agents-were" {
   when   = op == "agent-forward" && target.entered && door != "operator"

@@ -20,6 +20,7 @@ const (
 	EventVerb     = "verb"     // a control word or an operator's command is about to run
 	EventGrant    = "grant"    // something became of a wish to be approved, or of a grant
 	EventRevoked  = "revoked"  // a session is ended, as the policy in force would not permit it
+	EventStarted  = "started"  // a session runs
 	EventEnded    = "ended"    // nothing of a session is left
 	EventService  = "service"  // the warden started, or took or refused a policy
 	EventSummed   = "summed"   // so many refusals of one principal that they have no lines of their own
@@ -31,7 +32,7 @@ const (
 // Events lists them.
 func Events() []string {
 	return []string{
-		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventEnded, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
+		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
 	}
 }
 

@@ -111,6 +111,11 @@ func (l *Log) Revoked(session string, r gate.Request, d gate.Decision) error {
 	return l.write(e)
 }
 
+// Started records that a session runs: what policy permitted has come about.
+func (l *Log) Started(session string, r gate.Request) error {
+	return l.write(entry(EventStarted, session, r))
+}
+
 // Ended records that nothing of a session is left.
 func (l *Log) Ended(session string, r gate.Request, how End) error {
 	e := entry(EventEnded, session, r)

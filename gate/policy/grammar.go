@@ -147,7 +147,7 @@ var grammar = []blockKind{
 		{"override", shapeTexts, "repositories that the agent has a person's leave for", optional},
 		{"override_refused", shapeText, "why the agent's override counts for nothing", optional},
 		{"granted", shapeFlag, "somebody has approved the session", optional},
-		{"asker", shapeText, "for ops approve and revoke: whose session it is about", optional},
+		{"asker", shapeText, "for ops approve, revoke and kill: whose session it is about", optional},
 		{"approver", shapeText, "for op revoke: who approved it", optional},
 		{"entered", shapeFlag, "an agent has been there", optional},
 	}, nil},

@@ -109,14 +109,14 @@ func (p *Policy) checkWords(q Question) error {
 
 // checkAbout has a question be about somebody's session where its op is, and nowhere else.
 func (q Question) checkAbout() error {
-	about := q.Op == string(gate.OpApprove) || q.Op == string(gate.OpRevoke)
+	about := gate.Op(q.Op).AboutSession()
 	switch {
 	case !about && q.Asker != "":
-		return refuse(q.Op+" is about nobody else's session: it takes no asker.", "--asker goes with op approve or revoke")
+		return refuse(q.Op+" is about nobody else's session: it takes no asker.", "--asker goes with op approve, revoke or kill")
 	case about && q.Asker == "":
-		return refuse(q.Op+" is about somebody's session: it takes --asker PRINCIPAL, and the repository or fork where that wants to be.", "--approver as well, to revoke what somebody has approved")
+		return refuse(q.Op+" is about somebody's session: it takes --asker PRINCIPAL, and the repository or fork where that is, or wants to be.", "--approver as well, to revoke what somebody has approved")
 	case about && q.Target == "":
-		return refuse(q.Op+" takes a REF, which is missing: the repository or fork where the session of "+q.Asker+" wants to be.", "forkgate policy explain CALLER "+q.Op+" REF --asker "+q.Asker)
+		return refuse(q.Op+" takes a REF, which is missing: the repository or fork where the session of "+q.Asker+" is, or wants to be.", "forkgate policy explain CALLER "+q.Op+" REF --asker "+q.Asker)
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func newSchema(p *Policy) schema {
 		{name: "target.parent_owner", meaning: "for op fork, the principal that made the parent", words: owner, text: func(q r) string { return q.Target.ParentOwner }},
 		{name: "source.ip", meaning: "the caller's address", addr: func(q r) netip.Addr { return q.Source.Unmap().WithZone("") }},
 		{name: "door", meaning: "which way it comes: sshd is the host's own, operator root's own socket", words: closed("door", false, []string{DoorSSH, DoorSSHD, DoorOperator}), text: func(q r) string { return q.Door }},
-		{name: "request.asker", meaning: "for ops approve and revoke, the principal whose session it is about, or empty", words: owner, text: func(q r) string { return q.Asker }},
+		{name: "request.asker", meaning: "for ops approve, revoke and kill, the principal whose session it is about, or empty", words: owner, text: func(q r) string { return q.Asker }},
 		{name: "request.approver", meaning: "for op revoke, the principal that approved it, or empty", words: owner, text: func(q r) string { return q.Approver }},
 		{name: "request.command", meaning: "the command as sent", words: &vocabulary{what: "command", empty: true}, text: func(q r) string { return q.Command }},
 	} {

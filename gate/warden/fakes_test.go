@@ -346,6 +346,9 @@ func (l *fakeLog) Settle() error {
 	l.settled = len(l.lines)
 	return l.fail
 }
+func (l *fakeLog) Started(_ string, r gate.Request) error {
+	return l.write("started %s on %s", r.Caller.Principal, r.Target.Ref())
+}
 func (l *fakeLog) Revoked(_ string, r gate.Request, d gate.Decision) error {
 	return l.write("revoked %s on %s: %s", r.Caller.Principal, r.Target.Ref(), d.Reason)
 }

@@ -34,6 +34,10 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 		return answer{}, err
 	}
 	r.begin(session.GUID)
+	if err := r.started(); err != nil {
+		session.Close()
+		return answer{}, err
+	}
 	if r.rules.has.Load() != law { // whoever brought that about may have looked before this session was there to see
 		if err := r.overtaken(ctx, r.session); err != nil {
 			session.Close()

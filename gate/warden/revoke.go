@@ -20,6 +20,15 @@ func (r *request) expect(ask gate.Ask, q client.OpenRequest) {
 	})
 }
 
+// started records that the session of this request runs.
+func (r *request) started() error {
+	l, ok := r.pods.sessions.find(r.session)
+	if !ok {
+		return nil // it has ended already
+	}
+	return r.log.Started(r.session, l.Asked)
+}
+
 // reconsider ends the sessions that the policy in force would not permit if they were asked for now, and returns once nothing of them
 // lives. Of a policy that has not loaded nobody can ask.
 func (w *Warden) reconsider(ctx context.Context) {

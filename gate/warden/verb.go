@@ -38,6 +38,8 @@ func words() map[string]func(context.Context, *word) (page, error) {
 		"fork":      makeFork,
 		"show":      show,
 		"rm":        remove,
+		"sessions":  listSessions,
+		"kill":      killOne,
 		"grants":    listGrants,
 		"approve":   approve,
 		"challenge": printChallenge,

@@ -54,7 +54,7 @@ func TestTheControlWords(t *testing.T) {
 		"forks-demo": {"forks", "demo"}, "fork": {"fork", "demo", "new"}, "fork-fresh": {"fork", "demo"},
 		"fork-tag": {"fork", "demo:new"}, "show-grand": {"show", "demo"}, "show-fork": {"show", "demo+his"},
 		"rm": {"rm", "demo=his"}, "grants": {"grants"}, "help-approve": {"help", "approve"}, "explain-forbid": {"explain", "shell", "demo"}, "explain-permit": {"explain", "exec", "demo:his"},
-		"explain-default": {"explain", "kill", "demo"},
+		"explain-default": {"explain", "watch", "demo"},
 	} {
 		for _, asJSON := range []bool{false, true} {
 			h := populated(t)
@@ -81,7 +81,7 @@ func TestControlWordsHideTheHidden(t *testing.T) {
 	c := h.connect(t, "gate", h.alice)
 	for _, words := range [][]string{
 		{"show", "REPO"}, {"show", "REPO:x"}, {"rm", "REPO:x"}, {"rm", "REPO"}, {"fork", "REPO"}, {"fork", "REPO", "new"}, {"fork", "REPO:x", "new"},
-		{"forks", "REPO"}, {"explain", "shell", "REPO"}, {"explain", "shell", "REPO:x"}, {"explain", "fork", "REPO:new"},
+		{"forks", "REPO"}, {"sessions", "REPO"}, {"explain", "shell", "REPO"}, {"explain", "shell", "REPO:x"}, {"explain", "fork", "REPO:new"},
 	} {
 		var answers []string
 		for _, repo := range []string{"secret", "absent"} {

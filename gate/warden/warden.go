@@ -23,6 +23,7 @@ type Record interface {
 	Verb(session string, r gate.Request) error
 	Refused(session string, r gate.Request, why string) error
 	Grant(session string, r gate.Request, what string) error
+	Started(session string, r gate.Request) error
 	Revoked(session string, r gate.Request, d gate.Decision) error
 	Ended(session string, r gate.Request, how audit.End) error
 	Service(what string) error

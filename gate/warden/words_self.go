@@ -104,8 +104,8 @@ func explain(ctx context.Context, w *word) (page, error) {
 			Hint:   "operations are " + list(gate.Ops()),
 		}
 	}
-	if op == gate.OpApprove || op == gate.OpRevoke {
-		return page{}, &gate.Refusal{Reason: fmt.Sprintf("%s is about somebody's session, and not about a repository alone", op), Hint: "ssh gate@host grants lists what you may approve and take back"}
+	if op.AboutSession() {
+		return page{}, &gate.Refusal{Reason: fmt.Sprintf("%s is about somebody's session, and not about a repository alone", op), Hint: "ssh gate@host grants lists what you may approve and take back, ssh gate@host sessions what you may end"}
 	}
 	ref, err := gate.ParseRef(w.args[1])
 	if err != nil {
