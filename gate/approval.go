@@ -66,25 +66,25 @@ type Leave struct {
 	Void   func() // to be called in its place where policy refuses the session after all: nobody approved another
 }
 
-// admit has policy permit the request, if need be by way of somebody's approval. It returns the request as it was permitted, and what
-// to call when its session runs.
-func (g *Gate[S]) admit(ctx context.Context, ask Ask, r Request) (Request, func(), error) {
+// admit has policy permit the request, if need be by way of somebody's approval. It returns the request as it was permitted, the decision,
+// and what to call when its session runs.
+func (g *Gate[S]) admit(ctx context.Context, ask Ask, r Request) (Request, Decision, func(), error) {
 	decision, err := g.decide(ask, r)
 	if err == nil || decision.Approval == nil || g.Grants == nil {
-		return r, func() {}, err
+		return r, decision, func() {}, err
 	}
 	leave, err := g.Grants.Ask(ctx, ask, r, decision)
 	if err != nil {
-		return r, func() {}, err
+		return r, decision, func() {}, err
 	}
 	if ask.Tell != nil {
 		ask.Tell("") // before anything runs: who hears nothing more knows by that that nothing did
 	}
 	// While it waited another policy may have come into force, by which somebody else speaks here, or nobody.
 	r.Caller, r.Grant = g.Witness.Caller(ask.Evidence), leave.Grant
-	if err := g.Permitted(ask, r); err != nil {
+	if decision, err = g.decide(ask, r); err != nil {
 		leave.Void()
-		return r, func() {}, err
+		return r, decision, func() {}, err
 	}
-	return r, leave.Opened, nil
+	return r, decision, leave.Opened, nil
 }

@@ -83,6 +83,9 @@ type Decision struct {
 	// Limits are those of the fork to be. Only a decision that permits op fork has any, and without them no fork is made.
 	Limits *Limits `json:"limits,omitempty"`
 
+	// Record is how a session that is permitted is to be recorded.
+	Record Recording `json:"record,omitempty"`
+
 	// Approval is there where the answer would be yes if only the session had a grant.
 	Approval *Approval `json:"approval,omitempty"`
 }

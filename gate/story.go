@@ -51,6 +51,7 @@ type Work struct {
 	Env      []string  // NAME=VALUE, already filtered by the door
 	Terminal *Terminal // nil: pipes
 	Grant    string    // what it runs under: with that it ends; empty: nothing of the kind
+	Record   Recording
 }
 
 // Terminal is what pty-req asks for (RFC 4254, section 6.2).
@@ -127,11 +128,12 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 			return none, err
 		}
 	}
+	var decision Decision
 	opened := func() {}
 	if exists {
-		request, opened, err = g.admit(ctx, ask, request)
+		request, decision, opened, err = g.admit(ctx, ask, request)
 	} else {
-		err = g.Permitted(ask, request)
+		decision, err = g.decide(ask, request)
 	}
 	if err != nil {
 		return none, err
@@ -143,12 +145,12 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 		}
 		// A racing caller may have made it first: then it is that caller's fork, and policy has not spoken of it yet.
 		if request.Target.Owner != target.Owner {
-			if err := g.Permitted(ask, request); err != nil {
+			if decision, err = g.decide(ask, request); err != nil {
 				return none, err
 			}
 		}
 	}
-	ask.Work.Grant = request.Grant
+	ask.Work.Grant, ask.Work.Record = request.Grant, decision.Record
 	return g.Pods.Run(ctx, ask.Session, request.Caller, request.Target, ask.Work)
 }
 

@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
 
 	"gate/audit":               {"gate"},
-	"gate/door":                {"gate", "gate/warden/client", "nsjail/wire"},
+	"gate/door":                {"gate", "gate/tape", "gate/warden/client", "nsjail/wire"},
 	"gate/door/doortest":       {"gate", "gate/warden/client", "nsjail/wire"},
 	"gate/enrolled":            {"gate"},
 	"gate/grants":              {"gate"},
@@ -38,8 +38,9 @@ var arrows = map[string][]string{
 	"gate/provenance/presence": {"gate"},
 	// A process that speaks for its account is one that sshd has started: what /proc says of that has one reader.
 	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/provenance/chain", "gate/provenance/presence",
-		"gate/audit", "gate/enrolled", "gate/grants", "fork", "nsjail/...", "systemd"},
+		"gate/audit", "gate/enrolled", "gate/grants", "gate/tape", "fork", "nsjail/...", "systemd"},
 	"gate/warden/client": {"gate", "nsjail/wire"},
+	"gate/tape":          {},
 
 	"fork":          {"nsjail/idmap"},
 	"nsjail":        {"nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},

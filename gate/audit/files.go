@@ -163,13 +163,17 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// setAppendOnly has the kernel refuse all but appending, to root as well as long as he does not take the attribute off (chattr(1)).
-func (l *Log) setAppendOnly() {
-	flags, err := unix.IoctlGetInt(int(l.file.Fd()), unix.FS_IOC_GETFLAGS)
+// AppendOnly has the kernel refuse all but appending, to root as well as long as he does not take the attribute off (chattr(1)).
+func AppendOnly(f *os.File) error {
+	flags, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
 	if err == nil && flags&appendFlag == 0 {
-		err = unix.IoctlSetPointerInt(int(l.file.Fd()), unix.FS_IOC_SETFLAGS, flags|appendFlag)
+		err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags|appendFlag)
 	}
-	if err != nil {
+	return err
+}
+
+func (l *Log) setAppendOnly() {
+	if err := AppendOnly(l.file); err != nil {
 		l.journal.Info("the audit log is not append-only: its filesystem knows no such attribute, or the warden may not set it", "error", err)
 	}
 }

@@ -40,6 +40,10 @@ func (s *session) explain(err error) wire.Exit {
 		}
 		_, _ = io.WriteString(s.stderr(), endedFromOutside(s.id))
 		return wire.Exit{Code: gate.ExitFailed}
+	case errors.Is(err, errTape):
+		s.log.Error("a session ended as its recording failed", "session", s.id, "error", err)
+		fmt.Fprintf(s.stderr(), "forkgate: the recording failed, and this session has to be recorded, session %s\n", gate.Printable(s.id))
+		return wire.Exit{Code: gate.ExitFailed}
 	case errors.Is(err, client.ErrGone) && !isRefusal(err):
 		s.log.Error("the warden went away before it answered", "session", s.id, "error", err)
 		fmt.Fprintf(s.stderr(), interrupted, gate.Printable(s.id))

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/gate/tape"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
 )
@@ -32,23 +33,24 @@ const (
 // been sent. As with sshd, a process that stays behind and keeps stdout or stderr open keeps the channel open. When the client
 // goes, the session ends at once, with all that runs in it.
 func (s *session) pump(ctx context.Context, run *client.Session) (wire.Exit, error) {
-	ctx, done := context.WithCancel(ctx)
-	defer done()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	defer run.Close()
 	defer context.AfterFunc(ctx, func() { run.Close() })()
 
+	recorder := s.record(run.Tape, fail)
 	var out sync.WaitGroup
 	if run.Master != nil {
-		s.spawn(&out, func() { _ = s.transfer(s.channel, run.Master) })
+		s.spawn(&out, func() { _ = s.transfer(recorder.stream(tape.Output, s.channel), run.Master) })
 	} else {
-		s.spawn(&out, func() { _ = s.transfer(s.channel, run.Stdout) })
-		s.spawn(&out, func() { _ = s.transfer(s.channel.Stderr(), run.Stderr) })
+		s.spawn(&out, func() { _ = s.transfer(recorder.stream(tape.Output, s.channel), run.Stdout) })
+		s.spawn(&out, func() { _ = s.transfer(recorder.stream(tape.Errors, s.channel.Stderr()), run.Stderr) })
 	}
 	s.spawn(&s.work, func() { s.unread.stop(ctx, run) })
 	s.spawn(&s.work, func() { s.feed(run) })
-	s.spawn(&s.work, func() { s.wishes.deliver(ctx, run) })
+	s.spawn(&s.work, func() { s.wishes.deliver(ctx, run, recorder.resize) })
 	drained := make(chan struct{})
-	s.spawn(&s.work, func() { out.Wait(); close(drained) })
+	s.spawn(&s.work, func() { out.Wait(); recorder.close(); close(drained) })
 	exited := make(chan ending, 1)
 	s.spawn(&s.work, func() {
 		end := ending{err: errVanished}

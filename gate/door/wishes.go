@@ -58,8 +58,8 @@ func (w *wishes) take() (size *wire.Resize, signals []string) {
 	return size, signals
 }
 
-// deliver hands wishes over until ctx ends or the session is closed.
-func (w *wishes) deliver(ctx context.Context, to *client.Session) {
+// deliver hands wishes over until ctx ends or the session is closed. resized hears of a new size.
+func (w *wishes) deliver(ctx context.Context, to *client.Session, resized func(columns, rows uint32)) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -67,8 +67,11 @@ func (w *wishes) deliver(ctx context.Context, to *client.Session) {
 		case <-w.wake:
 		}
 		size, signals := w.take()
-		if size != nil && to.Resize(*size) != nil {
-			return
+		if size != nil {
+			resized(size.Columns, size.Rows)
+			if to.Resize(*size) != nil {
+				return
+			}
 		}
 		for _, name := range signals {
 			if to.Signal(name) != nil {

@@ -36,8 +36,10 @@ func (l *loader) readApprove(s schema, block *hcl.Block) *rule {
 	if f.has("uses") {
 		r.approval.Uses = int(f.number("uses", 1, maxUses))
 	}
+	r.record = f.readRecord()
 	if c, m := l.when(s, f); c != nil {
 		l.compile(s, r, c, m, block.DefRange)
+		l.checkRecord(f, r)
 	}
 	return r
 }

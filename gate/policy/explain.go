@@ -89,6 +89,9 @@ func (e Explanation) String() string {
 	if e.Decision.Limits != nil {
 		fmt.Fprintf(&text, "limits: %s\n", e.Decision.Limits)
 	}
+	if e.Decision.Record != gate.Unrecorded {
+		fmt.Fprintf(&text, "recorded: %s\n", e.Decision.Record)
+	}
 	if e.Decision.Approval != nil {
 		fmt.Fprintf(&text, "may be approved: %s\n", e.Decision.Approval)
 	}

@@ -82,7 +82,7 @@ var grammar = []blockKind{
 	}, nil},
 	{"permit", "NAME", "a rule that lets in; what no rule permits is forbidden", []field{
 		{"when", shapeCondition, "the condition; true for a rule without one", required},
-		{"record", `"required"`, "sessions are recorded", later},
+		{"record", `"required" or "best-effort"`, "sessions are recorded; of all rules that let one in the strictest counts", optional},
 	}, []string{"require", "limits"}},
 	{"forbid", "NAME", "a rule that keeps out; it beats every permit", []field{
 		{"when", shapeCondition, "the condition; true for a rule without one", required},
@@ -95,6 +95,7 @@ var grammar = []blockKind{
 		{"wait", `"2m"`, "how long one waits, 10m at most; 2m where it is left out", optional},
 		{"lasts", `"15m"`, "how long what is granted lasts, 24h at most; 15m where it is left out", optional},
 		{"uses", "1", "how many sessions a grant opens, 1 to 1000; 1 where it is left out", optional},
+		{"record", `"required" or "best-effort"`, "sessions under a grant are recorded", optional},
 		{"stop_containers", shapeFlag, "the end of a grant stops the containers that were started under it", optional},
 	}, nil},
 	{"require", "", "what has to be there beside, or the permit does not match, and the caller is told what is missing", []field{
@@ -127,6 +128,10 @@ var grammar = []blockKind{
 		{"resolvers", `["192.0.2.53", ...]`, "whom pods with egress ask for names; nobody where it is left out", optional},
 		{"forks_per_principal", "8", "how many forks a principal has at most; 8 where it is left out", optional},
 	}, nil},
+	{"recordings", "", "what recordings of sessions may take of the disk; there is one such block at most", []field{
+		{"quota", shapeSize, "all of them together; 10GiB where it is left out", optional},
+		{"session", shapeSize, "one session; 256MiB where it is left out", optional},
+	}, nil},
 	{"test", "NAME", "a request, and what the policy has to answer; a policy that fails one does not load", nil, []string{"request", "expect"}},
 	{"request", "", "what is asked", []field{
 		{"caller", shapeText, "the principal; it need not be one of the files", required},
@@ -155,6 +160,7 @@ var grammar = []blockKind{
 		{"verdict", `"permit" or "forbid"`, "the answer", required},
 		{"rule", shapeText, "the rule it is by; \"\" for none", optional},
 		{"approvable", shapeFlag, "somebody could approve it", optional},
+		{"record", `"required" or "best-effort"`, "the session is recorded so", optional},
 	}, []string{"limits"}},
 }
 

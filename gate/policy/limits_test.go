@@ -110,7 +110,7 @@ func TestOnlyForksHaveLimits(t *testing.T) {
 `)
 	for _, op := range gate.Ops() {
 		q := policy.Question{Caller: "alice", Op: string(op), Target: "demo:x"}
-		if op == gate.OpApprove || op == gate.OpRevoke {
+		if op.AboutSession() {
 			q.Asker = "bob"
 		}
 		r, err := p.Request(q)

@@ -26,6 +26,7 @@ func Load(sources ...Source) (*Policy, error) {
 		l.readRules()
 		l.readRepositories()
 		l.readPods()
+		l.readRecordings()
 	}
 	if l.sound() {
 		l.runTests()

@@ -24,6 +24,8 @@ type Policy struct {
 	index         index
 	repositories  map[string]Repository
 	pods          Pods
+	recordings    Recordings
+	records       bool // some rule wants sessions recorded
 	summary       Summary
 	trials        []Trial
 	contents      Contents
@@ -75,6 +77,9 @@ func (p *Policy) Decide(r gate.Request) gate.Decision {
 	}
 	rules := p.index.of(&r)
 	d := rules.decide(&r)
+	if p.records && d.Verdict == gate.Permit {
+		d.Record = rules.recording(&r)
+	}
 	if d.Verdict == gate.Forbid && r.Grant == "" {
 		d.Approval = rules.approval(&r)
 	}

@@ -26,6 +26,8 @@ type rule struct {
 	lockdown bool           // of a forbid that is meant to leave permits without effect
 	approval *gate.Approval // of an approve rule: a permit for sessions that hold a grant
 
+	record gate.Recording // of the sessions that it lets in
+
 	needs gate.Class               // evidence that a permit requires
 	lacks func(*gate.Request) bool // it would match but for that; nil: it requires none
 }

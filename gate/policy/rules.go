@@ -70,11 +70,13 @@ func (l *loader) readRule(s schema, block *hcl.Block) *rule {
 	limits := f.blocks.OfType("limits")
 	r.bounds, _ = l.limitsOf(limits)
 	needs, sound := l.requireOf(f.blocks.OfType("require"))
+	r.record = f.readRecord()
 	c, m := l.when(s, f)
 	if c == nil || !sound {
 		return r
 	}
 	l.require(s, r, c, m, needs)
+	l.checkRecord(f, r)
 	if len(limits) > 0 {
 		l.policy.summary.Limits++
 		l.checkOfUse(limits[0], r)

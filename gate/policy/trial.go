@@ -170,13 +170,14 @@ type expectation struct {
 	rule    *string // nil: whichever; empty: none
 	bounds  bounds  // of a fork to be; what is not spoken of may be anything
 
-	approvable *bool // nil: whichever
+	approvable *bool           // nil: whichever
+	record     *gate.Recording // nil: whichever
 }
 
 // met reports whether a decision is the one that is expected.
 func (want expectation) met(got gate.Decision) bool {
 	return got.Verdict == want.verdict && (want.rule == nil || got.Rule == *want.rule) && want.bounds.are(got.Limits) &&
-		(want.approvable == nil || *want.approvable == (got.Approval != nil))
+		(want.approvable == nil || *want.approvable == (got.Approval != nil)) && (want.record == nil || *want.record == got.Record)
 }
 
 // are reports whether limits are those that a test speaks of.
@@ -212,6 +213,9 @@ func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
 	if f.has("approvable") {
 		approvable := f.flag("approvable")
 		want.approvable = &approvable
+	}
+	if record := f.readRecord(); f.has("record") {
+		want.record = &record
 	}
 	return want, sound && !f.broken
 }

@@ -24,7 +24,7 @@ var errHungUp = errors.New("the peer hung up")
 // connection is one peer: a door, for one SSH connection, or an operator's command.
 type connection struct {
 	*Warden
-	gate *gate.Gate[*nsjail.Session] // that of its role
+	gate *gate.Gate[*opened] // that of its role
 	conn *wire.Conn
 	role role
 	uid  uint32

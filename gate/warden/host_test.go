@@ -103,6 +103,9 @@ func newHost(t testing.TB) *host {
 	pods := newPods(h.pods, h.rules, t.TempDir(), slog.New(slog.DiscardHandler))
 	pods.exec, pods.hits, pods.trees, h.trees.end = h.pods.exec, h.pods.hit, h.trees, pods.End
 	h.Warden = newWarden(keys, h.rules, h.log, h.trees, pods, record, slog.New(slog.DiscardHandler))
+	if pods.recordings, err = openRecordings(t.TempDir(), h.rules.Recordings); err != nil {
+		t.Fatal(err)
+	}
 	pods.lives, pods.living, pods.kill = h.pods.lives, h.pods.living, h.pods.killSession
 	if err := h.settleSessions(t.Context()); err != nil {
 		t.Fatal(err)

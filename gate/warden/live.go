@@ -105,15 +105,15 @@ func (s *sessions) expect(l live) {
 }
 
 // enter writes down that an expected session goes into a pod now.
-func (s *sessions) enter(id string, who gate.Caller, where gate.Target, grant string) error {
+func (s *sessions) enter(id string, who gate.Caller, where gate.Target, grant string) (live, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.all[id]
 	if !ok {
-		return fmt.Errorf("cannot enter %s: nothing is known of session %s", where.Ref(), id)
+		return live{}, fmt.Errorf("cannot enter %s: nothing is known of session %s", where.Ref(), id)
 	}
 	e.Asked.Caller, e.Asked.Target, e.Asked.Grant = who, where, grant
-	return s.write(e.live)
+	return e.live, s.write(e.live)
 }
 
 // write puts a session down whole, or not at all.

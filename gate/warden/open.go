@@ -45,13 +45,18 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 		}
 	}
 	reply := client.OpenReply{Session: r.session}
+	files := session.Files
+	if session.tape != nil {
+		files = append(files, session.tape)
+		reply.Record, reply.Limit = session.record.String(), session.limit
+	}
 	if q.AgentForward {
 		if reply.Said, err = r.agentForward(ctx, ask, session.GUID); err != nil {
 			session.Close()
 			return answer{}, err
 		}
 	}
-	return answer{body: reply, files: session.Files}, nil
+	return answer{body: reply, files: files}, nil
 }
 
 // ask is what a door's message asks of the gate.

@@ -48,10 +48,12 @@ type pods struct {
 	busy   func(guid string) (bool, error)
 	visits *visits // of agents; nil: they are not recorded
 
-	sessions *sessions
-	lives    func(guid, session string) (bool, error)
-	living   func(guid string) ([]string, error)                   // sessions
-	kill     func(ctx context.Context, guid, session string) error // returns when nothing of it lives
+	sessions   *sessions
+	recordings *recordings
+	journal    *slog.Logger
+	lives      func(guid, session string) (bool, error)
+	living     func(guid string) ([]string, error)                   // sessions
+	kill       func(ctx context.Context, guid, session string) error // returns when nothing of it lives
 
 	once    singleflight.Group
 	mu      sync.Mutex
@@ -62,7 +64,7 @@ type pods struct {
 func newPods(units Units, rules *rules, runDir string, journal *slog.Logger) *pods {
 	return &pods{
 		units: units, rules: rules, runDir: runDir, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
-		sessions: newSessions(filepath.Join(runDir, "sessions"), journal), lives: sessionLives, living: sessionsLiving, kill: killSession,
+		sessions: newSessions(filepath.Join(runDir, "sessions"), journal), journal: journal, lives: sessionLives, living: sessionsLiving, kill: killSession,
 		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{},
 	}
 }
@@ -74,7 +76,7 @@ type podLocks struct {
 }
 
 // Run has the pod execute the caller's work. A pod that is not there, or went away this moment, is started.
-func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where gate.Target, what gate.Work) (*nsjail.Session, error) {
+func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where gate.Target, what gate.Work) (*opened, error) {
 	tree, ok := p.trees.Get(where.GUID)
 	if !ok {
 		return nil, fmt.Errorf("cannot enter %s: %w", where.Ref(), errEnded)
@@ -82,21 +84,34 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	if err := p.visits.note(tree.GUID, who); err != nil {
 		return nil, err
 	}
-	if err := p.sessions.enter(session, who, where, what.Grant); err != nil {
+	l, err := p.sessions.enter(session, who, where, what.Grant)
+	if err != nil {
 		return nil, err
+	}
+	tape, limit, err := p.recordings.begin(l, what)
+	if err != nil && what.Record == gate.Required {
+		return nil, err
+	}
+	if err != nil {
+		p.journal.Error("a session is not recorded", "session", session, "error", err)
 	}
 	work := p.execution(session, who, tree, what)
 	running, err := p.enter(ctx, tree.GUID, work)
 	for wait := time.Duration(0); errors.Is(err, nsjail.ErrNotRunning) && wait < dying && pause(ctx, wait); wait = 2*wait + time.Millisecond {
-		if err := p.start(ctx, tree.GUID); err != nil {
-			return nil, err
+		if err = p.start(ctx, tree.GUID); err != nil {
+			break
 		}
 		running, err = p.enter(ctx, tree.GUID, work)
 	}
-	if err == nil {
-		p.sessions.runs(session, running.End)
+	if err != nil {
+		if tape != nil {
+			tape.Close()
+		}
+		p.recordings.over(session)
+		return nil, err
 	}
-	return running, err
+	p.sessions.runs(session, running.End)
+	return &opened{running, what.Record, tape, limit}, nil
 }
 
 // dying bounds the waits for a pod that has stopped to answer and that systemd still takes for running.

@@ -206,6 +206,7 @@ func TestSessionsOutliveTheWarden(t *testing.T) {
 	}
 
 	next := newPods(h.pods, h.rules, h.Warden.pods.runDir, slog.New(slog.DiscardHandler))
+	next.recordings = h.Warden.pods.recordings
 	next.trees, next.exec, next.lives, next.living, next.kill = h.trees, h.pods.exec, h.pods.lives, h.pods.living, h.pods.killSession
 	h.Warden.pods = next
 	if err := h.settleSessions(t.Context()); err != nil {

@@ -23,6 +23,7 @@ type standing struct {
 	class       gate.Class // of their evidence, at best
 	persons     bool       // some of them may be persons
 	grand       bool       // they may do something in a grand repository
+	records     bool       // what they do can be recorded
 	connections int        // of one uid
 }
 
@@ -33,7 +34,7 @@ const anyClass = ^gate.Class(0)
 // who else uses the connection: an account's callers are agents, and stay out of production.
 func standings() map[role]standing {
 	return map[role]standing{
-		door:     {name: "door", door: sshDoor, class: anyClass, persons: true, grand: true, connections: maxConnections},
+		door:     {name: "door", door: sshDoor, class: anyClass, persons: true, grand: true, records: true, connections: maxConnections},
 		account:  {name: "account", door: sshdDoor, class: gate.ClassKey, connections: maxSessions},
 		operator: {name: "operator", door: operatorDoor, class: anyClass, persons: true, grand: true, connections: maxConnections},
 	}
@@ -83,7 +84,23 @@ func (b bounded) Decide(q gate.Request) gate.Decision {
 			Hint:   "name a fork of it, such as " + q.Target.Repo + "+NAME",
 		}
 	}
-	return b.rules.Decide(q)
+	return b.recorded(q, b.rules.Decide(q))
+}
+
+// recorded refuses what has to be recorded, and cannot be: nothing is recorded of who comes through sshd, and nothing of sftp yet.
+func (b bounded) recorded(q gate.Request, d gate.Decision) gate.Decision {
+	if b.records && q.Op != gate.OpSFTP || d.Verdict != gate.Permit || d.Record == gate.Unrecorded {
+		return d
+	}
+	if d.Record != gate.Required {
+		d.Record = gate.Unrecorded
+		return d
+	}
+	no := gate.Decision{Rule: d.Rule, Where: d.Where, Reason: "this session has to be recorded, and nothing is recorded that comes through sshd", Hint: "come through the gate"}
+	if b.records {
+		no.Reason, no.Hint = "what is done here has to be recorded, and sftp is not recorded yet", "scp -O, rsync and git run as commands, which are"
+	}
+	return no
 }
 
 // Socket is one of the warden's places, and with it who may speak there.

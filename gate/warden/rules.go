@@ -24,6 +24,7 @@ type Policy interface {
 	Autostart() []string    // repositories
 	Accounts() []string     // of this host, that somebody may speak by
 	Pods() policy.Pods
+	Recordings() policy.Recordings
 	Contents() policy.Contents
 }
 
@@ -149,6 +150,14 @@ func (r *rules) Pods() policy.Pods {
 		return p.Pods()
 	}
 	return policy.DefaultPods()
+}
+
+// Recordings is what recordings of sessions may take; without a policy the defaults.
+func (r *rules) Recordings() policy.Recordings {
+	if p := r.has.Load().policy; p != nil {
+		return p.Recordings()
+	}
+	return policy.DefaultRecordingBounds()
 }
 
 // Caller says who speaks. The operator's door is open to root alone, which is all the evidence there.

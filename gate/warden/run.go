@@ -77,6 +77,11 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if pods.recordings, err = openRecordings(filepath.Join(c.State, "recordings"), rules.Recordings); err != nil {
+		return err
+	}
+	// A door could take O_APPEND off its descriptor, but not this off the file; where the filesystem has no such attribute that stays so.
+	pods.recordings.seal = func(f *os.File) { _ = audit.AppendOnly(f) }
 	if err := pods.openVisits(store); err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"forkgate/gate"
 	"forkgate/gate/audit"
 	"forkgate/gate/enrolled"
-	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
 )
 
@@ -45,7 +44,7 @@ type Warden struct {
 	log   Record
 	trees Trees
 	pods  *pods
-	gates map[role]*gate.Gate[*nsjail.Session]
+	gates map[role]*gate.Gate[*opened]
 	sshd  func(*wire.Conn) error // says why the peer is nothing that sshd has started
 
 	audience    audience
@@ -70,7 +69,7 @@ type Warden struct {
 func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods, securityKeys SecurityKeys, journal *slog.Logger) *Warden {
 	w := &Warden{
 		keys: keys, rules: rules, log: log, trees: trees, pods: pods, enrolled: securityKeys, journal: journal,
-		gates: map[role]*gate.Gate[*nsjail.Session]{}, sshd: startedBySSHD,
+		gates: map[role]*gate.Gate[*opened]{}, sshd: startedBySSHD,
 		messages: messages(), words: words(),
 		requests: newLimit[string](maxRequests), connections: map[role]*limit[uint32]{},
 		logins: newLimit[string](maxLogins), serials: newSerials(rules.now), strangers: newStrangers(),
@@ -78,7 +77,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 	}
 	for role, standing := range standings() {
 		b := bounded{rules, standing}
-		w.gates[role] = &gate.Gate[*nsjail.Session]{Witness: b, Judge: b, Log: log, Forks: forks{trees, pods.visits}, Pods: pods}
+		w.gates[role] = &gate.Gate[*opened]{Witness: b, Judge: b, Log: log, Forks: forks{trees, pods.visits}, Pods: pods}
 		w.connections[role] = newLimit[uint32](standing.connections)
 	}
 	return w

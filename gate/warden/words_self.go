@@ -147,6 +147,9 @@ func printDecision(out io.Writer, d gate.Decision) {
 	if d.Limits != nil {
 		fmt.Fprintf(out, "limits: %s\n", d.Limits)
 	}
+	if d.Record != gate.Unrecorded {
+		fmt.Fprintf(out, "recorded: %s\n", d.Record)
+	}
 	if d.Approval != nil {
 		fmt.Fprintf(out, "may be approved: %s\n", d.Approval)
 	}

@@ -5,7 +5,7 @@ var lifeRows = []row{
 		name: "a process that outlives its session", by: "a pid namespace for each session ends with it",
 		before:  []step{{session, "setsid -f sleep 51515 </dev/null >/dev/null 2>&1; (setsid setsid sleep 51515 </dev/null >/dev/null 2>&1 &); nohup sleep 51515 >/dev/null 2>&1 & pgrep -fc '[s]leep 51515'", "[1-9]"}},
 		attempt: step{host, "for i in $(seq 50); do n=$(pgrep -fc '^sleep 51515'); [ $n != 0 ] || break; sleep 0.1; done; echo left: $n", "left: 0"},
-		control: &step{host, "setsid -f sleep 61616; pgrep -fc '^sleep 61616'; pkill -f '^sleep 61616'", "1"},
+		control: &step{host, "setsid -f sleep 61616; for i in $(seq 50); do pgrep -f '^sleep 61616' >/dev/null && break; sleep 0.1; done; pgrep -fc '^sleep 61616'; pkill -f '^sleep 61616'", "1"},
 	},
 	{
 		name: "a process that outlives its container", by: "its pod's pid namespace and cgroup", own: true,

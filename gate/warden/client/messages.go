@@ -135,6 +135,10 @@ type OpenRequest struct {
 type OpenReply struct {
 	Session string `json:"session"`
 	Said    string `json:"said,omitempty"` // for the caller: what was asked for beside the session, and is not to be had
+
+	// Record is how the session is recorded, best-effort or required, and then the last descriptor is where to; empty: it is not.
+	Record string `json:"record,omitempty"`
+	Limit  int64  `json:"limit,omitempty"` // bytes that the recording may take
 }
 
 // GiveUp says that nobody waits any more for the answer to a request: who asked has gone. It has no answer that anybody reads.

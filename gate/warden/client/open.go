@@ -3,8 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 
 	"forkgate/gate"
+	"forkgate/nsjail/wire"
 )
 
 // Open starts a session. ErrGone says that the warden went away before it answered, and nobody can tell what ran; with a *gate.Refusal
@@ -16,11 +19,19 @@ func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	if err != nil {
 		return nil, w.outcome(err)
 	}
-	s, err := newSession(r.Session, files, q.Terminal != nil)
-	if err == nil {
-		s.Said = r.Said
+	tape, files, err := r.tape(files)
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	s, err := newSession(r.Session, files, q.Terminal != nil)
+	if err != nil {
+		if tape != nil {
+			tape.File.Close()
+		}
+		return nil, err
+	}
+	s.Said, s.Tape = r.Said, tape
+	return s, nil
 }
 
 // wait follows whether a request waits for somebody's approval. hear is called by the reader of replies, and by nobody any more once the
@@ -45,4 +56,25 @@ func (w *wait) outcome(err error) error {
 	return errors.Join(&gate.Refusal{
 		Reason: "the request is gone: the gate was restarted while it waited for approval", Hint: "ask again; the new request has another name",
 	}, err)
+}
+
+// Tape is where a session is recorded.
+type Tape struct {
+	File     *os.File // appends
+	Required bool     // where it fails the session ends
+	Limit    int64    // bytes behind the header that is there
+}
+
+// tape takes the last of an answer's descriptors, where there is to be one for it.
+func (r OpenReply) tape(files []*os.File) (*Tape, []*os.File, error) {
+	if r.Record == "" {
+		return nil, files, nil
+	}
+	var record gate.Recording
+	if err := record.UnmarshalText([]byte(r.Record)); err != nil || len(files) == 0 {
+		wire.CloseAll(files)
+		return nil, nil, fmt.Errorf("%w: a session is to be recorded, and nothing says where or how", wire.ErrMalformed)
+	}
+	last := len(files) - 1
+	return &Tape{files[last], record == gate.Required, r.Limit}, files[:last], nil
 }

@@ -17,6 +17,7 @@ type Session struct {
 	Stdout *os.File
 	Stderr *os.File
 	Master *os.File // the terminal's master; nil where there are pipes
+	Tape   *Tape    // where it is recorded; nil: it is not
 	conn   *wire.Conn
 }
 
@@ -82,6 +83,9 @@ func (s *Session) Close() error {
 		if f.(*os.File) != nil {
 			f.Close()
 		}
+	}
+	if s.Tape != nil {
+		s.Tape.File.Close()
 	}
 	return err
 }

@@ -1,6 +1,5 @@
 permit "a" {
   when   = op == "fork"
-  record = "required"
   limits {
     ttl = "72h"
   }
@@ -8,7 +7,6 @@ permit "a" {
 
 permit "b" {
   when = op == "fork"
-  record = "best-effort"
 }
 
 forbid "c" {

@@ -1,0 +1,8 @@
+// Package tape is the format of recordings: asciicast v2 (https://docs.asciinema.org/manual/asciicast/v2/), a line of JSON for what was
+// recorded and one for each piece of output. Beside the events "o" (output, of a terminal or standard output) and "r" (the window's size) there is
+// "e", standard error of a session without a terminal, which players that do not know it leave out.
+//
+// Text that is no UTF-8 cannot be JSON: each byte that is none becomes U+FFFD. Characters that are cut between two pieces are put together.
+//
+// It writes what it is given, in the order in which it comes, and holds nothing back: a recording that breaks off lacks what came after.
+package tape

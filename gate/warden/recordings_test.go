@@ -1,0 +1,178 @@
+package warden
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"forkgate/gate"
+	"forkgate/gate/tape"
+	"forkgate/gate/warden/client"
+)
+
+// recorded is a host whose policy has production recorded as word says.
+func recorded(t *testing.T, word string) *host {
+	t.Helper()
+	h := newHost(t)
+	h.text += "permit \"recorded\" {\n  when   = target.grand && contains([\"shell\", \"exec\", \"sftp\"], op)\n  record = \"" + word + "\"\n}\n"
+	if err := h.rules.reload(); err != nil {
+		t.Fatal(err)
+	}
+	h.start(t)
+	return h
+}
+
+// A session that is recorded has a file that its door can only append to, whose head is the warden's; no other session has any.
+func TestASessionIsRecorded(t *testing.T) {
+	h := recorded(t, "required")
+	s, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "exec", Command: []byte("make\x1b[31m")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.Tape == nil || !s.Tape.Required || s.Tape.Limit != 256<<20 {
+		t.Fatalf("its tape is %+v", s.Tape)
+	}
+	if flags, err := unix.FcntlInt(s.Tape.File.Fd(), unix.F_GETFL, 0); err != nil || flags&unix.O_APPEND == 0 || flags&unix.O_ACCMODE != unix.O_WRONLY {
+		t.Errorf("the descriptor has the flags %x, %v", flags, err)
+	}
+	if err := tape.NewWriter(s.Tape.File, s.Tape.Limit).Write(tape.Output, []byte("made")); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(h.Warden.pods.recordings.dir, "*", s.ID+".cast"))
+	if len(files) != 1 {
+		t.Fatalf("there are %v", files)
+	}
+	f, err := os.Open(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if info, _ := f.Stat(); info.Mode().Perm() != 0o600 {
+		t.Errorf("its mode is %v", info.Mode())
+	}
+	r, err := tape.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tape.About{
+		Session: s.ID, Principal: "alice", Kind: "human", Op: "exec", Ref: "demo", GUID: "00000000-0000-4000-8000-000000000000", Record: "required",
+	}
+	want.Begun = r.Header.Forkgate.Begun
+	if want.Begun.IsZero() || r.Header.Forkgate != want || r.Header.Width != 80 || strings.Contains(r.Header.Command, "\x1b") {
+		t.Errorf("its head is %+v", r.Header)
+	}
+	if e, err := r.Next(); err != nil || e.Data != "made" {
+		t.Errorf("behind it is %+v, %v", e, err)
+	}
+	if _, err := r.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("and then %v", err)
+	}
+	fork, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fork.Close()
+	if fork.Tape != nil {
+		t.Error("somebody is recorded of whom no rule says so")
+	}
+}
+
+func TestAHeadHasTheTerminal(t *testing.T) {
+	h := headerOf(live{}, gate.Work{Terminal: &gate.Terminal{Term: "xterm\x07", Size: gate.WindowSize{Columns: 100, Rows: 30}}})
+	if h.Width != 100 || h.Height != 30 || h.Env["TERM"] != gate.Exact("xterm\x07") {
+		t.Errorf("%+v", h)
+	}
+}
+
+// What has to be recorded and cannot be does not run; what need not be goes on without.
+func TestRecordingsThatCannotBe(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		spoil func(*host)
+		why   string
+	}{
+		{"no room", func(h *host) { h.Warden.pods.recordings.used = 10 << 30 }, "have taken all the room that they may"},
+		{"no place", func(h *host) {
+			os.RemoveAll(h.Warden.pods.recordings.dir)
+			os.WriteFile(h.Warden.pods.recordings.dir, nil, 0o600)
+		}, "the file cannot be made"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := recorded(t, "required")
+			test.spoil(h)
+			if _, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"}); !refusedWith(err, test.why) {
+				t.Errorf("required: %v", err)
+			}
+			if ran := h.pods.ran(); len(ran) > 0 || len(h.book().list()) > 0 {
+				t.Errorf("it ran: %v", ran)
+			}
+			h = recorded(t, "best-effort")
+			test.spoil(h)
+			s, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if s.Tape != nil {
+				t.Error("it is recorded")
+			}
+		})
+	}
+}
+
+// sftp is not recorded, and neither is who comes through the host's own sshd: where policy says that it has to be, they are refused.
+func TestWhatIsNotRecordedIsRefused(t *testing.T) {
+	permit := gate.Decision{Verdict: gate.Permit, Rule: "r"}
+	for _, test := range []struct {
+		role   role
+		op     gate.Op
+		record gate.Recording
+		want   gate.Recording
+		refuse string
+	}{
+		{door, gate.OpShell, gate.Required, gate.Required, ""},
+		{door, gate.OpSFTP, gate.Required, gate.Unrecorded, "sftp is not recorded yet"},
+		{door, gate.OpSFTP, gate.BestEffort, gate.Unrecorded, ""},
+		{door, gate.OpSFTP, gate.Unrecorded, gate.Unrecorded, ""},
+		{account, gate.OpExec, gate.Required, gate.Unrecorded, "nothing is recorded that comes through sshd"},
+		{account, gate.OpExec, gate.BestEffort, gate.Unrecorded, ""},
+		{account, gate.OpExec, gate.Unrecorded, gate.Unrecorded, ""},
+	} {
+		d := permit
+		d.Record = test.record
+		got := bounded{nil, test.role.standing()}.recorded(gate.Request{Op: test.op}, d)
+		if refused := got.Verdict != gate.Permit; refused != (test.refuse != "") || !strings.Contains(got.Reason, test.refuse) || !refused && got.Record != test.want {
+			t.Errorf("%s %s %s: %+v", test.role, test.op, test.record, got)
+		}
+	}
+}
+
+// What recordings have taken is counted over, of those that are over and of those that run, by this warden and the next.
+func TestRecordingsAreCounted(t *testing.T) {
+	h := recorded(t, "required")
+	s, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r := h.Warden.pods.recordings
+	before := r.taken()
+	if _, err := s.Tape.File.Write(make([]byte, 1000)); err != nil || before == 0 || r.taken() != before+1000 {
+		t.Errorf("%d and then %d, %v", before, r.taken(), err)
+	}
+	h.pods.die(s.ID)
+	h.book().look(h.pods.lives)
+	if r.taken() != before+1000 || len(r.live) > 0 {
+		t.Errorf("after it: %d, %v", r.taken(), r.live)
+	}
+	next, err := openRecordings(r.dir, h.rules.Recordings)
+	if err != nil || next.taken() != before+1000 {
+		t.Errorf("the next warden: %d, %v", next.taken(), err)
+	}
+}
