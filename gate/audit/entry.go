@@ -105,6 +105,13 @@ func entry(event, session string, r gate.Request) Entry {
 	return e
 }
 
+// judged is what policy said of a request.
+func judged(event, session string, r gate.Request, d gate.Decision) Entry {
+	e := entry(event, session, r)
+	e.Verdict, e.Rule, e.Where, e.Reason = d.Verdict.String(), d.Rule, d.Where, d.Reason
+	return e
+}
+
 // override says what the caller's override came to.
 func override(r gate.Request) string {
 	if refused := r.OverrideRefused(); refused != "" {

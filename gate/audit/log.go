@@ -80,9 +80,7 @@ func (l *Log) Decision(session string, r gate.Request, d gate.Decision) error {
 	if d.Verdict != gate.Permit && l.sums.takes(l.now(), r) {
 		return nil
 	}
-	e := entry(EventDecision, session, r)
-	e.Verdict, e.Rule, e.Where, e.Reason = d.Verdict.String(), d.Rule, d.Where, d.Reason
-	return l.write(e)
+	return l.write(judged(EventDecision, session, r, d))
 }
 
 // Verb records that a control word, or an operator's command, is about to run. What policy answers follows as decisions.
@@ -106,9 +104,7 @@ func (l *Log) Grant(session string, r gate.Request, what string) error {
 
 // Revoked records that a session is about to be ended, and by what: policy as it is now.
 func (l *Log) Revoked(session string, r gate.Request, d gate.Decision) error {
-	e := entry(EventRevoked, session, r)
-	e.Verdict, e.Rule, e.Where, e.Reason = d.Verdict.String(), d.Rule, d.Where, d.Reason
-	return l.write(e)
+	return l.write(judged(EventRevoked, session, r, d))
 }
 
 // Started records that a session runs: what policy permitted has come about.

@@ -29,26 +29,33 @@ func DefaultRecordingBounds() Recordings { return Recordings{DefaultRecordings, 
 func (p *Policy) Recordings() Recordings { return p.recordings }
 
 func (l *loader) readRecordings() {
-	l.policy.recordings = DefaultRecordingBounds()
-	var first *hcl.Block
+	r := &l.policy.recordings
+	*r = DefaultRecordingBounds()
+	block := l.only("recordings")
+	if block == nil {
+		return
+	}
+	f := l.fields(block)
+	if bytes := f.size("quota", minRecordings); bytes > 0 {
+		r.Quota = bytes
+	}
+	if bytes := f.size("session", minRecordings); bytes > 0 {
+		r.Session = bytes
+	}
+}
+
+// only finds the one block of a kind of which there is one at most; nil where there is none.
+func (l *loader) only(kind string) (first *hcl.Block) {
 	for _, block := range l.blocks {
-		if block.Type != "recordings" {
-			continue
-		}
-		if first != nil {
-			l.complain(block.DefRange, "Duplicate block", "There is a recordings block already, at %s: all recordings of the host share one.", place(first.DefRange))
-			continue
-		}
-		first = block
-		f := l.fields(block)
-		r := &l.policy.recordings
-		if bytes := f.size("quota", minRecordings); bytes > 0 {
-			r.Quota = bytes
-		}
-		if bytes := f.size("session", minRecordings); bytes > 0 {
-			r.Session = bytes
+		switch {
+		case block.Type != kind:
+		case first != nil:
+			l.complain(block.DefRange, "Duplicate block", "There is a %s block already, at %s: all %[1]s of the host share one.", kind, place(first.DefRange))
+		default:
+			first = block
 		}
 	}
+	return first
 }
 
 // recordable are the operations that can be recorded.

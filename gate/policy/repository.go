@@ -142,16 +142,8 @@ func (p *Policy) Pods() Pods {
 
 func (l *loader) readPods() {
 	l.policy.pods = DefaultPods()
-	var first *hcl.Block
-	for _, block := range l.blocks {
-		switch {
-		case block.Type != "pods":
-		case first != nil:
-			l.complain(block.DefRange, "Duplicate block", "There is a pods block already, at %s: all pods of the host share one.", place(first.DefRange))
-		default:
-			first = block
-			l.policy.pods = l.readPodsBlock(block)
-		}
+	if block := l.only("pods"); block != nil {
+		l.policy.pods = l.readPodsBlock(block)
 	}
 }
 
