@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"forkgate/gate/tape"
+)
+
+// taped is a state directory with recordings of these sessions, each of which showed a title and its own name.
+func taped(t *testing.T, sessions ...string) (state string) {
+	t.Helper()
+	state = t.TempDir()
+	dir := filepath.Join(recordingsDir(state), "2026-11-26")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range sessions {
+		var text bytes.Buffer
+		head, err := tape.Header{Command: "make", Forkgate: tape.About{
+			Session: name, Begun: time.Date(2026, 11, 26, 12, 0, i, 0, time.UTC), Principal: "alice", Kind: "human", Op: "exec", Ref: "shop",
+		}}.Line()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(head)
+		w := tape.NewWriter(&text, 1<<20)
+		if err := w.Write(tape.Output, []byte("\x1b]0;title\x07"+name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+castFile), text.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return state
+}
+
+func TestReplay(t *testing.T) {
+	state := taped(t, "aaaa", "abbb", "cccc")
+	for _, test := range []struct{ args, want, err string }{
+		{"aaaa", "aaaa", ""},
+		{"c", "cccc", ""},
+		{"cccc --raw", "\x1b]0;title\x07cccc", ""},
+		{"a", "", "several recordings begin with"},
+		{"d", "", "there is no recording of a session"},
+		{"cccc --speed -1", "", "are not negative"},
+		{"", "", "takes 1 word"},
+	} {
+		got, err := forkgate(t, "", append([]string{"replay", "--state", state}, strings.Fields(test.args)...)...)
+		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: %q, %v", test.args, got, err)
+		}
+	}
+	list, err := forkgate(t, "", "recordings", "--state", state)
+	if err != nil || strings.Count(list, "human alice") != 3 || !strings.Contains(list, "exec make") || strings.Index(list, "aaaa") > strings.Index(list, "cccc") {
+		t.Errorf("%s, %v", list, err)
+	}
+	if list, err := forkgate(t, "", "recordings", "--state", t.TempDir(), "--json"); err != nil || list != "[]\n" {
+		t.Errorf("none: %q, %v", list, err)
+	}
+}
+
+// What is watched ends when its session does, and not before; what came last is shown.
+func TestWatchingEnds(t *testing.T) {
+	grows := &slowly{parts: []string{"a", "", "", "b"}}
+	n := 0
+	got, err := io.ReadAll(&growing{ctx: t.Context(), from: grows, live: func() bool { n++; return n < 6 }})
+	if err != nil || string(got) != "ab" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// slowly has a part at each read, and end of file in between.
+type slowly struct{ parts []string }
+
+func (s *slowly) Read(p []byte) (int, error) {
+	if len(s.parts) == 0 || s.parts[0] == "" {
+		s.parts = s.parts[min(1, len(s.parts)):]
+		return 0, io.EOF
+	}
+	n := copy(p, s.parts[0])
+	s.parts = s.parts[1:]
+	return n, nil
+}
