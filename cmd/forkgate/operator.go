@@ -164,6 +164,16 @@ func printStatus(cmd *cobra.Command, s client.StatusReply) error {
 	fmt.Fprintf(w, "pool\t%s, %.1f of %.1f GiB free\n", s.Pool, float64(s.PoolFree)/gib, float64(s.PoolSize)/gib)
 	fmt.Fprintf(w, "trees\t%d repositories, %d forks\n", s.Repositories, s.Forks)
 	fmt.Fprintf(w, "pods\t%d running %s\n", len(s.Pods), strings.Join(s.Pods, " "))
+	fmt.Fprintf(w, "sessions\t%d\n", s.Sessions)
+	switch {
+	case s.Record != "":
+		fmt.Fprintf(w, "record\tcannot be written, so that nobody gets in: %s\n", gate.Printable(s.Record))
+	case s.RecordAnchored.IsZero():
+		fmt.Fprintf(w, "record\tline %d, signed within a minute\n", s.RecordLine)
+	default:
+		fmt.Fprintf(w, "record\tline %d, signed %s\n", s.RecordLine, s.RecordAnchored.Local().Format(time.DateTime))
+	}
+	fmt.Fprintf(w, "recordings\t%.1f of %.1f GiB\n", float64(s.Recordings)/gib, float64(s.RecordingsAtMost)/gib)
 	switch {
 	case s.PolicySince.IsZero():
 		fmt.Fprintf(w, "policy\tnone loads: the doors are shut; forkgate policy check says why\n")

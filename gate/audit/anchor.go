@@ -125,7 +125,7 @@ func (l *Log) Anchor() error {
 	e := Entry{Event: EventAnchor}
 	err := l.appendLocked(&e)
 	if err == nil {
-		l.anchored = e.Seq
+		l.anchored, l.signed = e.Seq, e.Time
 	}
 	l.mu.Unlock()
 	if err == nil {

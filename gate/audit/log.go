@@ -37,8 +37,10 @@ type Log struct {
 	size     int64 // of the file
 	reserved int64 // up to where room is set aside
 	head     head
-	anchored uint64 // the head's number when it was signed last
-	torn     bool   // the file may end in half a line
+	anchored uint64    // the head's number when it was signed last
+	signed   time.Time // and when that was
+	broken   error     // why the last line could not be written; nil: it was
+	torn     bool      // the file may end in half a line
 	sums     sums
 
 	syncing sync.Mutex // taken before mu
@@ -152,7 +154,18 @@ const operatorDoor = "operator"
 func (l *Log) append(e *Entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.appendLocked(e)
+	l.broken = l.appendLocked(e)
+	return l.broken
+}
+
+// State says which line is the newest, when the log was signed last (zero: not since it was opened), and why it is not written.
+func (l *Log) State() (newest uint64, signed time.Time, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if failed := l.failed.Load(); failed != nil {
+		return l.head.seq, l.signed, failed
+	}
+	return l.head.seq, l.signed, l.broken
 }
 
 func (l *Log) appendLocked(e *Entry) error {

@@ -37,6 +37,11 @@ func status(ctx context.Context, r *request, _ struct{}) (answer, error) {
 		Version: r.version, Since: r.since, Policy: r.policyPlace, PolicySince: rules.since,
 		Repositories: len(r.trees.Repos()), Forks: len(r.trees.Forks("")), Pods: []string{},
 	}
+	s.Sessions = len(r.pods.sessions.list())
+	s.Recordings, s.RecordingsAtMost = r.pods.recordings.taken(), r.rules.Recordings().Quota
+	if s.RecordLine, s.RecordAnchored, err = r.log.State(); err != nil {
+		s.Record = err.Error()
+	}
 	if rules.err != nil {
 		s.PolicyError = rules.err.Error()
 	}

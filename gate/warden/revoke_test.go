@@ -208,8 +208,8 @@ func TestSessionsOutliveTheWarden(t *testing.T) {
 	next := newPods(h.pods, h.rules, h.Warden.pods.runDir, slog.New(slog.DiscardHandler))
 	next.recordings = h.Warden.pods.recordings
 	next.trees, next.exec, next.lives, next.living, next.kill = h.trees, h.pods.exec, h.pods.lives, h.pods.living, h.pods.killSession
-	h.Warden.pods = next
-	if err := h.settleSessions(t.Context()); err != nil {
+	warden := newWarden(h.keys, h.rules, h.log, h.trees, next, h.enrolled, slog.New(slog.DiscardHandler))
+	if err := warden.settleSessions(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if want := []bool{true, true, false, false}; !slices.Equal(h.alive(hers, his, gone, stray), want) {
@@ -221,7 +221,11 @@ func TestSessionsOutliveTheWarden(t *testing.T) {
 	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("half a file is left: %v", err)
 	}
-	h.becomes(t, strings.Replace(h.text, "vouched = true", "vouched = false", 1))
+	h.text = strings.Replace(h.text, "vouched = true", "vouched = false", 1)
+	if err := h.rules.reload(); err != nil {
+		t.Fatal(err)
+	}
+	warden.reconsider(t.Context())
 	if want := []bool{false, true}; !slices.Equal(h.alive(hers, his), want) {
 		t.Errorf("of hers and his live %v: %q", h.alive(hers, his), h.log.all())
 	}

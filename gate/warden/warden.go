@@ -26,6 +26,7 @@ type Record interface {
 	Revoked(session string, r gate.Request, d gate.Decision) error
 	Ended(session string, r gate.Request, how audit.End) error
 	Service(what string) error
+	State() (newest uint64, anchored time.Time, err error)
 	Settle() error // returns once all that was written before is on the disk
 }
 

@@ -20,6 +20,14 @@ const (
 
 // StatusReply says how the warden is.
 type StatusReply struct {
+	Sessions int `json:"sessions"` // that run
+
+	Record           string    `json:"record,omitempty"` // why the audit log is not written; empty: it is
+	RecordLine       uint64    `json:"record_line"`      // its newest
+	RecordAnchored   time.Time `json:"record_anchored"`  // when it was signed last; zero: not since the warden started
+	Recordings       int64     `json:"recordings"`       // bytes that recordings have taken
+	RecordingsAtMost uint64    `json:"recordings_at_most"`
+
 	Version      string    `json:"version"`
 	Since        time.Time `json:"since"`
 	Policy       string    `json:"policy"`                 // where it comes from
