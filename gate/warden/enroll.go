@@ -108,7 +108,7 @@ func shown(k enrolled.Key) client.SecurityKey {
 }
 
 // keyRemove takes a key out of the record. Connections for which it was touched lose that at once.
-func keyRemove(_ context.Context, r *request, q client.KeyRemoveRequest) (answer, error) {
+func keyRemove(ctx context.Context, r *request, q client.KeyRemoveRequest) (answer, error) {
 	if err := r.record("key remove %q", q.Name); err != nil {
 		return answer{}, err
 	}
@@ -122,5 +122,9 @@ func keyRemove(_ context.Context, r *request, q client.KeyRemoveRequest) (answer
 		}
 		return answer{}, &gate.Refusal{Reason: fmt.Sprintf("no security key %.80q is enrolled", q.Name), Hint: hint}
 	}
-	return answer{body: struct{}{}}, err
+	if err != nil {
+		return answer{}, err
+	}
+	r.reconsider(ctx) // who is in by a touch of it
+	return answer{body: struct{}{}}, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
+	"forkgate/tests/keys"
 	"forkgate/tests/need"
 )
 
@@ -231,6 +232,36 @@ func TestSessionsOutliveTheWarden(t *testing.T) {
 	}
 	if !h.log.has("revoked alice on demo: demo is a grand (production) repository; agents work in forks") {
 		t.Errorf("the log has %q", h.log.all())
+	}
+}
+
+// A security key that is removed takes with it the sessions that took its touch.
+func TestAKeyThatIsRemovedEndsItsSessions(t *testing.T) {
+	h, w := attested(t)
+	h.more(t, wantsTouch)
+	maker, key := keys.NewMaker(t), keys.NewSecurityKey(t)
+	operator := dial(t, h.operator)
+	if _, err := operator.KeyEnroll(t.Context(), enrolment(key, maker)); err != nil {
+		t.Fatal(err)
+	}
+	c, connection, _ := h.comes(t, w, statement(), "demo")
+	if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: keys.Userauth(t, key, connection.SessionID, "demo")}); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := c.Open(t.Context(), client.OpenRequest{Op: "exec", Command: []byte("id"), Alone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	h.reconsider(t.Context())
+	if !h.alive(sitting{id: opened.ID})[0] {
+		t.Fatal("it has ended as long as the key counts")
+	}
+	if err := operator.KeyRemove(t.Context(), "yubikey"); err != nil {
+		t.Fatal(err)
+	}
+	if h.alive(sitting{id: opened.ID})[0] || !h.log.has("revoked alice on demo: touch your security key") {
+		t.Errorf("it lives, or the log lacks why: %q", h.log.all())
 	}
 }
 
