@@ -37,7 +37,7 @@ func commands() *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Repositories and forks:", append(verbCommands(), repoCommand())},
-		{"The host:", []*cobra.Command{statusCommand(), doctorCommand(), logsCommand(), auditCommand(), recordingsCommand(), replayCommand(), watchCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), versionCommand()}},
+		{"The host:", []*cobra.Command{statusCommand(), doctorCommand(), logsCommand(), auditCommand(), recordingsCommand(), replayCommand(), watchCommand(), metricsCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), versionCommand()}},
 		{"Services, started by systemd or sshd:", []*cobra.Command{wardenCommand(), gateCommand(), netCommand(), sessionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})

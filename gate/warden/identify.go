@@ -101,6 +101,7 @@ func assert(ctx context.Context, r *request, q client.AssertRequest) (answer, er
 	if err := r.login(who); err != nil {
 		return answer{}, err
 	}
+	r.metrics.took.WithLabelValues(timedLogin).Observe(r.now().Sub(r.signed.at(q.SessionID)).Seconds())
 	return answer{body: client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}}, nil
 }
 
@@ -131,6 +132,7 @@ func (r *request) login(who *identity) error {
 		}
 	}
 	r.logout, r.identity = logout, who
+	r.metrics.logins.WithLabelValues(r.role.standing().door).Inc()
 	return nil
 }
 

@@ -26,6 +26,7 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 		return answer{}, tooMany()
 	}
 	defer release()
+	defer r.metrics.time(timedSession)()
 	law := r.rules.has.Load()
 	r.expect(ask, q)
 	session, err := r.gate.Enter(ctx, ask)

@@ -50,6 +50,7 @@ type pods struct {
 
 	sessions   *sessions
 	recordings *recordings
+	metrics    *metrics
 	journal    *slog.Logger
 	lives      func(guid, session string) (bool, error)
 	living     func(guid string) ([]string, error)                   // sessions
@@ -90,9 +91,11 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	}
 	tape, limit, err := p.recordings.begin(l, what)
 	if err != nil && what.Record == gate.Required {
+		p.metrics.failures.Inc()
 		return nil, err
 	}
 	if err != nil {
+		p.metrics.failures.Inc()
 		p.journal.Error("a session is not recorded", "session", session, "error", err)
 	}
 	work := p.execution(session, who, tree, what)
@@ -128,6 +131,7 @@ func (p *pods) enter(ctx context.Context, guid string, work nsjail.Exec) (*nsjai
 // start starts a pod, once for all who wait for it.
 func (p *pods) start(ctx context.Context, guid string) error {
 	_, err, _ := p.once.Do(guid, func() (any, error) {
+		defer p.metrics.time(timedPod)()
 		// Whoever came first may hang up: the others still want the pod.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 		defer cancel()

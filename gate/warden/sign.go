@@ -39,6 +39,16 @@ func (s *signed) add(hash []byte, key ssh.PublicKey, now time.Time) {
 	}
 }
 
+// at is when hash was signed.
+func (s signed) at(hash []byte) time.Time {
+	for _, one := range s {
+		if bytes.Equal(one.hash, hash) {
+			return one.at
+		}
+	}
+	return time.Time{}
+}
+
 // by returns the host key that signed hash within the last minute.
 func (s signed) by(hash []byte, now time.Time) (ssh.PublicKey, bool) {
 	for _, one := range s {

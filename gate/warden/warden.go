@@ -58,6 +58,7 @@ type Warden struct {
 	strangers   *rate.Limiter
 	enrolled    SecurityKeys
 	granter     *granter // nil: nothing can be approved
+	metrics     *metrics
 
 	version     string
 	policyPlace string
@@ -68,8 +69,11 @@ type Warden struct {
 
 // newWarden puts the parts together that come from elsewhere.
 func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods, securityKeys SecurityKeys, journal *slog.Logger) *Warden {
+	m := newMetrics()
+	log = counted{log, m}
+	pods.metrics = m
 	w := &Warden{
-		keys: keys, rules: rules, log: log, trees: trees, pods: pods, enrolled: securityKeys, journal: journal,
+		metrics: m, keys: keys, rules: rules, log: log, trees: trees, pods: pods, enrolled: securityKeys, journal: journal,
 		gates: map[role]*gate.Gate[*opened]{}, sshd: startedBySSHD,
 		messages: messages(), words: words(),
 		requests: newLimit[string](maxRequests), connections: map[role]*limit[uint32]{},
@@ -78,9 +82,11 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 	}
 	for role, standing := range standings() {
 		b := bounded{rules, standing}
-		w.gates[role] = &gate.Gate[*opened]{Witness: b, Judge: b, Log: log, Forks: forks{trees, pods.visits}, Pods: pods}
+		t := timed{b, forks{trees, pods.visits}, m}
+		w.gates[role] = &gate.Gate[*opened]{Witness: b, Judge: t, Log: log, Forks: t, Pods: pods}
 		w.connections[role] = newLimit[uint32](standing.connections)
 	}
+	m.watch(w)
 	return w
 }
 
