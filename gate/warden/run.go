@@ -99,6 +99,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err := w.reload("the warden started"); err != nil {
 		return err
 	}
+	w.reconsider(ctx) // the policy may have changed while nobody was there to see
 	return w.run(ctx, c, store.KeepSpares, func(ctx context.Context) { store.KeepReserve(ctx, w.ending) }, w.granter.keep, w.keepSessions, log.Keep)
 }
 
