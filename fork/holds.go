@@ -1,6 +1,7 @@
 package fork
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -60,13 +61,14 @@ const leastWorth = 64
 // others, whose end would help production little.
 func (s *Store) inOrder(room Room) []Tree {
 	forks := s.Forks("")
-	slices.SortFunc(forks, func(a, b Tree) int { return a.Made.Compare(b.Made) })
-	last := map[string]bool{}
+	turn := map[string]int{}
 	for _, t := range forks {
-		last[t.GUID] = s.holds(t) < room.Reserve/leastWorth
+		if s.holds(t) < room.Reserve/leastWorth {
+			turn[t.GUID] = 1
+		}
 	}
-	of := func(which bool) []Tree {
-		return slices.DeleteFunc(slices.Clone(forks), func(t Tree) bool { return last[t.GUID] != which })
-	}
-	return append(of(false), of(true)...)
+	slices.SortFunc(forks, func(a, b Tree) int {
+		return cmp.Or(cmp.Compare(turn[a.GUID], turn[b.GUID]), a.Made.Compare(b.Made))
+	})
+	return forks
 }

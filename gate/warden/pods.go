@@ -90,22 +90,14 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 		return nil, err
 	}
 	tape, limit, err := p.recordings.begin(l, what)
-	if err != nil && what.Record == gate.Required {
-		p.metrics.failures.Inc()
-		return nil, err
-	}
 	if err != nil {
 		p.metrics.failures.Inc()
-		p.journal.Error("a session is not recorded", "session", session, "error", err)
-	}
-	work := p.execution(session, who, tree, what)
-	running, err := p.enter(ctx, tree.GUID, work)
-	for wait := time.Duration(0); errors.Is(err, nsjail.ErrNotRunning) && wait < dying && pause(ctx, wait); wait = 2*wait + time.Millisecond {
-		if err = p.start(ctx, tree.GUID); err != nil {
-			break
+		p.journal.Error("a session is not recorded", "session", session, "record", what.Record.String(), "error", err)
+		if what.Record == gate.Required {
+			return nil, err
 		}
-		running, err = p.enter(ctx, tree.GUID, work)
 	}
+	running, err := p.enterRunning(ctx, tree.GUID, p.execution(session, who, tree, what))
 	if err != nil {
 		if tape != nil {
 			tape.Close()
@@ -115,6 +107,18 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	}
 	p.sessions.runs(session, running.End)
 	return &opened{running, what.Record, tape, limit}, nil
+}
+
+// enterRunning has a pod execute something, and starts it where it does not run.
+func (p *pods) enterRunning(ctx context.Context, guid string, work nsjail.Exec) (*nsjail.Session, error) {
+	running, err := p.enter(ctx, guid, work)
+	for wait := time.Duration(0); errors.Is(err, nsjail.ErrNotRunning) && wait < dying && pause(ctx, wait); wait = 2*wait + time.Millisecond {
+		if err := p.start(ctx, guid); err != nil {
+			return nil, err
+		}
+		running, err = p.enter(ctx, guid, work)
+	}
+	return running, err
 }
 
 // dying bounds the waits for a pod that has stopped to answer and that systemd still takes for running.

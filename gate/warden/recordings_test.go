@@ -3,9 +3,11 @@ package warden
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -15,13 +17,16 @@ import (
 	"forkgate/gate/warden/client"
 )
 
-// recorded is a host whose policy has production recorded as word says.
-func recorded(t *testing.T, word string) *host {
+// recorded is a host whose policy has production recorded as word says. before is done before it serves anybody.
+func recorded(t *testing.T, word string, before ...func(*host)) *host {
 	t.Helper()
 	h := newHost(t)
 	h.text += "permit \"recorded\" {\n  when   = target.grand && contains([\"shell\", \"exec\", \"sftp\"], op)\n  record = \"" + word + "\"\n}\n"
 	if err := h.rules.reload(); err != nil {
 		t.Fatal(err)
+	}
+	for _, do := range before {
+		do(h)
 	}
 	h.start(t)
 	return h
@@ -90,6 +95,24 @@ func TestAHeadHasTheTerminal(t *testing.T) {
 	}
 }
 
+// lines is a journal that is written and read at the same time.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // What has to be recorded and cannot be does not run; what need not be goes on without.
 func TestRecordingsThatCannotBe(t *testing.T) {
 	for _, test := range []struct {
@@ -104,16 +127,18 @@ func TestRecordingsThatCannotBe(t *testing.T) {
 		}, "the file cannot be made"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := recorded(t, "required")
-			test.spoil(h)
+			journal := &lines{}
+			h := recorded(t, "required", test.spoil, func(h *host) { h.Warden.pods.journal = slog.New(slog.NewTextHandler(journal, nil)) })
 			if _, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"}); !refusedWith(err, test.why) {
 				t.Errorf("required: %v", err)
+			}
+			if said := journal.String(); !strings.Contains(said, "a session is not recorded") || !strings.Contains(said, h.Warden.pods.recordings.dir) {
+				t.Errorf("the journal, to which the hint leads, says %q", said)
 			}
 			if ran := h.pods.ran(); len(ran) > 0 || len(h.book().list()) > 0 {
 				t.Errorf("it ran: %v", ran)
 			}
-			h = recorded(t, "best-effort")
-			test.spoil(h)
+			h = recorded(t, "best-effort", test.spoil)
 			s, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"})
 			if err != nil {
 				t.Fatal(err)
