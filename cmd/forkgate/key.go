@@ -147,7 +147,7 @@ func printKeys(out io.Writer, keys []client.SecurityKey) error {
 			how = "enrolled " + k.At.UTC().Format(time.DateOnly) + ", attested by " + gate.Printable(k.By)
 		}
 		if !k.Asked {
-			how += "; not asked for at logins, as it is no ed25519-sk key"
+			how += "; its owner signs a line to come in with it, as it is no ed25519-sk key"
 		}
 		if !k.Known {
 			how += "; counts for nothing, as the policy has no such principal"

@@ -118,7 +118,7 @@ func (c *connection) proved(meta ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Per
 			return nil, errCertificate
 		}
 		if made.Touch {
-			return nil, c.askForTouch(key)
+			return nil, c.askForTouch(key, made.Sign)
 		}
 	}
 	return c.permissions(key), nil

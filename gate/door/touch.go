@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -18,9 +19,24 @@ import (
 // ends within the minute for which the warden knows the connection.
 const touchTimeout = 35 * time.Second
 
+// signTimeout is how long it may take who signs a line in another terminal. The warden knows the connection for longer.
+const signTimeout = 2 * time.Minute
+
 // untouchedNotice is what ssh shows where no security key is touched.
 const untouchedNotice = "forkgate: no security key answered, and you come in by the certificate alone, as class 3: what takes a touch will be refused. " +
 	"ssh needs the key's file (~/.ssh/id_ed25519_sk, or an IdentityFile) or an ssh-agent that has it"
+
+// signQuestion is asked where somebody may have a security key of a type that ssh cannot be asked to use for it (ecdsa-sk). All
+// of it is the prompt: a program that answers in the person's place (SSH_ASKPASS) is given that and nothing else.
+const signQuestion = `forkgate: a touch of a security key is wanted. One of type ecdsa-sk is touched by running this in another terminal:
+
+  %s
+
+Paste what it prints within two minutes, or press Enter to come in without, as class 3: `
+
+// mistakenNotice is what ssh shows when what was pasted is no signature that counts.
+const mistakenNotice = "forkgate: what was signed is not accepted, and you come in by the certificate alone, as class 3: what takes a touch will be refused. " +
+	"Connect again for another try"
 
 var (
 	errNoTouch   = errors.New("not a security key of who is authenticated so far")
@@ -29,8 +45,8 @@ var (
 )
 
 // askForTouch has the client go on, now that its certificate is accepted: with a security key, or without one.
-func (c *connection) askForTouch(certificate ssh.PublicKey) error {
-	c.certificate = certificate
+func (c *connection) askForTouch(certificate ssh.PublicKey, sign string) error {
+	c.certificate, c.sign = certificate, sign
 	c.deadline.Reset(touchTimeout)
 	return &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
 		PublicKeyCallback: c.offeredTouch, KeyboardInteractiveCallback: c.withoutTouch,
@@ -61,19 +77,40 @@ func (c *connection) touched(key ssh.PublicKey) (*ssh.Permissions, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.handOver(client.TouchRequest{Key: key.Marshal(), Signature: signature})
+}
+
+// handOver has the warden verify a touch. It takes one from a connection, good or not.
+func (c *connection) handOver(q client.TouchRequest) (*ssh.Permissions, error) {
+	c.sign = ""
 	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
 	defer cancel()
-	if err := c.warden.touch(ctx, client.TouchRequest{Key: key.Marshal(), Signature: signature}); err != nil {
+	if err := c.warden.touch(ctx, q); err != nil {
 		c.log.Info("a touch was not accepted", "source", c.source, "error", gate.Printable(err.Error()))
 		return nil, errTouch
 	}
 	return c.permissions(c.certificate), nil
 }
 
-// withoutTouch lets in who has no security key at hand, by the certificate alone. It asks nothing: a question would wait for an answer
-// where nobody is.
+// withoutTouch lets in who has no security key at hand, by the certificate alone. It asks nothing, as a question would wait for an answer
+// where nobody is, unless the key could be one that signs a line.
 func (c *connection) withoutTouch(_ ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-	if _, err := challenge("", untouchedNotice, nil, nil); err != nil {
+	notice := untouchedNotice
+	if c.sign != "" {
+		c.deadline.Reset(signTimeout)
+		answers, err := challenge("", "", []string{fmt.Sprintf(signQuestion, c.sign)}, []bool{true})
+		if err != nil || len(answers) != 1 {
+			return nil, errors.Join(errNoTouch, err)
+		}
+		if signed := strings.TrimSpace(answers[0]); signed != "" {
+			permissions, err := c.handOver(client.TouchRequest{Signed: signed})
+			if err == nil {
+				return permissions, nil
+			}
+			notice = mistakenNotice
+		}
+	}
+	if _, err := challenge("", notice, nil, nil); err != nil {
 		return nil, err
 	}
 	return c.permissions(c.certificate), nil
@@ -86,7 +123,7 @@ func isSecurityKey(key ssh.PublicKey) bool {
 // signatureBehind finds the signature that x/crypto has just verified with an sk-ssh-ed25519 key. The library shows it to nobody; but
 // the bytes of the key that it hands out are a part of the packet, whose rest the slice still reaches: the application, and then the
 // signature (RFC 4252 section 7). Should a later library copy the bytes there is nothing behind them, and no touch counts. Of an
-// ECDSA key it keeps numbers and no bytes, so that there is nothing to find.
+// ECDSA key it keeps numbers and no bytes, so that there is nothing to find: with these one signs a line (withoutTouch).
 //
 // What is found need not be what was verified: it is for the warden to verify.
 func signatureBehind(key ssh.PublicKey) ([]byte, error) {

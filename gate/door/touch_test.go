@@ -164,6 +164,69 @@ func TestWithoutATouch(t *testing.T) {
 	}
 }
 
+// Who may have a key that signs a text is asked for it. What comes back is the warden's to judge; nothing is an answer as well.
+func TestATextIsSigned(t *testing.T) {
+	const command = "printf %s 'text' | ssh-keygen -Y sign"
+	for _, test := range []struct {
+		name, answer string
+		refuse       error
+		handed       string
+		notice       string
+	}{
+		{"signed", " U1NIU0lH\n", nil, "U1NIU0lH", ""},
+		{"nothing", "  ", nil, "", "no security key answered"},
+		{"not accepted", "U1NIU0lI", &gate.Refusal{Reason: "the true reason"}, "U1NIU0lI", "what was signed is not accepted"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, certified, _ := asking(t, func(w *doortest.Warden, _ *door.Config) {
+				w.Sign, w.Touch = command, func(client.TouchRequest) error { return test.refuse }
+			})
+			var asked, said []string
+			answer := func(_, instruction string, questions []string, echos []bool) (answers []string, _ error) {
+				asked, said = append(asked, questions...), append(said, instruction)
+				for range questions {
+					answers = append(answers, test.answer)
+				}
+				return answers, nil
+			}
+			c, err := p.come(ssh.Config{}, answer, certified)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.NewSession(); err != nil {
+				t.Errorf("no session: %v", err)
+			}
+			if len(asked) != 1 || !strings.Contains(asked[0], "\n  "+command+"\n") {
+				t.Errorf("asked %q", asked)
+			}
+			var handed string
+			seen := p.warden.Seen()
+			for _, q := range seen.Touched {
+				handed += q.Signed
+			}
+			notice := strings.Join(said, "")
+			if handed != test.handed || len(seen.Asserted) != 1 || !strings.Contains(notice, test.notice) || (test.notice == "") != (notice == "") || strings.Contains(notice, "true") {
+				t.Errorf("said %q; handed over %q", notice, handed)
+			}
+		})
+	}
+}
+
+// A connection has one try, by whichever way: after a touch that was refused nobody signs a text.
+func TestOneTry(t *testing.T) {
+	refuse := func(client.TouchRequest) error { return &gate.Refusal{Reason: "the true reason"} }
+	p, certified, key := asking(t, func(w *doortest.Warden, _ *door.Config) { w.Sign, w.Touch = "text", refuse })
+	answer := func(_, _ string, questions []string, _ []bool) ([]string, error) {
+		if len(questions) > 0 {
+			t.Errorf("asked %q", questions)
+		}
+		return nil, nil
+	}
+	if _, err := p.come(ssh.Config{}, answer, certified, key); err != nil || len(p.warden.Seen().Touched) != 1 {
+		t.Errorf("%v, %+v", err, p.warden.Seen().Touched)
+	}
+}
+
 // A bare security key that signs without being touched is refused, and the warden hears of it.
 func TestABareKeyHasToBeTouched(t *testing.T) {
 	for name, key := range map[string]*keys.SecurityKey{"ed25519": keys.NewSecurityKey(t), "ecdsa": keys.NewSecurityKeyECDSA(t)} {

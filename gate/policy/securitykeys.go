@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
 	"forkgate/gate/provenance"
@@ -69,10 +68,6 @@ func (f *fields) securityKey(line literal, k *provenance.SecurityKey, owner map[
 	}
 	if !strings.HasPrefix(key.Type(), "sk-") {
 		f.complain(line.at, "Unusable key", "A key of type %s has nothing to touch: ssh-keygen -t ed25519-sk makes one that has.", key.Type())
-		return
-	}
-	if key.Type() != ssh.KeyAlgoSKED25519 {
-		f.complain(line.at, "Unusable key", "A key of type ecdsa-sk is not asked for when somebody logs in, and marked it counts for nothing else: ssh-keygen -t ed25519-sk makes one that is.")
 		return
 	}
 	wire := wireOf(key)

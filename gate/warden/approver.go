@@ -25,7 +25,7 @@ func (g *granter) proof(asked *word, who gate.Caller, w grants.Waiting, said str
 	switch {
 	case asked.asking.Door == operatorDoor:
 		return "root on this host", g.read(w, said)
-	case isSignature(said):
+	case presence.IsSignature(said):
 		return g.signed(who, w, said)
 	case who.Kind != gate.Human: // it need not know by which way a person does
 		return "", &gate.Refusal{
@@ -55,8 +55,8 @@ func (w *word) untouched(who gate.Caller, id string) *gate.Refusal {
 	case w.identity.user != gate.TouchUser:
 	case w.identity.attested == nil:
 		no.Hint = "a touch is asked for beside an attestor's certificate alone, and this connection has none; ssh gate@host help approve says how to sign instead"
-	case len(w.askedOf(who.Principal)) == 0:
-		no.Hint = "no security key of " + who.Principal + " is known that could be asked: the operator enrolls one with forkgate key enroll"
+	case len(w.touchesOf(who.Principal)) == 0:
+		no.Hint = "no security key of " + who.Principal + " is known: the operator enrolls one with forkgate key enroll"
 	default:
 		no.Reason = fmt.Sprintf("approving takes a touch of an enrolled security key, and none answered: this connection is of class %d", who.Class)
 		no.Hint = "ssh needs the key's file (~/.ssh/id_ed25519_sk, or an IdentityFile) or an ssh-agent that has it: ssh -v touch@host whoami shows the keys that it tries"
@@ -67,7 +67,7 @@ func (w *word) untouched(who gate.Caller, id string) *gate.Refusal {
 // signed takes a signature over the wish's challenge for a proof: by an enrolled key of the approver's own, which has verified who
 // touched it. Such a one may approve what its own principal asks: who signs has read what for.
 func (g *granter) signed(who gate.Caller, w grants.Waiting, signature string) (string, error) {
-	proof, err := presence.Verify(g.challenge(w), armored(signature), g.now())
+	proof, err := presence.Verify(g.challenge(w), presence.Armored(signature), g.now())
 	if err != nil {
 		reason := strings.TrimSpace(err.Error())
 		if !errors.Is(err, presence.ErrSignature) { // which says so itself
@@ -94,21 +94,6 @@ func (g *granter) challenge(w grants.Waiting) presence.Challenge {
 		Host: g.host, Caller: w.Who.Principal, Kind: w.Who.Kind, Repo: w.Target.Ref(), Op: w.Op, Command: w.Command, Env: w.Env,
 		Uses: max(w.Terms.Uses, 1), Lasts: w.Terms.Lasts, Expires: w.Until.Truncate(time.Second).UTC(), Nonce: w.Nonce,
 	}
-}
-
-const begin, end = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
-
-// isSignature tells a signature from a code: it begins with SSHSIG, in base64.
-func isSignature(word string) bool {
-	return strings.HasPrefix(word, begin) || strings.HasPrefix(word, "U1NIU0lH")
-}
-
-// armored puts a signature that came as one word between the lines that ssh-keygen writes around it.
-func armored(word string) []byte {
-	if strings.HasPrefix(word, begin) {
-		return []byte(word)
-	}
-	return []byte(begin + "\n" + word + "\n" + end + "\n")
 }
 
 // unknownGrant is what callers hear of a name that is nothing's, and of one that is not theirs to know.

@@ -105,9 +105,10 @@ func TestWhatIsNotEnrolled(t *testing.T) {
 	}
 }
 
-// A key whose signatures the door cannot find is enrolled, and nobody is asked for it.
-func TestECDSAIsNotAskedFor(t *testing.T) {
+// A key whose signatures the door cannot find is enrolled, and ssh is not asked for it: its owner signs a text.
+func TestECDSASignsAText(t *testing.T) {
 	h, w := attested(t)
+	h.more(t, wantsTouch)
 	maker, old := keys.NewMaker(t), keys.NewSecurityKeyECDSA(t)
 	made, err := dial(t, h.operator).KeyEnroll(t.Context(), enrolment(old, maker))
 	if err != nil || made.Asked {
@@ -115,8 +116,11 @@ func TestECDSAIsNotAskedFor(t *testing.T) {
 	}
 	c, _, reply := h.comes(t, w, statement(), "gate")
 	known, err := c.Identify(t.Context(), client.IdentifyRequest{Key: old.PublicKey().Marshal(), Touch: true})
-	if err != nil || known || reply.Touch {
-		t.Errorf("it is asked for: %t, %t, %v", known, reply.Touch, err)
+	if err != nil || known || reply.Touch || reply.Sign != "" {
+		t.Errorf("it is asked for: %t, %+v, %v", known, reply, err)
+	}
+	if _, _, reply = h.comes(t, w, statement(), "demo"); !reply.Touch || !strings.HasPrefix(reply.Sign, "printf %s 'alice to demo at ") {
+		t.Errorf("where a touch makes a difference: %+v", reply)
 	}
 	if k, counts := h.securityKey(old.PublicKey()); !counts || !k.Enrolled {
 		t.Errorf("it counts for nothing: %+v", k)

@@ -104,7 +104,7 @@ func (g *granting) restart(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.granter = newGranter(book, g.Warden)
-	g.granter.host, g.granter.keys = "host", g
+	g.granter.keys = g
 	g.granter.containers = func(string) containers { return &g.daemon }
 	g.granter.lives = func(_, session string) (bool, error) {
 		g.mu.Lock()

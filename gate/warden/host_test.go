@@ -103,6 +103,7 @@ func newHost(t testing.TB) *host {
 	pods := newPods(h.pods, h.rules, t.TempDir(), slog.New(slog.DiscardHandler))
 	pods.exec, pods.hits, pods.trees, h.trees.end = h.pods.exec, h.pods.hit, h.trees, pods.End
 	h.Warden = newWarden(keys, h.rules, h.log, h.trees, pods, record, slog.New(slog.DiscardHandler))
+	h.host = "host"
 	if pods.recordings, err = openRecordings(t.TempDir(), h.rules.Recordings); err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,11 @@ func assert(ctx context.Context, r *request, q client.AssertRequest) (answer, er
 		return answer{}, err
 	}
 	r.metrics.took.WithLabelValues(timedLogin).Observe(r.now().Sub(r.signed.at(q.SessionID)).Seconds())
-	return answer{body: client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}}, nil
+	reply := client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}
+	if reply.Touch {
+		reply.Sign = r.toSign(who)
+	}
+	return answer{body: reply}, nil
 }
 
 // recognize finds out whose the key is that has signed the connection.

@@ -88,6 +88,9 @@ func Run(ctx context.Context, c Config) (err error) {
 	reconcile(ctx, store, pods, c.Journal)
 	w := newWarden(keys, rules, log, store, pods, securityKeys, c.Journal)
 	w.version, w.policyPlace = c.Version, c.PolicyPlace
+	if w.host, err = os.Hostname(); err != nil {
+		return fmt.Errorf("cannot say which host this is: %w", err)
+	}
 	if err := w.openGrants(store); err != nil {
 		return err
 	}
@@ -124,9 +127,6 @@ func (w *Warden) openGrants(store *fork.Store) error {
 	}
 	w.granter = newGranter(book, w)
 	w.grantBy(w.granter)
-	if w.granter.host, err = os.Hostname(); err != nil {
-		return fmt.Errorf("cannot say which host this is: %w", err)
-	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -40,8 +41,12 @@ func (w *Warden) securityKeys() []provenance.SecurityKey {
 	return append(all, w.rules.SecurityKeys()...)
 }
 
+// enterWithin is how long after the key exchange somebody may have signed what lets him in: a minute to sign in, and two to read and
+// to answer.
+const enterWithin = 3 * time.Minute
+
 // touchable reports whether a touch of the key would count beside what this connection has proved. Only ed25519 keys are asked to
-// sign: a door cannot hand over the signatures of the others, see door.signatureBehind.
+// authenticate: a door cannot hand over the signatures of the others, see door.signatureBehind. With these one signs a text.
 func (r *request) touchable(wireKey []byte) bool {
 	key, err := ssh.ParsePublicKey(wireKey)
 	if err != nil || r.identity == nil || r.identity.attested == nil {
@@ -60,7 +65,7 @@ func (r *request) asksForTouch(ctx context.Context) bool {
 	if who.attested == nil {
 		return false
 	}
-	keys := r.askedOf(who.principal)
+	keys := r.touchesOf(who.principal)
 	if len(keys) == 0 {
 		return false
 	}
@@ -88,9 +93,25 @@ func (r *request) asksForTouch(ctx context.Context) bool {
 	})
 }
 
-// askedOf lists the security keys of a principal that can be asked for a touch.
-func (w *Warden) askedOf(principal string) []provenance.SecurityKey {
-	return slices.DeleteFunc(w.securityKeys(), func(k provenance.SecurityKey) bool { return !asked(k) || k.Principal != principal })
+// touchesOf lists the security keys of a principal.
+func (w *Warden) touchesOf(principal string) []provenance.SecurityKey {
+	return slices.DeleteFunc(w.securityKeys(), func(k provenance.SecurityKey) bool { return k.Principal != principal })
+}
+
+// toSign is what somebody runs whose security key cannot be asked to authenticate; empty where every key can.
+func (r *request) toSign(who *identity) string {
+	if !slices.ContainsFunc(r.touchesOf(who.principal), func(k provenance.SecurityKey) bool { return !asked(k) }) {
+		return ""
+	}
+	command, err := r.entering(who).Command()
+	if err != nil {
+		r.journal.Error("a touch cannot be asked for", "error", err, "session", r.session)
+	}
+	return command
+}
+
+func (r *request) entering(who *identity) presence.Entering {
+	return presence.Entering{Host: r.host, Caller: who.principal, User: who.user, SessionID: who.session}
 }
 
 // wouldBe is what the user name leads to: a repository or fork, or the fork to be. Nothing is recorded of it: nothing is asked yet.
@@ -134,20 +155,32 @@ func touch(_ context.Context, r *request, q client.TouchRequest) (answer, error)
 }
 
 func (r *request) verifyTouch(who *identity, q client.TouchRequest) (ssh.PublicKey, error) {
-	key, err := ssh.ParsePublicKey(q.Key)
+	proof, err := r.proof(who, q)
 	if err != nil {
 		return nil, err
 	}
-	if _, recent := r.signed.by(who.session, r.now()); !recent {
-		return nil, fmt.Errorf("%w: it comes more than a minute after the key exchange", presence.ErrSignature)
-	}
-	if _, err := presence.VerifyUserauth(key, who.session, []byte(who.user), q.Signature); err != nil {
-		return nil, err
-	}
-	if k, counts := r.securityKey(key); !counts || k.Principal != who.principal {
+	if k, counts := r.securityKey(proof.Key); !counts || k.Principal != who.principal {
 		return nil, fmt.Errorf("the security key is not one of %s that counts", who.principal)
 	}
-	return key, nil
+	return proof.Key, nil
+}
+
+// proof is of a signature that was made for this connection, and a short while ago.
+func (r *request) proof(who *identity, q client.TouchRequest) (presence.Proof, error) {
+	if q.Signed != "" {
+		if r.now().Sub(r.signed.at(who.session)) > enterWithin {
+			return presence.Proof{}, fmt.Errorf("%w: it comes more than %s after the key exchange", presence.ErrSignature, gate.Span(enterWithin))
+		}
+		return presence.VerifyEntering(r.entering(who), presence.Armored(q.Signed))
+	}
+	key, err := ssh.ParsePublicKey(q.Key)
+	if err != nil {
+		return presence.Proof{}, err
+	}
+	if _, recent := r.signed.by(who.session, r.now()); !recent {
+		return presence.Proof{}, fmt.Errorf("%w: it comes more than a minute after the key exchange", presence.ErrSignature)
+	}
+	return presence.VerifyUserauth(key, who.session, []byte(who.user), q.Signature)
 }
 
 // refuseTouch records why, and returns what the door is told.
@@ -169,7 +202,7 @@ func (r *request) touchOf(who *identity) (touched *gate.Touch, untouched string)
 		}
 	}
 	var names []string
-	for _, k := range r.askedOf(who.principal) {
+	for _, k := range r.touchesOf(who.principal) {
 		names = append(names, k.Name)
 	}
 	return nil, strings.Join(names, ", ")

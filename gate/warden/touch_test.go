@@ -11,6 +11,7 @@ import (
 	"forkgate/gate"
 	"forkgate/gate/enrolled"
 	"forkgate/gate/provenance"
+	"forkgate/gate/provenance/presence"
 	"forkgate/gate/warden/client"
 	"forkgate/tests/keys"
 )
@@ -134,6 +135,53 @@ func TestTouchesThatCountForNothing(t *testing.T) {
 			}
 			if who := whoamiOf(t, c, client.VerbRequest{Alone: true}); who.Class != gate.ClassAttested || who.SecurityKey != "" {
 				t.Errorf("got %+v", who)
+			}
+		})
+	}
+}
+
+// A key that cannot be asked to authenticate signs a text, and that as good as the other way.
+func TestASignedTextMakesClassFour(t *testing.T) {
+	h, w := attested(t)
+	old, another := keys.NewSecurityKeyECDSA(t), keys.NewSecurityKeyECDSA(t)
+	h.more(t, marked("old", "alice", old.PublicKey())+wantsTouch)
+	sign := func(key ssh.Signer, command string) string {
+		return string(keys.SSHSIG(t, key, presence.EnteringNamespace, []byte(strings.Split(command, "'")[1])))
+	}
+	untouched := *old
+	untouched.Flags = 0
+	_, _, earlier := h.comes(t, w, statement(), "demo")
+	for _, test := range []struct {
+		name string
+		sign func(command string) string
+		why  string // empty: it counts
+	}{
+		{"the control", func(command string) string { return sign(old, command) }, ""},
+		{"another connection's", func(string) string { return sign(old, earlier.Sign) }, "signature is not good"},
+		{"made elsewhere", func(command string) string { return sign(old, strings.Replace(command, "demo", "gate", 1)) }, "signature is not good"},
+		{"of a key that is not enrolled", func(command string) string { return sign(another, command) }, "not one of alice that counts"},
+		{"of a key without a contact", func(command string) string { return sign(keys.New(t), command) }, "no security key"},
+		{"not touched", func(command string) string { return sign(&untouched, command) }, "nobody touched"},
+		{"a word", func(string) string { return "yes" }, "signature is not good"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, _, reply := h.comes(t, w, statement(), "demo")
+			if !reply.Touch || reply.Sign == earlier.Sign {
+				t.Fatalf("asked for %+v", reply)
+			}
+			err := c.Touch(t.Context(), client.TouchRequest{Signed: test.sign(reply.Sign)})
+			if all := h.log.all(); test.why != "" && !strings.Contains(all[len(all)-1], test.why) {
+				t.Errorf("the record says %q", all[len(all)-1])
+			}
+			if (err == nil) != (test.why == "") {
+				t.Errorf("the client is told %v", err)
+			}
+			session, err := c.Open(t.Context(), client.OpenRequest{Op: "exec", Command: []byte("id"), Alone: true})
+			if err == nil {
+				session.Close()
+			}
+			if (err == nil) != (test.why == "") {
+				t.Errorf("what wants a touch opens: %v", err)
 			}
 		})
 	}
@@ -271,5 +319,21 @@ func TestALateTouch(t *testing.T) {
 	}
 	if err := c.Touch(t.Context(), client.TouchRequest{Key: key.PublicKey().Marshal(), Signature: signature}); err != nil {
 		t.Errorf("the control, in time: %v", err)
+	}
+	// A text may take longer, and not for ever.
+	text, err := r.entering(r.identity).Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := client.TouchRequest{Signed: string(keys.SSHSIG(t, key, presence.EnteringNamespace, []byte(text)))}
+	for _, test := range []struct {
+		ago time.Duration
+		ok  bool
+	}{{enterWithin - time.Second, true}, {enterWithin + time.Second, false}, {1 << 40, false}} {
+		r.identity.tried, r.identity.touched, r.connection.signed = false, nil, nil
+		r.connection.signed.add(ours.SessionID, ours.HostKey, time.Now().Add(-test.ago))
+		if _, err := touch(t.Context(), r, signed); (err == nil) != test.ok || (r.identity.touched != nil) != test.ok {
+			t.Errorf("signed %s after the key exchange: %v", test.ago, err)
+		}
 	}
 }

@@ -61,6 +61,7 @@ type Warden struct {
 	metrics     *metrics
 
 	version     string
+	host        string // which gate this is, to who signs
 	policyPlace string
 	since       time.Time
 	now         func() time.Time

@@ -37,8 +37,12 @@ func newDrawer(t *testing.T, h *host.Host) *drawer {
 	write(t, at("another.pem"), string(keys.NewMaker(t).PEM()))
 	write(t, at("challenge"), strings.Repeat("c", 32))
 	lines := map[string]any{}
-	for _, name := range []string{"enrolled", "marked", "bare", "unknown"} {
-		d.KeyGen(at(holder+"-"+name), "ed25519-sk", "-O", "challenge="+at("challenge"), "-O", "write-attestation="+at(name+".attestation"))
+	for _, name := range []string{"enrolled", "marked", "bare", "unknown", "old"} {
+		kind := "ed25519-sk"
+		if name == "old" {
+			kind = "ecdsa-sk"
+		}
+		d.KeyGen(at(holder+"-"+name), kind, "-O", "challenge="+at("challenge"), "-O", "write-attestation="+at(name+".attestation"))
 		line, err := os.ReadFile(at(holder + "-" + name + ".pub"))
 		if err != nil {
 			t.Fatal(err)
@@ -54,11 +58,16 @@ security_key "marked" {
   key       = %[3]q
   presence  = true
 }
+security_key "old" {
+  principal = %[1]q
+  key       = %[4]q
+  presence  = true
+}
 forbid "vault-wants-a-touch" {
   when   = target.repo == "vault" && target.grand && contains(["shell", "exec"], op) && caller.kind == "human" && caller.class < 4
   reason = "${target.ref} wants a touch of a security key"
 }
-`, holder, lines["bare"], lines["marked"]))
+`, holder, lines["bare"], lines["marked"], lines["old"]))
 	return d
 }
 

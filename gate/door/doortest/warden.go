@@ -32,6 +32,8 @@ type Warden struct {
 	Single bool
 	// Asks for a touch beside a certificate, of the keys that KnowTouch names.
 	Asks bool
+	// Sign is what it has signed by keys that it does not ask.
+	Sign string
 	// Touch says whose touch is refused; nil refuses nobody's.
 	Touch func(client.TouchRequest) error
 	// Refuse says whose assertion is refused; nil refuses nobody's.

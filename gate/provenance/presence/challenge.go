@@ -127,5 +127,5 @@ func Verify(c Challenge, armored []byte, now time.Time) (Proof, error) {
 	if !now.Before(c.Expires) {
 		return Proof{}, fmt.Errorf("%w at %s, and here it is %s", ErrExpired, c.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
-	return verifySSHSIG(text, armored)
+	return verifySSHSIG(Namespace, text, armored)
 }

@@ -6,11 +6,12 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// Namespace is the one of our challenges: ssh-keygen -Y sign -n grant@forkgate. A signature for another purpose is none here, and
+// Namespace is the one of challenges, by which somebody approves: ssh-keygen -Y sign -n grant@forkgate. A signature for another purpose is none here, and
 // one for a challenge is none anywhere else.
 const Namespace = "grant@forkgate"
 
@@ -40,8 +41,8 @@ type preimage struct {
 	Digest    []byte
 }
 
-// verifySSHSIG checks an armored signature (OpenSSH PROTOCOL.sshsig) by a security key over message, in our namespace.
-func verifySSHSIG(message, armored []byte) (Proof, error) {
+// verifySSHSIG checks an armored signature (OpenSSH PROTOCOL.sshsig) by a security key over message, in a namespace of ours.
+func verifySSHSIG(namespace string, message, armored []byte) (Proof, error) {
 	raw, err := unarmor(armored)
 	if err != nil {
 		return Proof{}, err
@@ -57,8 +58,8 @@ func verifySSHSIG(message, armored []byte) (Proof, error) {
 	if b.Version != sigVersion {
 		return Proof{}, fmt.Errorf("%w: version %d", ErrSignature, b.Version)
 	}
-	if b.Namespace != Namespace {
-		return Proof{}, fmt.Errorf("%w: it is for %.40q, not for %q", ErrSignature, b.Namespace, Namespace)
+	if b.Namespace != namespace {
+		return Proof{}, fmt.Errorf("%w: it is for %.40q, not for %q", ErrSignature, b.Namespace, namespace)
 	}
 	digest, err := digest(b.Hash, message)
 	if err != nil {
@@ -83,6 +84,19 @@ func digest(algorithm string, message []byte) ([]byte, error) {
 		return sum[:], nil
 	}
 	return nil, fmt.Errorf("%w: its hash is %.20q", ErrSignature, algorithm)
+}
+
+// IsSignature tells a signature from other words: armored, or the base64 within on one line, it begins with SSHSIG.
+func IsSignature(word string) bool {
+	return strings.HasPrefix(word, armorBegin) || strings.HasPrefix(word, base64.StdEncoding.EncodeToString([]byte(magic)))
+}
+
+// Armored puts a signature that came as one line between the lines that ssh-keygen writes around it.
+func Armored(word string) []byte {
+	if strings.HasPrefix(word, armorBegin) {
+		return []byte(word)
+	}
+	return []byte(armorBegin + "\n" + word + "\n" + armorEnd + "\n")
 }
 
 // unarmor takes the signature out of its text. Nothing stands before or after it but space.

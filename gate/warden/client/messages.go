@@ -77,13 +77,17 @@ type AssertRequest struct {
 type AssertReply struct {
 	Single bool `json:"single"`
 	Touch  bool `json:"touch,omitempty"` // a touch of a security key would make a difference: ask the client for one
+
+	// Sign is the command by which a key signs that cannot be asked to authenticate, if the principal has such a one.
+	Sign string `json:"sign,omitempty"`
 }
 
-// TouchRequest hands over what a security key has signed to authenticate on this connection, after the assertion. It is verified here,
-// by the session id and the user of the assertion.
+// TouchRequest hands over what a security key has signed for this connection, after the assertion: to authenticate, or by
+// AssertReply.Sign. It is verified here, by the session id and the user of the assertion.
 type TouchRequest struct {
-	Key       []byte `json:"key"`       // SSH wire format
-	Signature []byte `json:"signature"` // RFC 4253 section 6.6, with the flags of OpenSSH's PROTOCOL.u2f
+	Key       []byte `json:"key,omitempty"`       // SSH wire format
+	Signature []byte `json:"signature,omitempty"` // RFC 4253 section 6.6, with the flags of OpenSSH's PROTOCOL.u2f
+	Signed    string `json:"signed,omitempty"`    // in place of these: an SSHSIG, armored or in base64 alone
 }
 
 // UntouchedRequest says that a security key has signed without being touched, which let nobody in.

@@ -63,9 +63,3 @@ security_key "first" {
   principal = "alice"
   presence  = true
 }
-
-security_key "ecdsa" {
-  key       = "sk-ecdsa-sha2-nistp256@openssh.com AAAAInNrLWVjZHNhLXNoYTItbmlzdHAyNTZAb3BlbnNzaC5jb20AAAAIbmlzdHAyNTYAAABBBCazIWr6SXmZn/I9V31IVEZqhvbOMwc32s2s/Nakeg/aa7CYttq/rq+x7KpofLCl6sYGhO2VH2YECTaOhQ+zxnIAAAAEc3NoOg=="
-  principal = "alice"
-  presence  = true
-}

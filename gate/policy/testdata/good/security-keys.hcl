@@ -9,6 +9,12 @@ principal "carol" {
   keys = ["sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIFSYbg4lt0G0Esh8F5twyKMGhvF46fe++Sd/vQp3L+gXAAAABHNzaDo="]
 }
 
+security_key "alices-old-one" {
+  key       = "sk-ecdsa-sha2-nistp256@openssh.com AAAAInNrLWVjZHNhLXNoYTItbmlzdHAyNTZAb3BlbnNzaC5jb20AAAAIbmlzdHAyNTYAAABBBCazIWr6SXmZn/I9V31IVEZqhvbOMwc32s2s/Nakeg/aa7CYttq/rq+x7KpofLCl6sYGhO2VH2YECTaOhQ+zxnIAAAAEc3NoOg=="
+  principal = "alice"
+  presence  = true
+}
+
 security_key "carols" {
   key       = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIFSYbg4lt0G0Esh8F5twyKMGhvF46fe++Sd/vQp3L+gXAAAABHNzaDo="
   principal = "carol"
