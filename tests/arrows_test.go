@@ -38,8 +38,9 @@ var arrows = map[string][]string{
 	"gate/provenance/presence": {"gate"},
 	// A process that speaks for its account is one that sshd has started: what /proc says of that has one reader.
 	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/provenance/chain", "gate/provenance/presence",
-		"gate/audit", "gate/enrolled", "gate/grants", "gate/tape", "fork", "nsjail/...", "systemd"},
+		"gate/archive", "gate/audit", "gate/enrolled", "gate/grants", "gate/tape", "fork", "nsjail/...", "systemd"},
 	"gate/warden/client": {"gate", "nsjail/wire"},
+	"gate/archive":       {"gate/tape"},
 	"gate/tape":          {},
 
 	"fork":          {"nsjail/idmap"},

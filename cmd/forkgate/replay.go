@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,21 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"forkgate/gate"
+	"forkgate/gate/archive"
 	"forkgate/gate/tape"
 )
-
-// castFile is what recordings are called: SESSION.cast.
-const castFile = ".cast"
-
-func recordingsDir(state string) string { return filepath.Join(state, "recordings") }
-
-// recording is one, as it is listed.
-type recording struct {
-	tape.About
-	Command string `json:"command,omitempty"`
-	Size    int64  `json:"size"` // bytes
-	File    string `json:"file"`
-}
 
 func recordingsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "recordings", Short: "list the recordings of sessions", Args: words(0, 0)}
@@ -65,51 +50,18 @@ func recordingsCommand() *cobra.Command {
 	return c
 }
 
-// listRecordings reads the first line of each, the oldest first.
-func listRecordings(cmd *cobra.Command, state string) ([]recording, error) {
+// listRecordings lists them, and says what cannot be read.
+func listRecordings(cmd *cobra.Command, state string) ([]archive.Recording, error) {
 	if state == stateDir {
 		if err := needRoot("reading recordings"); err != nil {
 			return nil, err
 		}
 	}
-	all := []recording{} // and not null in JSON
-	err := filepath.WalkDir(recordingsDir(state), func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil || !d.Type().IsRegular() || filepath.Ext(path) != castFile {
-			return err
-		}
-		one, err := readRecording(path)
-		if err != nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", path, err)
-			return nil
-		}
-		all = append(all, one)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot list the recordings: %w", err)
-	}
-	slices.SortStableFunc(all, func(a, b recording) int { return a.Begun.Compare(b.Begun) })
-	return all, nil
+	return archive.List(archive.Dir(state), unreadable(cmd))
 }
 
-func readRecording(path string) (recording, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return recording{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return recording{}, err
-	}
-	r, err := tape.NewReader(f)
-	if err != nil {
-		return recording{}, err
-	}
-	return recording{r.Header.Forkgate, r.Header.Command, info.Size(), path}, nil
+func unreadable(cmd *cobra.Command) func(path string, err error) {
+	return func(path string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", gate.Printable(path), err) }
 }
 
 // player is how a recording is played.
@@ -144,11 +96,11 @@ func replayCommand() *cobra.Command {
 		if p.speed < 0 || p.idle < 0 {
 			return errors.New("--speed and --idle are not negative")
 		}
-		path, err := findRecording(cmd, *state, args[0])
+		r, err := findRecording(cmd, *state, args[0])
 		if err != nil {
 			return err
 		}
-		f, err := os.Open(path)
+		f, err := os.Open(r.File)
 		if err != nil {
 			return fmt.Errorf("cannot play the recording: %w", err)
 		}
@@ -159,26 +111,14 @@ func replayCommand() *cobra.Command {
 	return c
 }
 
-// findRecording finds the file of a session, by its name or the beginning of it.
-func findRecording(cmd *cobra.Command, state, name string) (path string, err error) {
-	all, err := listRecordings(cmd, state)
-	if err != nil {
-		return "", err
-	}
-	for _, r := range all {
-		switch {
-		case r.Session == name:
-			return r.File, nil
-		case strings.HasPrefix(r.Session, name) && path != "":
-			return "", fmt.Errorf("several recordings begin with %q; forkgate recordings lists them", name)
-		case strings.HasPrefix(r.Session, name):
-			path = r.File
+// findRecording finds the recording of a session, by its name or the beginning of it.
+func findRecording(cmd *cobra.Command, state, name string) (archive.Recording, error) {
+	if state == stateDir {
+		if err := needRoot("reading recordings"); err != nil {
+			return archive.Recording{}, err
 		}
 	}
-	if path == "" {
-		return "", fmt.Errorf("there is no recording of a session %q; forkgate recordings lists them", name)
-	}
-	return path, nil
+	return archive.Find(archive.Dir(state), name, unreadable(cmd))
 }
 
 // play writes what was written, when it was.

@@ -33,7 +33,7 @@ func taped(t *testing.T, sessions ...string) (state string) {
 		if err := w.Write(tape.Output, []byte("\x1b]0;title\x07"+name)); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name+castFile), text.Bytes(), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name+archive.Extension), text.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

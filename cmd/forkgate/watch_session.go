@@ -32,27 +32,25 @@ func watchCommand() *cobra.Command {
 		},
 	}
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		path, err := findRecording(cmd, stateDir, args[0])
+		r, err := findRecording(cmd, stateDir, args[0])
 		if err != nil {
 			return fmt.Errorf("%w; policy's record decides which are made", err)
 		}
-		f, err := os.Open(path)
+		f, err := os.Open(r.File)
 		if err != nil {
 			return fmt.Errorf("cannot watch the session: %w", err)
 		}
 		defer f.Close()
 		p := player{out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
-		return p.play(cmd.Context(), &growing{ctx: cmd.Context(), from: f, live: runs(path)})
+		return p.play(cmd.Context(), &growing{ctx: cmd.Context(), from: f, live: runs(r.Session)})
 	}
 	return c
 }
 
 // runs reports whether the session of a recording runs.
-func runs(path string) func() bool {
-	name := filepath.Base(path)
-	name = name[:len(name)-len(castFile)]
+func runs(session string) func() bool {
 	return func() bool {
-		_, err := os.Lstat(filepath.Join(liveDir, name))
+		_, err := os.Lstat(filepath.Join(liveDir, session))
 		return err == nil
 	}
 }

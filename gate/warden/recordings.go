@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"forkgate/gate"
+	"forkgate/gate/archive"
 	"forkgate/gate/policy"
 	"forkgate/gate/tape"
 	"forkgate/nsjail"
@@ -97,7 +98,7 @@ func (r *recordings) open(l live, what gate.Work) (_ *os.File, limit int64, err 
 	if limit = min(int64(bounds.Session), left); limit <= 0 {
 		return nil, 0, fmt.Errorf("%w: %s; archive some of %s, or have policy's recordings block say more", errNoRoom, gate.FormatSize(bounds.Quota), r.dir)
 	}
-	path := filepath.Join(r.dir, l.Since.Format("2006-01-02"), l.ID+".cast")
+	path := filepath.Join(r.dir, l.Since.Format("2006-01-02"), l.ID+archive.Extension)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, 0, fmt.Errorf("cannot record session %s: %w", l.ID, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"forkgate/fork"
 	"forkgate/gate"
+	"forkgate/gate/archive"
 	"forkgate/gate/audit"
 	"forkgate/gate/enrolled"
 	"forkgate/gate/grants"
@@ -77,7 +78,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if pods.recordings, err = openRecordings(filepath.Join(c.State, "recordings"), rules.Recordings); err != nil {
+	if pods.recordings, err = openRecordings(archive.Dir(c.State), rules.Recordings); err != nil {
 		return err
 	}
 	// A door could take O_APPEND off its descriptor, but not this off the file; where the filesystem has no such attribute that stays so.
