@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"forkgate/gate/archive"
 	"forkgate/gate/tape"
 )
 
@@ -16,7 +17,7 @@ import (
 func taped(t *testing.T, sessions ...string) (state string) {
 	t.Helper()
 	state = t.TempDir()
-	dir := filepath.Join(recordingsDir(state), "2026-11-26")
+	dir := filepath.Join(archive.Dir(state), "2026-11-26")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
