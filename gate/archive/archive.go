@@ -15,9 +15,6 @@ import (
 // Extension is what recordings are called: SESSION.cast.
 const Extension = ".cast"
 
-// ErrNotFound is a session of which there is no recording.
-var ErrNotFound = errors.New("there is no such recording")
-
 // Dir is where the warden has them, a directory for each day in it.
 func Dir(state string) string { return filepath.Join(state, "recordings") }
 
@@ -88,9 +85,9 @@ func Find(dir, name string, skip func(path string, err error)) (Recording, error
 	}
 	switch len(found) {
 	case 0:
-		return Recording{}, fmt.Errorf("%w: of a session %q; forkgate recordings lists them", ErrNotFound, name)
+		return Recording{}, fmt.Errorf("there is no recording of a session %.60q; forkgate recordings lists them", name)
 	case 1:
 		return found[0], nil
 	}
-	return Recording{}, fmt.Errorf("%w: %d begin with %q; forkgate recordings lists them", ErrNotFound, len(found), name)
+	return Recording{}, fmt.Errorf("several recordings begin with %.60q; forkgate recordings lists them", name)
 }
