@@ -39,9 +39,9 @@ var arrows = map[string][]string{
 	// A process that speaks for its account is one that sshd has started: what /proc says of that has one reader.
 	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/provenance/chain", "gate/provenance/presence",
 		"gate/archive", "gate/audit", "gate/enrolled", "gate/grants", "gate/tape", "fork", "nsjail/...", "systemd"},
-	"gate/warden/client": {"gate", "nsjail/wire"},
+	"gate/warden/client": {"gate", "gate/tape", "nsjail/wire"},
 	"gate/archive":       {"gate/tape"},
-	"gate/tape":          {},
+	"gate/tape":          {"gate"},
 
 	"fork":          {"nsjail/idmap"},
 	"nsjail":        {"nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},

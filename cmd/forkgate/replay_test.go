@@ -9,12 +9,20 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
+
 	"forkgate/gate/archive"
 	"forkgate/gate/tape"
 )
 
 // taped is a state directory with recordings of these sessions, each of which showed a title and its own name.
 func taped(t *testing.T, sessions ...string) (state string) {
+	t.Helper()
+	return tapedFor(t, nil, sessions...)
+}
+
+// tapedFor encrypts them to keys of age.
+func tapedFor(t *testing.T, recipients []string, sessions ...string) (state string) {
 	t.Helper()
 	state = t.TempDir()
 	dir := filepath.Join(archive.Dir(state), "2026-11-26")
@@ -23,14 +31,17 @@ func taped(t *testing.T, sessions ...string) (state string) {
 	}
 	for i, name := range sessions {
 		var text bytes.Buffer
-		head, err := tape.Header{Command: "make", Forkgate: tape.About{
+		head, key, err := tape.Header{Command: "make", Forkgate: tape.About{
 			Session: name, Begun: time.Date(2026, 11, 26, 12, 0, i, 0, time.UTC), Principal: "alice", Kind: "human", Op: "exec", Ref: "shop",
-		}}.Line()
+		}}.Begin(recipients, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		text.Write(head)
-		w := tape.NewWriter(&text, 1<<20)
+		w, err := tape.NewWriter(&text, tape.Terms{Limit: 1 << 20, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := w.Write(tape.Output, []byte("\x1b]0;title\x07"+name)); err != nil {
 			t.Fatal(err)
 		}
@@ -63,6 +74,65 @@ func TestReplay(t *testing.T) {
 	}
 	if list, err := forkgate(t, "", "recordings", "--state", t.TempDir(), "--json"); err != nil || list != "[]\n" {
 		t.Errorf("none: %q, %v", list, err)
+	}
+}
+
+// Of what is encrypted anybody sees whose it is, and who has the key the rest.
+func TestEncryptedRecordings(t *testing.T) {
+	identity := func() (*age.X25519Identity, string) {
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "key.txt")
+		if err := os.WriteFile(file, []byte("# public key: "+key.Recipient().String()+"\n"+key.String()+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return key, file
+	}
+	key, file := identity()
+	_, strange := identity()
+	none := filepath.Join(t.TempDir(), "none.txt")
+	if err := os.WriteFile(none, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	state := tapedFor(t, []string{key.Recipient().String()}, "aaaa")
+	for _, test := range []struct{ args, want, err string }{
+		{"recordings", "human alice", ""},
+		{"recordings", "exec (encrypted)", ""},
+		{"recordings --identity " + file, "exec make (encrypted)", ""},
+		{"recordings --identity " + strange, "exec (encrypted)", ""},
+		{"replay aaaa", "", "--identity FILE names the file of its secret key"},
+		{"replay aaaa --identity " + strange, "", "the recording is encrypted, and no key at hand opens it: it is to age1"},
+		{"replay aaaa --identity " + none, "", "has no secret key of age"},
+		{"replay aaaa --identity /nowhere", "", "cannot read the key of recordings"},
+		{"replay aaaa --identity " + file, "aaaa", ""},
+		{"recordings export aaaa", "", "--identity FILE names the file of its secret key"},
+		{"recordings export aaaa --identity " + file, `"\u001b]0;title\u0007aaaa"]`, ""},
+		{"recordings export aaaa --identity " + file, `"command":"make"`, ""},
+	} {
+		got, err := forkgate(t, "", append(strings.Fields(test.args), "--state", state)...)
+		if !strings.Contains(got, test.want) || (err == nil) != (test.err == "") || err != nil && (!strings.Contains(err.Error(), test.err) || got != "") {
+			t.Errorf("%s: %q, %v", test.args, got, err)
+		}
+	}
+}
+
+// What is exported is a recording like any other, and says the same.
+func TestExport(t *testing.T) {
+	state := taped(t, "aaaa")
+	text, err := forkgate(t, "", "recordings", "export", "aaaa", "--state", state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(archive.Dir(state), "2026-11-26", "aaaa"+archive.Extension), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := forkgate(t, "", "recordings", "export", "aaaa", "--state", state); err != nil || again != text {
+		t.Errorf("%v\n%s\n%s", err, text, again)
+	}
+	if got, err := forkgate(t, "", "replay", "aaaa", "--raw", "--state", state); err != nil || got != "\x1b]0;title\x07aaaa" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

@@ -31,8 +31,9 @@ func watchCommand() *cobra.Command {
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
+	from := shelfFlags(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := findRecording(cmd, stateDir, args[0])
+		r, err := from.find(cmd, args[0])
 		if err != nil {
 			return fmt.Errorf("%w; policy's record decides which are made", err)
 		}
@@ -41,8 +42,12 @@ func watchCommand() *cobra.Command {
 			return fmt.Errorf("cannot watch the session: %w", err)
 		}
 		defer f.Close()
+		opened, err := from.open(&growing{ctx: cmd.Context(), from: f, live: runs(r.Session)})
+		if err != nil {
+			return err
+		}
 		p := player{out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
-		return p.play(cmd.Context(), &growing{ctx: cmd.Context(), from: f, live: runs(r.Session)})
+		return p.play(cmd.Context(), opened)
 	}
 	return c
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"filippo.io/age"
+
 	"forkgate/gate/tape"
 )
 
@@ -26,8 +28,23 @@ type Recording struct {
 	File    string `json:"file"`
 }
 
-// List reads the first line of each, the oldest first. What cannot be read is left out, and skip hears of it.
-func List(dir string, skip func(path string, err error)) ([]Recording, error) {
+// ReadKeys reads a file of secret keys, as age-keygen writes it.
+func ReadKeys(path string) ([]age.Identity, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the key of recordings: %w", err)
+	}
+	defer f.Close()
+	keys, err := age.ParseIdentities(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s has no secret key of age, as age-keygen writes it: %w", path, err)
+	}
+	return keys, nil
+}
+
+// List reads how each begins, the oldest first; of those that are encrypted, and not to one of the keys, what can be read. What cannot be read at all is
+// left out, and skip hears of it.
+func List(dir string, skip func(path string, err error), keys ...age.Identity) ([]Recording, error) {
 	all := []Recording{} // and not null in JSON
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -36,7 +53,7 @@ func List(dir string, skip func(path string, err error)) ([]Recording, error) {
 		if err != nil || !d.Type().IsRegular() || filepath.Ext(path) != Extension {
 			return err
 		}
-		one, err := read(path)
+		one, err := read(path, keys)
 		if err != nil {
 			skip(path, err)
 			return nil
@@ -51,7 +68,7 @@ func List(dir string, skip func(path string, err error)) ([]Recording, error) {
 	return all, nil
 }
 
-func read(path string) (Recording, error) {
+func read(path string, keys []age.Identity) (Recording, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Recording{}, err
@@ -61,8 +78,8 @@ func read(path string) (Recording, error) {
 	if err != nil {
 		return Recording{}, err
 	}
-	r, err := tape.NewReader(f)
-	if err != nil {
+	r, err := tape.NewReader(f, keys...)
+	if err != nil && !errors.Is(err, tape.ErrSealed) {
 		return Recording{}, err
 	}
 	return Recording{r.Header.Forkgate, r.Header.Command, info.Size(), path}, nil

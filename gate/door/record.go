@@ -25,12 +25,18 @@ func (s *session) record(to *client.Tape, fail func(error)) *recorder {
 	if to == nil {
 		return &recorder{}
 	}
-	return &recorder{
-		tape: tape.NewWriter(to.File, to.Limit), required: to.Required, fail: fail,
+	r := &recorder{
+		required: to.Required, fail: fail,
 		note: func(err error) {
 			s.log.Error("a session's recording failed", "session", s.id, "required", to.Required, "error", err)
 		},
 	}
+	var err error
+	if r.tape, err = tape.NewWriter(to.File, to.Terms); err != nil {
+		r.note(err)
+		r.outcome(err)
+	}
+	return r
 }
 
 // stream is a way to the client that is recorded under a code.

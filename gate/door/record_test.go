@@ -23,7 +23,7 @@ func TestARecordingThatFails(t *testing.T) {
 		var failed error
 		var seen bytes.Buffer
 		s := &session{log: slog.New(slog.DiscardHandler)}
-		r := s.record(&client.Tape{File: file, Required: required, Limit: 100}, func(err error) { failed = err })
+		r := s.record(&client.Tape{File: file, Required: required, Terms: tape.Terms{Limit: 100}}, func(err error) { failed = err })
 		out := r.stream(tape.Output, &seen)
 		for _, piece := range []string{"first", string(make([]byte, 100)), "third"} {
 			_, err = out.Write([]byte(piece))

@@ -128,9 +128,14 @@ var grammar = []blockKind{
 		{"resolvers", `["192.0.2.53", ...]`, "whom pods with egress ask for names; nobody where it is left out", optional},
 		{"forks_per_principal", "8", "how many forks a principal has at most; 8 where it is left out", optional},
 	}, nil},
-	{"recordings", "", "what recordings of sessions may take of the disk; there is one such block at most", []field{
+	{"recordings", "", "what recordings of sessions may take of the disk, and who reads them; there is one such block at most", []field{
 		{"quota", shapeSize, "all of them together; 10GiB where it is left out", optional},
+		{"principal", shapeSize, "those of one principal; a quarter of the quota where it is left out", optional},
 		{"session", shapeSize, "one session; 256MiB where it is left out", optional},
+		{"recipients", `["age1...", ...]`, "keys of age (age-keygen prints them) that recordings are encrypted to; they are not where it is left out", optional},
+	}, nil},
+	{"redact", "NAME", "what neither recordings nor the audit log show: [redacted:NAME] stands there", []field{
+		{"pattern", `"sk_live_[0-9a-zA-Z]+"`, "a regular expression (RE2), of something within a line", required},
 	}, nil},
 	{"test", "NAME", "a request, and what the policy has to answer; a policy that fails one does not load", nil, []string{"request", "expect"}},
 	{"request", "", "what is asked", []field{

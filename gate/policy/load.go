@@ -27,6 +27,7 @@ func Load(sources ...Source) (*Policy, error) {
 		l.readRepositories()
 		l.readPods()
 		l.readRecordings()
+		l.readRedactions()
 	}
 	if l.sound() {
 		l.runTests()

@@ -25,7 +25,8 @@ type Policy struct {
 	repositories  map[string]Repository
 	pods          Pods
 	recordings    Recordings
-	records       bool // some rule wants sessions recorded
+	redactions    gate.Redactions // by name
+	records       bool            // some rule wants sessions recorded
 	summary       Summary
 	trials        []Trial
 	contents      Contents

@@ -1,8 +1,11 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 
+	"filippo.io/age"
 	"github.com/hashicorp/hcl/v2"
 
 	"forkgate/gate"
@@ -18,15 +21,25 @@ const (
 
 // Recordings is what the files say of the recordings of sessions.
 type Recordings struct {
-	Quota   uint64 // bytes that all of them may take
-	Session uint64 // and one
+	Quota      uint64   // bytes that all of them may take
+	Principal  uint64   // those of one principal
+	Session    uint64   // and one
+	Recipients []string // keys of age that they are encrypted to; none: they are not
 }
 
 // DefaultRecordingBounds is what stands where the files say nothing.
-func DefaultRecordingBounds() Recordings { return Recordings{DefaultRecordings, DefaultRecording} }
+func DefaultRecordingBounds() Recordings {
+	return Recordings{Quota: DefaultRecordings, Principal: DefaultRecordings / partOfOne, Session: DefaultRecording}
+}
 
-// Recordings says it.
+// partOfOne is how many principals fill the quota, where the files do not say.
+const partOfOne = 4
+
+// Recordings says it. What its fields point to is not the caller's.
 func (p *Policy) Recordings() Recordings { return p.recordings }
+
+// Redactions are what no record shows, by name.
+func (p *Policy) Redactions() gate.Redactions { return p.redactions }
 
 func (l *loader) readRecordings() {
 	r := &l.policy.recordings
@@ -39,9 +52,64 @@ func (l *loader) readRecordings() {
 	if bytes := f.size("quota", minRecordings); bytes > 0 {
 		r.Quota = bytes
 	}
+	r.Principal = r.Quota / partOfOne
+	if bytes := f.size("principal", minRecordings); bytes > 0 {
+		r.Principal = bytes
+	}
 	if bytes := f.size("session", minRecordings); bytes > 0 {
 		r.Session = bytes
 	}
+	r.Recipients = f.recipients()
+}
+
+// recipients reads public keys of age. A list without one would seem to encrypt, and does not.
+func (f *fields) recipients() (keys []string) {
+	for _, line := range f.list("recipients") {
+		_, err := age.ParseRecipients(strings.NewReader(line.text))
+		switch {
+		case strings.HasPrefix(line.text, "AGE-"):
+			f.complain(line.at, "Secret key", "Who has this key reads the recordings: it does not belong here. Its public half, which does, begins with age1; age-keygen -y prints it.")
+		case err != nil || strings.ContainsAny(line.text, "\n#"):
+			f.complain(line.at, "Unusable key", "%s is no public key of age: age-keygen prints one, age1 and 58 letters and digits or more.", quoted(line.text))
+		}
+		keys = append(keys, line.text)
+	}
+	if f.has("recipients") && len(keys) == 0 && !f.broken {
+		f.complain(f.attrs["recipients"].Range, "Empty list", "Recordings are encrypted to somebody; leave recipients out where they are not to be.")
+	}
+	return keys
+}
+
+// maxPattern bounds a pattern: each is tried at all that a recorded session prints.
+const maxPattern = 1 << 10
+
+// readRedactions reads what no record shows.
+func (l *loader) readRedactions() {
+	for _, block := range l.of("redact") {
+		name := block.Labels[0]
+		if err := gate.CheckName(name); err != nil {
+			l.complain(block.LabelRanges[0], "Malformed name", "%q cannot be a redaction: %v.", name, err)
+		}
+		f := l.fields(block)
+		if said := f.text("pattern"); f.has("pattern") && !f.broken {
+			l.policy.redactions = append(l.policy.redactions, gate.Redaction{Name: name, Pattern: f.pattern(said)})
+		}
+	}
+	slices.SortFunc(l.policy.redactions, func(a, b gate.Redaction) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// pattern reads a regular expression that matches something; nil after a complaint.
+func (f *fields) pattern(said literal) *regexp.Regexp {
+	compiled, err := regexp.Compile(said.text)
+	switch {
+	case err != nil:
+		f.complain(said.at, "Malformed pattern", "%s is no regular expression (RE2; in a quoted text a backslash is written twice): %s", quoted(said.text), sentence(err))
+	case len(said.text) > maxPattern:
+		f.complain(said.at, "Out of range", "A pattern has at most %d characters.", maxPattern)
+	case compiled.MatchString(""):
+		f.complain(said.at, "Pattern without effect", "%s matches nothing at all as well, so that it says nothing of what to redact: write + in place of *.", quoted(said.text))
+	}
+	return compiled
 }
 
 // only finds the one block of a kind of which there is one at most; nil where there is none.

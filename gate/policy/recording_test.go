@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"reflect"
 	"testing"
 
 	"forkgate/gate"
@@ -48,7 +49,7 @@ approve "d" {
 			t.Errorf("%s %s %s granted %v: %s", test.caller, test.op, test.target, test.granted, d.Record)
 		}
 	}
-	if got := p.Recordings(); got != policy.DefaultRecordingBounds() {
+	if got := p.Recordings(); !reflect.DeepEqual(got, policy.DefaultRecordingBounds()) {
 		t.Errorf("%+v", got)
 	}
 	for _, word := range []string{"none", "required", "best-effort"} {

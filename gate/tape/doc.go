@@ -4,5 +4,8 @@
 //
 // Text that is no UTF-8 cannot be JSON: each byte that is none becomes U+FFFD. Characters that are cut between two pieces are put together.
 //
-// It writes what it is given, in the order in which it comes, and holds nothing back: a recording that breaks off lacks what came after.
+// It writes what it is given, in the order in which it comes, and holds nothing back: a recording that breaks off lacks what came after. Only where
+// something is to be redacted a line that has no end yet is held back, so that no secret escapes in two halves: up to 4 KiB of it.
+//
+// A recording that is encrypted has a first line as any other, which says who, where and to whom, and then pieces instead of lines: see seal.
 package tape

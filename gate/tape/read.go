@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
+
+	"filippo.io/age"
 )
 
 // Event is one line behind the header.
@@ -26,25 +29,74 @@ type Reader struct {
 	number int
 }
 
-// NewReader reads the header.
-func NewReader(from io.Reader) (*Reader, error) {
-	r := &Reader{lines: bufio.NewScanner(from)}
-	r.lines.Buffer(nil, maxLine)
+// NewReader reads the header. Of a recording that is encrypted it is all that can be read without a key: Next fails with ErrSealed. So does it itself,
+// returning the header all the same, where none of the keys is right.
+func NewReader(from io.Reader, keys ...age.Identity) (*Reader, error) {
+	buffered := bufio.NewReader(from)
+	r := &Reader{}
+	r.scan(buffered)
+	first, err := firstLine(buffered)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.head(first); err != nil || len(r.Header.Forkgate.Sealed) == 0 {
+		return r, err
+	}
+	r.scan(&pieces{from: buffered, keys: keys})
+	if len(keys) == 0 {
+		return r, nil
+	}
 	if !r.lines.Scan() {
-		return nil, errors.Join(errors.New("the recording is empty"), r.lines.Err())
+		if err := r.lines.Err(); err != nil {
+			return r, r.sealed(err)
+		}
+		return r, nil // it broke off there
 	}
-	r.number = 1
-	if err := json.Unmarshal(r.lines.Bytes(), &r.Header); err != nil || r.Header.Version != 2 {
-		return nil, fmt.Errorf("this is no recording (asciicast v2): %w", errors.Join(err, errors.ErrUnsupported))
+	return r, r.head(r.lines.Bytes())
+}
+
+// sealed says for whom a recording is.
+func (r *Reader) sealed(err error) error {
+	if errors.Is(err, ErrSealed) {
+		return fmt.Errorf("%w: it is to %s", ErrSealed, strings.Join(r.Header.Forkgate.Sealed, ", "))
 	}
-	return r, nil
+	return fmt.Errorf("cannot read the recording: %w", err)
+}
+
+func (r *Reader) scan(from io.Reader) {
+	r.lines, r.number = bufio.NewScanner(from), 1
+	r.lines.Buffer(nil, maxLine)
+}
+
+func (r *Reader) head(line []byte) error {
+	if err := json.Unmarshal(line, &r.Header); err != nil || r.Header.Version != 2 {
+		return fmt.Errorf("this is no recording (asciicast v2): %w", errors.Join(err, errors.ErrUnsupported))
+	}
+	return nil
+}
+
+// firstLine reads it and not a byte more: what follows need be no lines.
+func firstLine(from *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := from.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return line, nil
+		case len(line) == 0:
+			return nil, errors.New("the recording is empty")
+		case !errors.Is(err, bufio.ErrBufferFull) || len(line) > maxLine:
+			return nil, fmt.Errorf("this is no recording (asciicast v2): its first line has no end: %w", err)
+		}
+	}
 }
 
 // Next reads the next event. At the end, and at half a line, which is where a recording broke off, it is io.EOF.
 func (r *Reader) Next() (Event, error) {
 	if !r.lines.Scan() {
 		if err := r.lines.Err(); err != nil {
-			return Event{}, fmt.Errorf("cannot read the recording: %w", err)
+			return Event{}, r.sealed(err)
 		}
 		return Event{}, io.EOF
 	}

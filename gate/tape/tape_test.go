@@ -8,23 +8,27 @@ import (
 	"sync"
 	"testing"
 	"unicode/utf8"
+
+	"filippo.io/age"
 )
 
 // recorded is what comes of pieces, by code.
 func recorded(t *testing.T, limit int64, pieces ...[2]string) (map[string]string, error) {
 	t.Helper()
+	return recordedBy(t, Terms{Limit: limit}, nil, nil, pieces...)
+}
+
+// recordedBy is what comes of them on some terms, read with some keys.
+func recordedBy(t *testing.T, terms Terms, to []string, keys []age.Identity, pieces ...[2]string) (map[string]string, error) {
+	t.Helper()
 	var file bytes.Buffer
-	line, err := Header{Width: 80, Height: 24, Forkgate: About{Session: "s"}}.Line()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file.Write(line)
-	w := NewWriter(&file, limit)
+	w := writer(t, &file, terms, to...)
+	var err error
 	for _, p := range pieces {
 		err = errors.Join(err, w.Write(p[0], []byte(p[1])))
 	}
 	err = errors.Join(err, w.Close())
-	r, failed := NewReader(&file)
+	r, failed := NewReader(&file, keys...)
 	if failed != nil || r.Header.Forkgate.Session != "s" || r.Header.Version != 2 {
 		t.Fatalf("%+v, %v", r, failed)
 	}
@@ -39,6 +43,23 @@ func recorded(t *testing.T, limit int64, pieces ...[2]string) (map[string]string
 		}
 		got[e.Code] += e.Data
 	}
+}
+
+// writer begins a recording.
+func writer(t *testing.T, file *bytes.Buffer, terms Terms, recipients ...string) *Writer {
+	t.Helper()
+	h := Header{Width: 80, Height: 24, Title: "exec in demo", Command: "make", Forkgate: About{Session: "s"}}
+	head, key, err := h.Begin(recipients, terms.Redactions)
+	terms.Key = key
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Write(head)
+	w, err := NewWriter(file, terms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 // What was written comes back byte for byte, however it was cut, and what is no UTF-8 spoils nothing.
@@ -68,7 +89,10 @@ func TestALimit(t *testing.T) {
 }
 
 func TestAFailureIsForGood(t *testing.T) {
-	w := NewWriter(full{}, 1<<20)
+	w, err := NewWriter(full{}, Terms{Limit: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := w.Write(Output, []byte("x")); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("%v", err)
 	}
@@ -117,7 +141,10 @@ func TestBroken(t *testing.T) {
 
 func TestManyAtOnce(t *testing.T) {
 	var file lockless
-	w := NewWriter(&file, 1<<30)
+	w, err := NewWriter(&file, Terms{Limit: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {

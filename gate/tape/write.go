@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"forkgate/gate"
 )
 
 // Header is a recording's first line.
@@ -35,14 +39,38 @@ type About struct {
 	Ref       string    `json:"ref"`
 	GUID      string    `json:"guid"`
 	Grant     string    `json:"grant,omitempty"`
-	Record    string    `json:"record"` // best-effort or required
+	Record    string    `json:"record"`           // best-effort or required
+	Sealed    []string  `json:"sealed,omitempty"` // keys of age that what follows is encrypted to
 }
 
-// Line is the header as it stands in a file.
-func (h Header) Line() ([]byte, error) {
-	h.Version = 2
+// Terms are how a recording goes on behind its beginning.
+type Terms struct {
+	Limit      int64           `json:"limit,omitempty"`      // bytes that it may take
+	Key        []byte          `json:"key,omitempty"`        // of Begin, where it is encrypted
+	Redactions gate.Redactions `json:"redactions,omitempty"` // what it does not show
+}
+
+// Begin is how a file begins: with the header, as redacted. Of one that is encrypted to keys of age the first line does not have what the caller
+// said; the header follows, encrypted, and what follows that is under the key that is returned.
+func (h Header) Begin(recipients []string, hide gate.Redactions) (head, key []byte, err error) {
+	h.Version, h.Forkgate.Sealed = 2, recipients
+	h.Command, h.Title = hide.Apply(h.Command), hide.Apply(h.Title)
 	line, err := json.Marshal(h)
-	return append(line, '\n'), err
+	line = append(line, '\n')
+	if err != nil || len(recipients) == 0 {
+		return line, nil, err
+	}
+	key, lock, err := newKey(recipients)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := newSeal(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	h.Command, h.Title, h.Env = "", "", nil
+	public, err := json.Marshal(h)
+	return slices.Concat(public, []byte("\n"), lock, s.piece(line)), key, err
 }
 
 // Codes of events.
@@ -63,34 +91,45 @@ type Writer struct {
 	start time.Time
 	line  bytes.Buffer
 	json  *json.Encoder
-	cut   map[string][]byte // by code: the beginning of a character
+	seal  *seal // nil: it is not encrypted
+	hide  gate.Redactions
+	of    map[string]*stream // by code
 	err   error
 }
 
-// NewWriter begins a recording that may take so many bytes.
-func NewWriter(to io.Writer, limit int64) *Writer {
-	w := &Writer{to: to, left: limit, start: time.Now(), cut: map[string][]byte{}}
+// NewWriter writes behind what Begin has made. A recording that has to be encrypted, and cannot be, is none.
+func NewWriter(to io.Writer, terms Terms) (*Writer, error) {
+	w := &Writer{to: to, left: terms.Limit, start: time.Now(), hide: terms.Redactions, of: map[string]*stream{}}
+	if len(terms.Key) > 0 {
+		seal, err := newSeal(terms.Key)
+		if err != nil {
+			return nil, err
+		}
+		seal.number = 1 // behind the header
+		w.seal = seal
+	}
 	w.json = json.NewEncoder(&w.line)
 	w.json.SetEscapeHTML(false)
-	return w
+	return w, nil
 }
 
 // Write records a piece of a stream.
 func (w *Writer) Write(code string, p []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if before := w.cut[code]; len(before) > 0 {
-		p = append(before, p...)
-		w.cut[code] = nil
+	s := w.of[code]
+	if s == nil {
+		s = &stream{}
+		w.of[code] = s
 	}
-	whole := len(p) - incomplete(p)
-	if whole < len(p) {
-		w.cut[code] = bytes.Clone(p[whole:])
+	text := s.whole(p)
+	if len(w.hide) > 0 {
+		text = s.release(text, w.hide)
 	}
-	if whole == 0 {
+	if text == "" {
 		return w.err
 	}
-	return w.event(code, string(p[:whole]))
+	return w.event(code, text)
 }
 
 // Resize records that the window has another size.
@@ -100,13 +139,13 @@ func (w *Writer) Resize(columns, rows uint32) error {
 	return w.event(Resize, fmt.Sprintf("%dx%d", columns, rows))
 }
 
-// Close records what was cut and has no end.
+// Close records what was held back, or was cut and has no end.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, code := range []string{Output, Errors} {
-		if rest := w.cut[code]; len(rest) > 0 {
-			_ = w.event(code, string(rest))
+	for _, code := range slices.Sorted(maps.Keys(w.of)) {
+		if rest := w.of[code].rest(w.hide); rest != "" {
+			_ = w.event(code, rest)
 		}
 	}
 	return w.err
@@ -125,6 +164,9 @@ func (w *Writer) event(code, data string) error {
 		return w.err
 	}
 	line := append(bytes.TrimSuffix(w.line.Bytes(), []byte{'\n'}), "]\n"...)
+	if w.seal != nil {
+		line = w.seal.piece(line)
+	}
 	if w.left -= int64(len(line)); w.left < 0 {
 		w.err = ErrFull
 		return w.err

@@ -104,7 +104,7 @@ func newHost(t testing.TB) *host {
 	pods.exec, pods.hits, pods.trees, h.trees.end = h.pods.exec, h.pods.hit, h.trees, pods.End
 	h.Warden = newWarden(keys, h.rules, h.log, h.trees, pods, record, slog.New(slog.DiscardHandler))
 	h.host = "host"
-	if pods.recordings, err = openRecordings(t.TempDir(), h.rules.Recordings); err != nil {
+	if pods.recordings, err = openRecordings(t.TempDir(), h.rules); err != nil {
 		t.Fatal(err)
 	}
 	pods.lives, pods.living, pods.kill = h.pods.lives, h.pods.living, h.pods.killSession

@@ -25,9 +25,7 @@ func TestMetrics(t *testing.T) {
 	if _, err := h.connect(t, "demo", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"}); err == nil {
 		t.Fatal("an agent is in production")
 	}
-	h.Warden.pods.recordings.mu.Lock()
-	h.Warden.pods.recordings.used = 1 << 40
-	h.Warden.pods.recordings.mu.Unlock()
+	fill(h, 1<<40)
 	if _, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"}); err == nil {
 		t.Fatal("it is not recorded, and runs")
 	}

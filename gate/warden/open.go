@@ -49,7 +49,7 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 	files := session.Files
 	if session.tape != nil {
 		files = append(files, session.tape)
-		reply.Record, reply.Limit = session.record.String(), session.limit
+		reply.Record, reply.Terms = session.record.String(), session.terms
 	}
 	if q.AgentForward {
 		if reply.Said, err = r.agentForward(ctx, ask, session.GUID); err != nil {

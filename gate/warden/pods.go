@@ -89,7 +89,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	if err != nil {
 		return nil, err
 	}
-	tape, limit, err := p.recordings.begin(l, what)
+	tape, terms, err := p.recordings.begin(l, what)
 	if err != nil {
 		p.metrics.failures.Inc()
 		p.journal.Error("a session is not recorded", "session", session, "record", what.Record.String(), "error", err)
@@ -102,11 +102,14 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 		if tape != nil {
 			tape.Close()
 		}
-		p.recordings.over(session)
+		p.recordings.never(session)
 		return nil, err
 	}
+	if tape != nil {
+		p.recordings.seal(tape) // now that it stays; a door does not have it yet
+	}
 	p.sessions.runs(session, running.End)
-	return &opened{running, what.Record, tape, limit}, nil
+	return &opened{running, what.Record, tape, terms}, nil
 }
 
 // enterRunning has a pod execute something, and starts it where it does not run.

@@ -1,18 +1,24 @@
 package warden
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"filippo.io/age"
 	"golang.org/x/sys/unix"
 
 	"forkgate/gate"
+	"forkgate/gate/archive"
 	"forkgate/gate/tape"
 	"forkgate/gate/warden/client"
 )
@@ -32,6 +38,14 @@ func recorded(t *testing.T, word string, before ...func(*host)) *host {
 	return h
 }
 
+// fill has recordings take so many bytes, of nobody: a file without a beginning.
+func fill(h *host, bytes int64) {
+	path := filepath.Join(h.Warden.pods.recordings.dir, "full"+archive.Extension)
+	_ = os.WriteFile(path, nil, 0o600)
+	_ = os.Truncate(path, bytes)
+	_ = h.Warden.pods.recordings.count()
+}
+
 // A session that is recorded has a file that its door can only append to, whose head is the warden's; no other session has any.
 func TestASessionIsRecorded(t *testing.T) {
 	h := recorded(t, "required")
@@ -40,13 +54,17 @@ func TestASessionIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if s.Tape == nil || !s.Tape.Required || s.Tape.Limit != 256<<20 {
+	if s.Tape == nil || !s.Tape.Required || s.Tape.Terms.Limit != 256<<20 {
 		t.Fatalf("its tape is %+v", s.Tape)
 	}
 	if flags, err := unix.FcntlInt(s.Tape.File.Fd(), unix.F_GETFL, 0); err != nil || flags&unix.O_APPEND == 0 || flags&unix.O_ACCMODE != unix.O_WRONLY {
 		t.Errorf("the descriptor has the flags %x, %v", flags, err)
 	}
-	if err := tape.NewWriter(s.Tape.File, s.Tape.Limit).Write(tape.Output, []byte("made")); err != nil {
+	w, err := tape.NewWriter(s.Tape.File, s.Tape.Terms)
+	if err == nil {
+		err = w.Write(tape.Output, []byte("made"))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	files, _ := filepath.Glob(filepath.Join(h.Warden.pods.recordings.dir, "*", s.ID+".cast"))
@@ -69,7 +87,7 @@ func TestASessionIsRecorded(t *testing.T) {
 		Session: s.ID, Principal: "alice", Kind: "human", Op: "exec", Ref: "demo", GUID: "00000000-0000-4000-8000-000000000000", Record: "required",
 	}
 	want.Begun = r.Header.Forkgate.Begun
-	if want.Begun.IsZero() || r.Header.Forkgate != want || r.Header.Width != 80 || strings.Contains(r.Header.Command, "\x1b") {
+	if want.Begun.IsZero() || !reflect.DeepEqual(r.Header.Forkgate, want) || r.Header.Width != 80 || strings.Contains(r.Header.Command, "\x1b") {
 		t.Errorf("its head is %+v", r.Header)
 	}
 	if e, err := r.Next(); err != nil || e.Data != "made" {
@@ -120,7 +138,7 @@ func TestRecordingsThatCannotBe(t *testing.T) {
 		spoil func(*host)
 		why   string
 	}{
-		{"no room", func(h *host) { h.Warden.pods.recordings.used = 10 << 30 }, "have taken all the room that they may"},
+		{"no room", func(h *host) { fill(h, 10<<30) }, "have taken all the room that they may"},
 		{"no place", func(h *host) {
 			os.RemoveAll(h.Warden.pods.recordings.dir)
 			os.WriteFile(h.Warden.pods.recordings.dir, nil, 0o600)
@@ -196,8 +214,99 @@ func TestRecordingsAreCounted(t *testing.T) {
 	if r.taken() != before+1000 || len(r.live) > 0 {
 		t.Errorf("after it: %d, %v", r.taken(), r.live)
 	}
-	next, err := openRecordings(r.dir, h.rules.Recordings)
+	next, err := openRecordings(r.dir, h.rules)
 	if err != nil || next.taken() != before+1000 {
 		t.Errorf("the next warden: %d, %v", next.taken(), err)
+	}
+}
+
+// One principal's recordings leave room for those of others, and what the operator takes away makes room.
+func TestRoomForOthers(t *testing.T) {
+	h := recorded(t, "required", func(h *host) {
+		h.more(t, "recordings {\n  quota     = \"4MiB\"\n  principal = \"2MiB\"\n}\n")
+	})
+	r := h.Warden.pods.recordings
+	begin := func(session, principal string) (string, error) {
+		l := live{ID: session, Since: time.Now()}
+		l.Asked.Caller.Principal = principal
+		file, terms, err := r.begin(l, gate.Work{Record: gate.Required})
+		if err != nil {
+			return "", err
+		}
+		defer file.Close()
+		if terms.Limit > 2<<20 {
+			t.Errorf("%s may take %d bytes", session, terms.Limit)
+		}
+		return file.Name(), nil
+	}
+	first, err := begin("first", "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(first, 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	const full = "your recordings have taken all the room that yours may"
+	if _, err := begin("second", "alice"); !refusedWith(err, full) || !strings.Contains(err.Error(), r.dir) {
+		t.Errorf("alice goes on: %v", err)
+	}
+	if _, err := begin("third", "bob"); err != nil {
+		t.Errorf("and bob does not: %v", err)
+	}
+	r.over("first")
+	if _, err := begin("fourth", "alice"); !refusedWith(err, full) {
+		t.Errorf("when that session is over: %v", err)
+	}
+	if err := os.Remove(first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := begin("fifth", "alice"); err != nil {
+		t.Errorf("when its recording is elsewhere: %v", err)
+	}
+}
+
+// Of a session that does not come to be there is no recording.
+func TestNothingToRecord(t *testing.T) {
+	h := recorded(t, "required", func(h *host) { h.pods.gone = 100 })
+	if _, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"}); err == nil {
+		t.Fatal("it runs")
+	}
+	if left, _ := filepath.Glob(filepath.Join(h.Warden.pods.recordings.dir, "*", "*")); len(left) > 0 || h.Warden.pods.recordings.taken() != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// What a policy says of keys and of what is not shown goes with the descriptor, and into the head of the file.
+func TestARecordingIsSealed(t *testing.T) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := recorded(t, "required", func(h *host) {
+		h.more(t, fmt.Sprintf("recordings {\n  recipients = [%q]\n}\nredact \"key\" {\n  pattern = \"sk_[a-z]+\"\n}\n", key.Recipient()))
+	})
+	s, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "exec", Command: []byte("pay sk_live")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w, err := tape.NewWriter(s.Tape.File, s.Tape.Terms)
+	if err == nil {
+		err = errors.Join(w.Write(tape.Output, []byte("paid by sk_")), w.Write(tape.Output, []byte("live\n")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(h.Warden.pods.recordings.dir, "*", s.ID+".cast"))
+	text, err := os.ReadFile(files[0])
+	if err != nil || bytes.Contains(text, []byte("pay")) || bytes.Contains(text, []byte("paid")) || !bytes.Contains(text, []byte(`"principal":"alice"`)) {
+		t.Errorf("the file is %v, %q", err, text)
+	}
+	r, err := tape.NewReader(bytes.NewReader(text), key)
+	if err != nil || r.Header.Command != "pay [redacted:key]" {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	if e, err := r.Next(); err != nil || e.Data != "paid by [redacted:key]\n" {
+		t.Errorf("%v, %+v", err, e)
 	}
 }

@@ -25,6 +25,7 @@ type Policy interface {
 	Accounts() []string     // of this host, that somebody may speak by
 	Pods() policy.Pods
 	Recordings() policy.Recordings
+	Redactions() gate.Redactions
 	Contents() policy.Contents
 }
 
@@ -158,6 +159,14 @@ func (r *rules) Recordings() policy.Recordings {
 		return p.Recordings()
 	}
 	return policy.DefaultRecordingBounds()
+}
+
+// Redactions are what no record shows; without a policy nothing is known that would have to be hidden, and nobody enters.
+func (r *rules) Redactions() gate.Redactions {
+	if p := r.has.Load().policy; p != nil {
+		return p.Redactions()
+	}
+	return nil
 }
 
 // Caller says who speaks. The operator's door is open to root alone, which is all the evidence there.

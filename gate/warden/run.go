@@ -78,7 +78,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if pods.recordings, err = openRecordings(archive.Dir(c.State), rules.Recordings); err != nil {
+	if pods.recordings, err = openRecordings(archive.Dir(c.State), rules); err != nil {
 		return err
 	}
 	// A door could take O_APPEND off its descriptor, but not this off the file; where the filesystem has no such attribute that stays so.

@@ -71,7 +71,7 @@ type Warden struct {
 // newWarden puts the parts together that come from elsewhere.
 func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods, securityKeys SecurityKeys, journal *slog.Logger) *Warden {
 	m := newMetrics()
-	log = counted{log, m}
+	log = counted{discreet{log, rules.Redactions}, m}
 	pods.metrics = m
 	w := &Warden{
 		metrics: m, keys: keys, rules: rules, log: log, trees: trees, pods: pods, enrolled: securityKeys, journal: journal,

@@ -25,13 +25,13 @@ type sessionView struct {
 	Ending    string    `json:"ending,omitempty"` // why it is being ended
 }
 
-func viewSession(l live) sessionView {
+func viewSession(l live, hide gate.Redactions) sessionView {
 	v := sessionView{
 		ID: l.ID, Ref: l.Asked.Target.Ref(), Principal: l.Asked.Caller.Principal, Kind: l.Asked.Caller.Kind, Agent: l.Asked.Caller.Agent,
 		Op: l.Asked.Op, Since: l.Since, Grant: l.Asked.Grant, Ending: l.End,
 	}
 	if l.Asked.Op == gate.OpExec { // sftp runs what the warden says
-		v.Command = gate.Exact(l.Asked.Command)
+		v.Command = gate.Exact(hide.Apply(l.Asked.Command))
 	}
 	if l.Asked.Source.IsValid() {
 		v.Source = l.Asked.Source.String()
@@ -56,7 +56,7 @@ func listSessions(ctx context.Context, w *word) (page, error) {
 	seen := []sessionView{} // and not null in JSON
 	for _, l := range w.pods.sessions.list() {
 		if (in.GUID == "" || in.GUID == l.Asked.Target.GUID) && w.seesSession(l) {
-			seen = append(seen, viewSession(l))
+			seen = append(seen, viewSession(l, w.rules.Redactions()))
 		}
 	}
 	return page{data: seen, text: func(out io.Writer) {

@@ -3,7 +3,11 @@
 // It opens no descriptor that it is not sent, knows no policy and decides nothing. The warden's side is package warden.
 package client
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"forkgate/gate/tape"
+)
 
 // The socket's places.
 const (
@@ -141,8 +145,8 @@ type OpenReply struct {
 	Said    string `json:"said,omitempty"` // for the caller: what was asked for beside the session, and is not to be had
 
 	// Record is how the session is recorded, best-effort or required, and then the last descriptor is where to; empty: it is not.
-	Record string `json:"record,omitempty"`
-	Limit  int64  `json:"limit,omitempty"` // bytes that the recording may take
+	Record string     `json:"record,omitempty"`
+	Terms  tape.Terms `json:"terms,omitzero"`
 }
 
 // GiveUp says that nobody waits any more for the answer to a request: who asked has gone. It has no answer that anybody reads.

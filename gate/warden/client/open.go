@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"forkgate/gate"
+	"forkgate/gate/tape"
 	"forkgate/nsjail/wire"
 )
 
@@ -19,18 +20,18 @@ func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	if err != nil {
 		return nil, w.outcome(err)
 	}
-	tape, files, err := r.tape(files)
+	to, files, err := r.tape(files)
 	if err != nil {
 		return nil, err
 	}
 	s, err := newSession(r.Session, files, q.Terminal != nil)
 	if err != nil {
-		if tape != nil {
-			tape.File.Close()
+		if to != nil {
+			to.File.Close()
 		}
 		return nil, err
 	}
-	s.Said, s.Tape = r.Said, tape
+	s.Said, s.Tape = r.Said, to
 	return s, nil
 }
 
@@ -60,9 +61,9 @@ func (w *wait) outcome(err error) error {
 
 // Tape is where a session is recorded.
 type Tape struct {
-	File     *os.File // appends
-	Required bool     // where it fails the session ends
-	Limit    int64    // bytes behind the header that is there
+	File     *os.File   // appends
+	Required bool       // where it fails the session ends
+	Terms    tape.Terms // what follows the header that is there
 }
 
 // tape takes the last of an answer's descriptors, where there is to be one for it.
@@ -76,5 +77,5 @@ func (r OpenReply) tape(files []*os.File) (*Tape, []*os.File, error) {
 		return nil, nil, fmt.Errorf("%w: a session is to be recorded, and nothing says where or how", wire.ErrMalformed)
 	}
 	last := len(files) - 1
-	return &Tape{files[last], record == gate.Required, r.Limit}, files[:last], nil
+	return &Tape{files[last], record == gate.Required, r.Terms}, files[:last], nil
 }

@@ -1,0 +1,63 @@
+package warden
+
+import (
+	"time"
+
+	"forkgate/gate"
+	"forkgate/gate/audit"
+)
+
+// discreet is a record that does not show what policy has redacted. It embeds nothing: a method that Record gets later has to say here what it hides.
+type discreet struct {
+	record Record
+	hide   func() gate.Redactions
+}
+
+func (d discreet) of(r gate.Request) gate.Request {
+	r.Command = d.hide().Apply(r.Command)
+	return r
+}
+
+// Decision is Record.
+func (d discreet) Decision(session string, r gate.Request, answer gate.Decision) error {
+	answer.Reason = d.hide().Apply(answer.Reason) // which a rule may have made of the request
+	return d.record.Decision(session, d.of(r), answer)
+}
+
+// Verb is Record.
+func (d discreet) Verb(session string, r gate.Request) error { return d.record.Verb(session, d.of(r)) }
+
+// Refused is Record.
+func (d discreet) Refused(session string, r gate.Request, why string) error {
+	return d.record.Refused(session, d.of(r), d.hide().Apply(why))
+}
+
+// Grant is Record.
+func (d discreet) Grant(session string, r gate.Request, what string) error {
+	return d.record.Grant(session, d.of(r), d.hide().Apply(what))
+}
+
+// Started is Record.
+func (d discreet) Started(session string, r gate.Request) error {
+	return d.record.Started(session, d.of(r))
+}
+
+// Revoked is Record.
+func (d discreet) Revoked(session string, r gate.Request, answer gate.Decision) error {
+	answer.Reason = d.hide().Apply(answer.Reason)
+	return d.record.Revoked(session, d.of(r), answer)
+}
+
+// Ended is Record.
+func (d discreet) Ended(session string, r gate.Request, how audit.End) error {
+	return d.record.Ended(session, d.of(r), how)
+}
+
+// Service is Record.
+func (d discreet) Service(what string) error { return d.record.Service(what) }
+
+// State is Record.
+func (d discreet) State() (newest uint64, anchored time.Time, err error) { return d.record.State() }
+
+// Settle is Record.
+func (d discreet) Settle() error { return d.record.Settle() }
