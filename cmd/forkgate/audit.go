@@ -42,7 +42,7 @@ func auditVerifyCommand() *cobra.Command {
 			"anchor, with the copy beside it, is told by anchors that were kept elsewhere. The journal has them:\n\n" +
 			"    journalctl -u forkgate-warden -o cat -g '^.*msg=anchor' | forkgate audit verify --anchors -",
 	}
-	anchors := c.Flags().String("anchors", "", "file with anchors from elsewhere, one in a line, as the journal or the log has them; - is standard input")
+	anchors := c.Flags().String("anchors", "", "file with anchors from elsewhere, one in a line, as the journal, syslog or the log has them; - is standard input")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := auditIn(cmd)
@@ -93,7 +93,7 @@ func verifyAudit(o audit.Options, anchors string, stdin io.Reader) (audit.Report
 	return report, err
 }
 
-// readAnchors reads anchors as the log has them or, behind line=, as the journal does.
+// readAnchors reads anchors as the log has them or, behind line=, as the journal does, or behind a tag, as syslog does.
 func readAnchors(path string, stdin io.Reader) (anchors []audit.Entry, err error) {
 	in := stdin
 	if path != "-" {
@@ -111,6 +111,9 @@ func readAnchors(path string, stdin io.Reader) (anchors []audit.Entry, err error
 			if text, err = strconv.Unquote(`"` + quoted); err != nil {
 				return nil, fmt.Errorf("%s:%d is no anchor: %w", path, number, err)
 			}
+		}
+		if _, sent, ok := strings.Cut(text, audit.SyslogTag); ok {
+			_, text, _ = strings.Cut(sent, ": ")
 		}
 		var e audit.Entry
 		if err := json.Unmarshal([]byte(text), &e); err != nil || e.Event != audit.EventAnchor {

@@ -104,7 +104,8 @@ func TestAuditVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	journal := `level=INFO msg=anchor line="` + strings.ReplaceAll(strings.TrimSpace(string(anchor)), `"`, `\"`) + "\"\n"
-	for _, anchors := range []string{journal, string(anchor)} {
+	syslog := "2026-11-26T12:00:00.123456+00:00 db1 forkgate-audit[77]: " + string(anchor)
+	for _, anchors := range []string{journal, syslog, string(anchor)} {
 		if said, err := forkgate(t, anchors, "audit", "verify", "--state", state, "--anchors", "-", "--json"); err != nil || !strings.Contains(said, `"findings": []`) {
 			t.Errorf("%s, %v", said, err)
 		}

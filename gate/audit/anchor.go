@@ -139,6 +139,11 @@ func (l *Log) Anchor() error {
 		return err
 	}
 	l.journal.Info(EventAnchor, "line", string(line))
+	if l.syslog {
+		if err := toSyslog(string(line)); err != nil {
+			l.journal.Warn("an anchor is not in syslog", "error", err)
+		}
+	}
 	if err := replace(l.copy, append(line, '\n')); err != nil {
 		return fmt.Errorf("cannot copy the audit log's anchor: %w", err)
 	}

@@ -44,6 +44,7 @@ type Entry struct {
 	Time        time.Time   `json:"time"`
 	Event       string      `json:"event"`
 	Session     string      `json:"session,omitempty"`
+	Parent      uint64      `json:"parent,omitempty"` // number of the line that let the session in
 	Principal   string      `json:"principal,omitempty"`
 	Kind        string      `json:"kind,omitempty"`
 	Class       gate.Class  `json:"class,omitempty"`

@@ -29,6 +29,7 @@ type Log struct {
 	maxSize int64 // bytes, from which on the next file is begun
 
 	appendOnly bool
+	syslog     bool
 	lock       *os.File // held by who writes
 
 	mu       sync.Mutex
@@ -37,6 +38,7 @@ type Log struct {
 	size     int64 // of the file
 	reserved int64 // up to where room is set aside
 	head     head
+	parents  parents
 	anchored uint64    // the head's number when it was signed last
 	signed   time.Time // and when that was
 	broken   error     // why the last line could not be written; nil: it was
@@ -64,6 +66,7 @@ type Options struct {
 	Key    string // file of the signing key; made where it is missing
 	Copy   string // file for a copy of the newest anchor, not in Dir
 	Append bool   // give files the append-only attribute, where the filesystem has it
+	Syslog bool   // send anchors to syslog as well
 }
 
 // Close anchors what there is and ends the record: whatever is logged later fails.
@@ -173,6 +176,7 @@ func (l *Log) appendLocked(e *Entry) error {
 		return err
 	}
 	e.Version, e.Seq, e.Prev, e.Time = Version, l.head.seq+1, l.head.hash, l.now().UTC()
+	l.parents.line(e)
 	if e.Event == EventAnchor {
 		l.sign(e)
 	}

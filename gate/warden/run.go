@@ -68,7 +68,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	pods.trees = store
 	place := audit.In(c.State)
-	place.Append = true
+	place.Append, place.Syslog = true, true
 	log, err := audit.Open(place, c.Journal)
 	if err != nil {
 		return err
