@@ -30,6 +30,10 @@ type Grant struct {
 	Proof     string    `json:"proof"` // by what the approver was known, a sentence
 	Sessions  []Session `json:"sessions"`
 
+	// Asked and Evidence are what was asked, and what was known of who did, for policy to be asked again when it has changed.
+	Asked    gate.Request  `json:"asked,omitzero"`
+	Evidence gate.Evidence `json:"evidence,omitzero"`
+
 	// Before is what the pod's Docker daemon had when the grant began, for the warden to compare with.
 	Before json.RawMessage `json:"before,omitempty"`
 	// Ending is why it is being ended, from when that has begun: nothing opens by it any more.

@@ -40,6 +40,9 @@ type Wish struct {
 	Command string   // as gate.Exact shows it
 	Env     []string // NAME=VALUE, likewise, in order
 	Terms   gate.Approval
+
+	Asked    gate.Request
+	Evidence gate.Evidence
 }
 
 // Waiting is a wish that waits.
@@ -127,7 +130,7 @@ func (b *Book) Approve(id, approver, proof string) (Grant, error) {
 	g := Grant{
 		ID: id, GUID: w.Target.GUID, Ref: w.Target.Ref(), Principal: w.Who.Principal, Kind: w.Who.Kind, Agent: w.Who.Agent,
 		Lineage: w.Lineage, Op: w.Op, Command: w.Command, Env: w.Env, From: now, Until: now.Add(w.Terms.Lasts), Uses: max(w.Terms.Uses, 1),
-		Stop: w.Terms.Stop, Approver: approver, Proof: proof, Sessions: []Session{{Name: w.Session}},
+		Stop: w.Terms.Stop, Approver: approver, Proof: proof, Sessions: []Session{{Name: w.Session}}, Asked: w.Asked, Evidence: w.Evidence,
 	}
 	if g.Uses == 1 {
 		g.Lineage = ""

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
@@ -24,10 +25,11 @@ var errHungUp = errors.New("the peer hung up")
 // connection is one peer: a door, for one SSH connection, or an operator's command.
 type connection struct {
 	*Warden
-	gate *gate.Gate[*opened] // that of its role
-	conn *wire.Conn
-	role role
-	uid  uint32
+	gate    *gate.Gate[*opened] // that of its role
+	conn    *wire.Conn
+	role    role
+	uid     uint32
+	arrived time.Time
 
 	// The reading goroutine alone writes these; requests that read them start afterwards.
 	signed   signed

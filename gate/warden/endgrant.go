@@ -154,7 +154,9 @@ func (g *granter) endSessions(ctx context.Context, grant grants.Grant) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dyingSessions)
 	defer cancel()
 	for _, session := range living {
-		g.audience.tellOne(session, fmt.Sprintf("grant %s has ended, and this session with it: %s", grant.ID, grant.Ending))
+		why := fmt.Sprintf("grant %s has ended, and this session with it: %s", grant.ID, grant.Ending)
+		g.why(session, why)
+		g.audience.tellOne(session, why)
 		if err := errors.Join(g.end(ctx, grant.GUID, session), g.book.Over(grant.ID, session)); err != nil {
 			return err
 		}

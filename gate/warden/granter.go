@@ -38,6 +38,7 @@ type granter struct {
 	containers func(guid string) containers
 	lives      func(guid, session string) (bool, error)
 	end        func(ctx context.Context, guid, session string) error // of a session; returns when nothing of it lives
+	why        func(session, why string) bool                        // notes why a session is about to be ended
 
 	host string       // which gate this is, to who signs
 	keys enrolledKeys // nil: no key is enrolled
@@ -52,7 +53,7 @@ func newGranter(book *grants.Book, w *Warden) *granter {
 		book: book, log: w.log, trees: w.trees, audience: &w.audience, journal: w.journal, now: w.now, keys: w.enrolled,
 		start: w.pods.start, running: w.pods.Running, ending: map[string]bool{},
 		containers: func(guid string) containers { return docker.Of(w.pods.runDir, guid) },
-		lives:      w.pods.lives, end: w.pods.kill, host: w.host,
+		lives:      w.pods.lives, end: w.pods.kill, why: w.pods.sessions.ends, host: w.host,
 	}
 }
 
@@ -78,6 +79,7 @@ func (g *granter) Ask(ctx context.Context, ask gate.Ask, r gate.Request, d gate.
 func wish(ask gate.Ask, r gate.Request, terms gate.Approval) grants.Wish {
 	w := grants.Wish{
 		Session: ask.Session, Target: r.Target, Who: r.Caller, Lineage: provenance.Lineage(ask.Evidence, r.Caller), Op: r.Op, Terms: terms,
+		Asked: r, Evidence: ask.Evidence,
 	}
 	if r.Op == gate.OpExec { // sftp runs what the warden says
 		w.Command = gate.Exact(r.Command)

@@ -214,6 +214,40 @@ func TestRevokingEndsTheSession(t *testing.T) {
 	g.logged(t, "ends: carol took it back; sessions to be ended: "+session)
 }
 
+// A grant that policy, as it is now, would let nobody give ends as well, with a session open or without.
+func TestAPolicyThatChangesEndsGrants(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(text string) string
+		why    string // empty: it goes on
+	}{
+		{"nothing may be approved any more", func(s string) string {
+			return strings.Replace(s, `caller.kind == "agent" && target.repo == "demo" && target.grand`+"\n  wait", `caller.principal == "dave"`+"\n  wait", 1)
+		}, "access revoked: "},
+		{"a forbid comes", func(s string) string {
+			return s + "forbid \"closed\" {\n  when = target.grand && op == \"exec\"\n  reason = \"demo is closed\"\n}\n"
+		}, "access revoked: demo is closed"},
+		{"who asked is gone", func(s string) string { return strings.ReplaceAll(s, `"bob"`, `"bobby"`) }, "access revoked: bob is no principal of the policy any more"},
+		{"something else changes", func(s string) string {
+			return s + "forbid \"others\" {\n  when = target.grand && op == \"shell\"\n  reason = \"no\"\n}\n"
+		}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := newGranting(t)
+			id, session := g.granted(t)
+			need.Eventually(t, "it runs", func() bool { return g.lives(session) })
+			g.becomes(t, test.change(g.text))
+			need.Eventually(t, "it is over", func() bool { return test.why == "" || len(g.granter.book.Grants()) == 0 })
+			if _, there := g.granter.book.Grant(id); there != (test.why == "") || g.lives(session) != there {
+				t.Errorf("it is there: %v, and its session lives: %v", there, g.lives(session))
+			}
+			if test.why != "" {
+				g.logged(t, "ends: "+test.why)
+			}
+		})
+	}
+}
+
 func TestWhatIsMadeUnderAGrant(t *testing.T) {
 	g := newGranting(t)
 	g.daemon.makes(docker.Thing{ID: "old", Name: "db", Running: true})

@@ -101,6 +101,7 @@ func assert(ctx context.Context, r *request, q client.AssertRequest) (answer, er
 	if err := r.login(who); err != nil {
 		return answer{}, err
 	}
+	r.metrics.took.WithLabelValues(timedHandshake).Observe(r.now().Sub(r.arrived).Seconds())
 	r.metrics.took.WithLabelValues(timedLogin).Observe(r.now().Sub(r.signed.at(q.SessionID)).Seconds())
 	reply := client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}
 	if reply.Touch {

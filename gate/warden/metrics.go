@@ -28,11 +28,12 @@ type metrics struct {
 
 // What is timed.
 const (
-	timedLogin    = "login"    // from the key exchange until who speaks is known; the client's own doing is most of it
-	timedDecision = "decision" // policy alone
-	timedFork     = "fork"     // made
-	timedPod      = "pod"      // started
-	timedSession  = "session"  // from the question until it runs, what it waits for included
+	timedHandshake = "handshake" // from the connection until who speaks is known; the client's own doing is most of it
+	timedLogin     = "login"     // the part of it from the key exchange on
+	timedDecision  = "decision"  // policy alone
+	timedFork      = "fork"      // made
+	timedPod       = "pod"       // started
+	timedSession   = "session"   // from the question until it runs, what it waits for included
 )
 
 func newMetrics() *metrics {

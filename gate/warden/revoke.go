@@ -8,6 +8,7 @@ import (
 
 	"forkgate/gate"
 	"forkgate/gate/audit"
+	"forkgate/gate/grants"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
 )
@@ -38,11 +39,47 @@ func (w *Warden) reconsider(ctx context.Context) {
 	}
 	var ends sync.WaitGroup
 	defer ends.Wait()
+	w.reconsiderGrants(ctx, &ends)
 	for _, l := range w.pods.sessions.list() {
 		if d, ok := w.stillPermitted(l); !ok {
 			ends.Go(func() { w.revoke(ctx, l, d) })
 		}
 	}
+}
+
+// reconsiderGrants ends the grants that the policy in force would not let anybody give.
+func (w *Warden) reconsiderGrants(ctx context.Context, ends *sync.WaitGroup) {
+	if w.granter == nil {
+		return
+	}
+	for _, grant := range w.granter.book.Grants() {
+		d, ok := w.stillGranted(grant)
+		if ok || grant.Ending != "" {
+			continue
+		}
+		ends.Go(func() {
+			if _, err := w.granter.revoke(ctx, grant.ID, "access revoked: "+d.Reason); err != nil {
+				w.journal.Error("cannot end a grant, and will try again", "grant", grant.ID, "error", err)
+			}
+		})
+	}
+}
+
+// stillGranted asks the policy in force about what a grant was asked for. Of one by an older warden nothing is known; its sessions are asked about.
+func (w *Warden) stillGranted(grant grants.Grant) (gate.Decision, bool) {
+	tree, ok := w.trees.Get(grant.GUID)
+	role := roleOf(grant.Asked.Door)
+	if !ok || grant.Evidence.Principal == "" || role == nobody {
+		return gate.Decision{}, true
+	}
+	if _, known := w.rules.PrincipalByName(grant.Principal); !known {
+		return gate.Decision{Reason: grant.Principal + " is no principal of the policy any more"}, false
+	}
+	again := grant.Asked
+	again.Grant, again.Caller = grant.ID, w.gates[role].Witness.Caller(grant.Evidence)
+	again.Target = forks{w.trees, w.pods.visits}.target(tree)
+	d := w.gates[role].Judge.Decide(again)
+	return d, d.Verdict == gate.Permit
 }
 
 // stillPermitted asks the policy in force about a session, by all that is known of who opened it.

@@ -140,7 +140,7 @@ func (w *Warden) welcome(ctx context.Context, conn *wire.Conn, s Socket) error {
 		return fmt.Errorf("uid %d has %d connections already", cred.Uid, role.standing().connections)
 	}
 	defer release()
-	c := &connection{Warden: w, gate: w.gates[role], conn: conn, role: role, uid: cred.Uid}
+	c := &connection{Warden: w, gate: w.gates[role], conn: conn, role: role, uid: cred.Uid, arrived: w.now()}
 	leave := w.audience.join(c)
 	err = c.serve(ctx)
 	leave() // from here on nothing more is said
