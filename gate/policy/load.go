@@ -85,6 +85,14 @@ func (l *loader) read(sources []Source) []File {
 		}
 		all = append(all, files...)
 	}
+	length := 0
+	for _, file := range all {
+		length += len(file.Text)
+	}
+	if length > MaxPolicy {
+		l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Policy too long", Detail: sentence(errTooLong)})
+		return nil
+	}
 	slices.SortFunc(all, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }

@@ -13,8 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxFile is the largest policy file, in bytes.
-const MaxFile = 1 << 20
+// MaxFile is the largest policy file, in bytes, and MaxPolicy the most that all files of a policy have together: some fifty thousand rules, which take half a
+// gigabyte while they load.
+const (
+	MaxFile   = 1 << 20
+	MaxPolicy = 4 << 20
+)
+
+// errTooLong says that there is more than a policy may have.
+var errTooLong = fmt.Errorf("the policy is too long: its files have at most %d bytes together", MaxPolicy)
 
 // File is the text of one policy file, under the name that messages give it.
 type File struct {
@@ -96,6 +103,7 @@ func (d Disk) Files() ([]File, error) {
 	}
 	slices.Sort(names)
 	var files []File
+	length := 0
 	for _, name := range names {
 		if !isPolicy(name) {
 			continue
@@ -105,6 +113,9 @@ func (d Disk) Files() ([]File, error) {
 			return nil, err
 		}
 		files = append(files, File{Name: filepath.Join(d.Path, name), Text: text})
+		if length += len(text); length > MaxPolicy {
+			return nil, fmt.Errorf("cannot read all of %s: %w", d.Path, errTooLong)
+		}
 	}
 	return files, nil
 }

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,23 @@ func TestDisk(t *testing.T) {
 	refused(t, "named twice", policy.Disk{Path: dir, AnyOwner: true}, policy.Disk{Path: rule, AnyOwner: true})
 	refused(t, "permits nothing", policy.Disk{Path: t.TempDir(), AnyOwner: true})
 	refused(t, "permits nothing")
+}
+
+// A directory of a million rules is refused before any of them is parsed, from the disk and from anywhere.
+func TestAMillionRules(t *testing.T) {
+	dir := t.TempDir()
+	var texts []policy.Source
+	for i := range 70 {
+		var text strings.Builder
+		for n := 0; text.Len() < policy.MaxFile-100; n++ {
+			fmt.Fprintf(&text, "permit \"r%d-%d\" {\n  when = op == \"list\"\n}\n", i, n)
+		}
+		name := fmt.Sprintf("many%d.hcl", i)
+		write(t, dir, name, text.String())
+		texts = append(texts, policy.Text{Name: name, Text: []byte(text.String())})
+	}
+	refused(t, "the policy is too long", policy.Disk{Path: dir, AnyOwner: true})
+	refused(t, "The policy is too long", texts...)
 }
 
 func TestOneBadFileRefusesAll(t *testing.T) {
