@@ -178,6 +178,25 @@ func TestTampering(t *testing.T) {
 }
 
 // Anchors of another key are nobody's, and so is the copy.
+// A clock that is set back is no tampering: lines are in order by their numbers. Until when the log is signed is what the last anchor says.
+func TestTheClockGoesBack(t *testing.T) {
+	o := options(t)
+	noon := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for _, now := range []time.Time{noon, noon.Add(-time.Hour), noon.Add(-48 * time.Hour), noon} {
+		l := reopen(t, o)
+		for range 3 {
+			l.now = func() time.Time { return now }
+			must(t, l.Decision("s", request, gate.Decision{Verdict: gate.Permit}))
+			must(t, l.Anchor())
+			now = now.Add(-time.Minute)
+		}
+		must(t, l.Close())
+		if report := verified(t, o); len(report.Findings) > 0 || !report.Anchored.Equal(now.Add(time.Minute)) {
+			t.Errorf("%+v, not until %s", report, now.Add(time.Minute))
+		}
+	}
+}
+
 func TestAnotherKey(t *testing.T) {
 	o := written(t)
 	must(t, os.Remove(o.Key))
