@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
 
 	"gate/audit":               {"gate"},
-	"gate/door":                {"gate", "gate/tape", "gate/warden/client", "nsjail/wire"},
+	"gate/door":                {"gate", "gate/sftp", "gate/tape", "gate/warden/client", "nsjail/wire"},
 	"gate/door/doortest":       {"gate", "gate/warden/client", "nsjail/wire"},
 	"gate/enrolled":            {"gate"},
 	"gate/grants":              {"gate"},

@@ -22,8 +22,9 @@ const (
 	EventRevoked  = "revoked"  // a session is ended, as the policy in force would not permit it
 	EventStarted  = "started"  // a session runs
 	EventEnded    = "ended"    // nothing of a session is left
+	EventFile     = "file"     // a session of op sftp did something to a file, as its door says
 	EventService  = "service"  // the warden started, or took or refused a policy
-	EventSummed   = "summed"   // so many refusals of one principal that they have no lines of their own
+	EventSummed   = "summed"   // so many refusals, or operations on files, of one principal that they have no lines of their own
 	EventAnchor   = "anchor"   // the chain's head, signed
 	EventTorn     = "torn"     // the line before it was cut in two when the warden died or the disk was full
 	EventAlarm    = "alarm"    // the warden found the log cut
@@ -32,7 +33,7 @@ const (
 // Events lists them.
 func Events() []string {
 	return []string{
-		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
+		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventFile, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
 	}
 }
 
@@ -71,7 +72,18 @@ type Entry struct {
 	Exit        *int        `json:"exit,omitempty"`   // code of a session's command; absent: it was killed
 	Signal      string      `json:"signal,omitempty"` // that ended the command, as RFC 4254 names it
 	Took        string      `json:"took,omitempty"`   // how long a session lasted, as in 1h2m3.004s
-	Count       int         `json:"count,omitempty"`  // of refusals that were summed
+	Count       int         `json:"count,omitempty"`  // of what was summed
+
+	// Of operations on files. Paths are as the client wrote them, escaped as gate.Exact does.
+	Did     string    `json:"did,omitempty"` // a word of gate.FileWords
+	Path    string    `json:"path,omitempty"`
+	To      string    `json:"to,omitempty"`
+	Change  string    `json:"change,omitempty"`
+	Size    uint64    `json:"size,omitempty"`   // bytes of contents that went over
+	SHA256  string    `json:"sha256,omitempty"` // of those
+	Partial bool      `json:"partial,omitempty"`
+	Outcome string    `json:"outcome,omitempty"`
+	Began   time.Time `json:"began,omitzero"`
 
 	Torn string `json:"torn,omitempty"` // SHA-256 of what there is of a line that was cut
 	Sign string `json:"sign,omitempty"` // an anchor's signature, in base64; see anchored
@@ -126,7 +138,7 @@ func (e Entry) attributes() (said []any) {
 	for _, a := range []struct{ key, value string }{
 		{"session", e.Session}, {"principal", e.Principal}, {"kind", e.Kind}, {"agent", e.Agent}, {"op", string(e.Op)}, {"ref", e.Ref},
 		{"grant", e.Grant}, {"asker", e.Asker},
-		{"command", e.Command}, {"verdict", e.Verdict}, {"rule", e.Rule}, {"reason", e.Reason},
+		{"command", e.Command}, {"did", e.Did}, {"path", e.Path}, {"to", e.To}, {"sha256", e.SHA256}, {"outcome", e.Outcome}, {"verdict", e.Verdict}, {"rule", e.Rule}, {"reason", e.Reason},
 	} {
 		if a.value != "" {
 			said = append(said, a.key, a.value)

@@ -56,7 +56,10 @@ func Open(o Options, journal *slog.Logger) (_ *Log, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot open the audit log: %w", err)
 	}
-	l := &Log{dir: o.Dir, copy: o.Copy, appendOnly: o.Append, syslog: o.Syslog, journal: journal, now: time.Now, maxSize: maxFile}
+	l := &Log{
+		dir: o.Dir, copy: o.Copy, appendOnly: o.Append, syslog: o.Syslog, journal: journal, now: time.Now, maxSize: maxFile,
+		refusals: sums{own: ownLines}, files: sums{own: ownFiles},
+	}
 	if l.lock, err = claim(o.Dir); err != nil {
 		return nil, err
 	}

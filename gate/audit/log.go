@@ -43,7 +43,8 @@ type Log struct {
 	signed   time.Time // and when that was
 	broken   error     // why the last line could not be written; nil: it was
 	torn     bool      // the file may end in half a line
-	sums     sums
+	refusals sums
+	files    sums
 
 	syncing sync.Mutex // taken before mu
 	synced  uint64     // the newest line that is on the disk
@@ -82,10 +83,11 @@ func (l *Log) Close() error {
 // Decision records what policy answered. It is written before the answer takes effect. Refusals of one principal that come by the hundred
 // are counted instead.
 func (l *Log) Decision(session string, r gate.Request, d gate.Decision) error {
-	if d.Verdict != gate.Permit && l.sums.takes(l.now(), r) {
+	e := judged(EventDecision, session, r, d)
+	if d.Verdict != gate.Permit && l.refusals.takes(l.now(), e, 1) {
 		return nil
 	}
-	return l.write(judged(EventDecision, session, r, d))
+	return l.write(e)
 }
 
 // Verb records that a control word, or an operator's command, is about to run. What policy answers follows as decisions.

@@ -12,12 +12,15 @@ import (
 const (
 	// ownLines is how many refusals of one principal have lines of their own, before they are a line each second.
 	ownLines = 300
+	// ownFiles is the same of operations on files, in KiB of paths, each begun one counted: most are one.
+	ownFiles = 1000
 	// maxSummed bounds how many principals are remembered.
 	maxSummed = 1 << 12
 )
 
-// sums counts refusals that come by the hundred: who is refused all the time could fill the disk with that.
+// sums counts what comes by the hundred: who is refused all the time, or touches a million files, could fill the disk with that.
 type sums struct {
+	own int // lines, before they are one each second
 	mu  sync.Mutex
 	all map[string]*sum // by principal
 }
@@ -25,27 +28,41 @@ type sums struct {
 type sum struct {
 	limit *rate.Limiter
 	count int
-	last  gate.Request
+	last  Entry
 }
 
-// takes reports whether a refusal is counted, and so has no line.
-func (s *sums) takes(now time.Time, r gate.Request) bool {
+// takes reports whether what e tells of is counted, and so has no line. It weighs as much as so many lines.
+func (s *sums) takes(now time.Time, e Entry, weight int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all == nil || len(s.all) > maxSummed {
-		s.all = map[string]*sum{}
-	}
-	one := s.all[r.Caller.Principal]
-	if one == nil {
-		one = &sum{limit: rate.NewLimiter(1, ownLines)}
-		s.all[r.Caller.Principal] = one
-	}
-	if one.limit.AllowN(now, 1) {
+	one := s.of(e.Principal)
+	if one.limit.AllowN(now, weight) {
 		return false
 	}
 	one.count++
-	one.last = r
+	one.last = e
 	return true
+}
+
+// add counts what has come to so many, all like e.
+func (s *sums) add(e Entry, many int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.of(e.Principal)
+	one.count += many
+	one.last = e
+}
+
+func (s *sums) of(principal string) *sum {
+	if s.all == nil || len(s.all) > maxSummed {
+		s.all = map[string]*sum{}
+	}
+	one := s.all[principal]
+	if one == nil {
+		one = &sum{limit: rate.NewLimiter(1, s.own)}
+		s.all[principal] = one
+	}
+	return one
 }
 
 // drain returns what was counted since the last time.
@@ -61,11 +78,19 @@ func (s *sums) drain() (counted []sum) {
 	return counted
 }
 
-// sumUp writes a line for each principal of whom refusals were counted.
+// sumUp writes a line for each principal of whom something was counted.
 func (l *Log) sumUp() {
-	for _, one := range l.sums.drain() {
-		e := entry(EventSummed, "", one.last)
-		e.Count, e.Verdict, e.Reason = one.count, gate.Forbid.String(), "so many refusals since the last such line have none of their own; the last of them was like this"
-		_ = l.write(e) // which has said so
+	for _, one := range l.refusals.drain() {
+		one.last.Verdict = gate.Forbid.String()
+		l.summed(one, "so many refusals since the last such line have none of their own; the last of them was like this")
 	}
+	for _, one := range l.files.drain() {
+		l.summed(one, "so many operations on files since the last such line have none of their own; the last of them was like this")
+	}
+}
+
+func (l *Log) summed(one sum, what string) {
+	e := one.last
+	e.Event, e.Session, e.Rule, e.Where, e.Count, e.Reason = EventSummed, "", "", "", one.count, what
+	_ = l.write(e) // which has said so
 }

@@ -53,6 +53,23 @@ func (d discreet) Ended(session string, r gate.Request, how audit.End) error {
 	return d.record.Ended(session, d.of(r), how)
 }
 
+// File is Record.
+func (d discreet) File(session string, r gate.Request, op gate.FileOperation) error {
+	hide := d.hide()
+	op.Path, op.To = []byte(hide.Apply(string(op.Path))), []byte(hide.Apply(string(op.To)))
+	return d.record.File(session, d.of(r), op)
+}
+
+// Files is Record.
+func (d discreet) Files(session string, r gate.Request, many int) {
+	d.record.Files(session, d.of(r), many)
+}
+
+// Unfollowed is Record.
+func (d discreet) Unfollowed(session string, r gate.Request, why string) error {
+	return d.record.Unfollowed(session, d.of(r), d.hide().Apply(why))
+}
+
 // Service is Record.
 func (d discreet) Service(what string) error { return d.record.Service(what) }
 

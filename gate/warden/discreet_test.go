@@ -38,6 +38,8 @@ func TestTheRecordIsDiscreet(t *testing.T) {
 					args = append(args, reflect.ValueOf(gate.Decision{Reason: "no " + secret}))
 				case reflect.TypeFor[string]():
 					args = append(args, reflect.ValueOf("word "+secret))
+				case reflect.TypeFor[gate.FileOperation]():
+					args = append(args, reflect.ValueOf(gate.FileOperation{Path: []byte("a/" + secret), To: []byte(secret)}))
 				default:
 					args = append(args, reflect.Zero(m.Type.In(j)))
 				}
@@ -75,6 +77,13 @@ func (o *overheard) Revoked(_ string, r gate.Request, d gate.Decision) error {
 	return o.hear(r.Command, d.Reason)
 }
 func (o *overheard) Ended(_ string, r gate.Request, _ audit.End) error { return o.hear(r.Command) }
+func (o *overheard) File(_ string, r gate.Request, op gate.FileOperation) error {
+	return o.hear(r.Command, string(op.Path), string(op.To))
+}
+func (o *overheard) Files(_ string, r gate.Request, _ int) { _ = o.hear(r.Command) }
+func (o *overheard) Unfollowed(_ string, r gate.Request, why string) error {
+	return o.hear(r.Command, why)
+}
 func (o *overheard) Service(what string) error                         { return o.hear(what) }
 func (o *overheard) State() (uint64, time.Time, error)                 { return 0, time.Time{}, nil }
 func (o *overheard) Settle() error                                     { return nil }

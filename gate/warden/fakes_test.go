@@ -360,6 +360,15 @@ func (l *fakeLog) Revoked(_ string, r gate.Request, d gate.Decision) error {
 func (l *fakeLog) Ended(_ string, r gate.Request, how audit.End) error {
 	return l.write("ended %s on %s: %v %d %s %s", r.Caller.Principal, r.Target.Ref(), how.Exited, how.Code, how.Signal, how.Why)
 }
+func (l *fakeLog) File(session string, r gate.Request, op gate.FileOperation) error {
+	return l.write("%s %s %q of %s on %s: %s", session, op.Did, op.Path, r.Caller.Principal, r.Target.Ref(), op.Outcome)
+}
+func (l *fakeLog) Files(_ string, r gate.Request, many int) {
+	_ = l.write("%d more of %s", many, r.Caller.Principal)
+}
+func (l *fakeLog) Unfollowed(session string, r gate.Request, why string) error {
+	return l.write("%s of %s is not followed: %s", session, r.Caller.Principal, why)
+}
 func (l *fakeLog) Service(what string) error { return l.write("service %s", what) }
 
 func (l *fakeLog) all() []string {

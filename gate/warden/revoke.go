@@ -180,6 +180,7 @@ func (w *Warden) settleSessions(ctx context.Context) error {
 // sessionOver records that nothing of a session is left.
 func (w *Warden) sessionOver(l live, exit *wire.Exit) {
 	w.pods.recordings.over(l.ID)
+	w.transfers.over(l)
 	end := audit.End{Took: max(w.now().Sub(l.Since), 0), Why: l.End} // a clock may have been set back
 	if exit != nil {
 		end.Exited, end.Code, end.Signal = true, exit.Code, exit.Signal

@@ -25,6 +25,9 @@ type Record interface {
 	Started(session string, r gate.Request) error
 	Revoked(session string, r gate.Request, d gate.Decision) error
 	Ended(session string, r gate.Request, how audit.End) error
+	File(session string, r gate.Request, op gate.FileOperation) error
+	Files(session string, r gate.Request, many int)
+	Unfollowed(session string, r gate.Request, why string) error
 	Service(what string) error
 	State() (newest uint64, anchored time.Time, err error)
 	Settle() error // returns once all that was written before is on the disk
@@ -55,6 +58,7 @@ type Warden struct {
 	connections map[role]*limit[uint32]
 	logins      *limit[string]
 	serials     *serials
+	transfers   transfers
 	strangers   *rate.Limiter
 	enrolled    SecurityKeys
 	granter     *granter // nil: nothing can be approved

@@ -126,6 +126,11 @@ func (c *Client) Ended(ctx context.Context, session string) (EndedReply, error) 
 	return r, err
 }
 
+// Files has the record say what a session has done to files.
+func (c *Client) Files(ctx context.Context, q FilesRequest) error {
+	return c.call(ctx, TypeFiles, q, &struct{}{})
+}
+
 // Verb runs a control word and returns what it prints to stdout.
 func (c *Client) Verb(ctx context.Context, q VerbRequest) ([]byte, error) {
 	return c.text(ctx, question{kind: TypeVerb, body: q})

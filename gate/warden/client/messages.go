@@ -6,6 +6,7 @@ package client
 import (
 	"net/netip"
 
+	"forkgate/gate"
 	"forkgate/gate/tape"
 )
 
@@ -28,6 +29,7 @@ const (
 	TypeVerb      = "verb"
 	TypeStruck    = "struck"
 	TypeEnded     = "ended"
+	TypeFiles     = "files"
 	TypeNotice    = "notice" // warden to door, to nobody's question
 	TypeGiveUp    = "give-up"
 
@@ -179,6 +181,20 @@ type EndedRequest struct {
 // EndedReply says it in a sentence for the caller, where the warden ended it; else it is empty.
 type EndedReply struct {
 	Why string `json:"why,omitempty"`
+}
+
+// What one FilesRequest tells of at most: a message has 64 KiB, and paths travel as base64.
+const (
+	MaxFiles      = 64
+	MaxFilesBytes = 24 << 10 // of paths
+)
+
+// FilesRequest tells what a session of op sftp has done to files, whatever warden opened it.
+type FilesRequest struct {
+	Session    string               `json:"session"`
+	Operations []gate.FileOperation `json:"operations,omitempty"` // the oldest first
+	More       int                  `json:"more,omitempty"`       // so many others there were while the warden was away
+	Blind      string               `json:"blind,omitempty"`      // why nobody can tell what comes behind them; empty: it will be told of
 }
 
 // VerbRequest runs a control word. Words[0] is the verb.
