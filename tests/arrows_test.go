@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 
 	"gate/audit":               {"gate"},
 	"gate/door":                {"gate", "gate/sftp", "gate/tape", "gate/warden/client", "nsjail/wire"},
-	"gate/door/doortest":       {"gate", "gate/warden/client", "nsjail/wire"},
+	"gate/door/doortest":       {"gate", "gate/tape", "gate/warden/client", "nsjail/wire"},
 	"gate/enrolled":            {"gate"},
 	"gate/grants":              {"gate"},
 	"gate/policy":              {"gate", "gate/provenance"},

@@ -30,6 +30,7 @@ type Warden interface {
 	Notify(func(client.Notice))
 	Struck(ctx context.Context, session string) (client.StruckReply, error)
 	Ended(ctx context.Context, session string) (client.EndedReply, error)
+	Files(context.Context, client.FilesRequest) error
 	Close() error
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/gate"
 	"forkgate/gate/tape"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
@@ -32,25 +33,26 @@ const (
 // pump carries bytes, sizes and signals between client and session until the command has ended and all that it wrote has
 // been sent. As with sshd, a process that stays behind and keeps stdout or stderr open keeps the channel open. When the client
 // goes, the session ends at once, with all that runs in it.
-func (s *session) pump(ctx context.Context, run *client.Session) (wire.Exit, error) {
+func (s *session) pump(ctx context.Context, op gate.Op, run *client.Session) (wire.Exit, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	defer run.Close()
 	defer context.AfterFunc(ctx, func() { run.Close() })()
 
 	recorder := s.record(run.Tape, fail)
+	ways := s.ways(op, recorder)
 	var out sync.WaitGroup
 	if run.Master != nil {
-		s.spawn(&out, func() { _ = s.transfer(recorder.stream(tape.Output, s.channel), run.Master) })
+		s.spawn(&out, func() { _ = s.transfer(ways.out, run.Master) })
 	} else {
-		s.spawn(&out, func() { _ = s.transfer(recorder.stream(tape.Output, s.channel), run.Stdout) })
+		s.spawn(&out, func() { _ = s.transfer(ways.out, run.Stdout) })
 		s.spawn(&out, func() { _ = s.transfer(recorder.stream(tape.Errors, s.channel.Stderr()), run.Stderr) })
 	}
 	s.spawn(&s.work, func() { s.unread.stop(ctx, run) })
-	s.spawn(&s.work, func() { s.feed(run) })
+	s.spawn(&s.work, func() { s.feed(run, ways.in) })
 	s.spawn(&s.work, func() { s.wishes.deliver(ctx, run, recorder.resize) })
 	drained := make(chan struct{})
-	s.spawn(&s.work, func() { out.Wait(); recorder.close(); close(drained) })
+	s.spawn(&s.work, func() { out.Wait(); ways.close(); recorder.close(); close(drained) })
 	exited := make(chan ending, 1)
 	s.spawn(&s.work, func() {
 		end := ending{err: errVanished}
@@ -58,6 +60,28 @@ func (s *session) pump(ctx context.Context, run *client.Session) (wire.Exit, err
 		end.exit, end.err = run.Wait()
 	})
 	return s.settle(ctx, run, exited, drained)
+}
+
+// ways are the session's main stream: out to the client, and in to the command, which is wrapped when it is known.
+type ways struct {
+	out   io.Writer
+	in    func(io.Writer) io.Writer
+	close func()
+}
+
+// ways are recorded as they are, or, of files, as what is done to those.
+func (s *session) ways(op gate.Op, r *recorder) ways {
+	if op != gate.OpSFTP {
+		return ways{r.stream(tape.Output, s.channel), func(to io.Writer) io.Writer { return to }, func() {}}
+	}
+	told := newTold(s.id, s.log, s.tellFiles)
+	f := newFiles(r, told)
+	s.spawn(&s.work, func() { told.run(s.c.ctx) })
+	return ways{f.answers(s.channel), f.requests, f.close}
+}
+
+func (s *session) tellFiles(ctx context.Context, q client.FilesRequest) error {
+	return s.c.warden.ask(ctx, func(w Warden) error { return w.Files(ctx, q) })
 }
 
 // spawn runs f beside the others that group waits for.
@@ -103,12 +127,12 @@ func (s *session) settle(ctx context.Context, run *client.Session, exited <-chan
 
 // feed carries what the client sends to the command. Once the command reads no more, the rest is thrown away, so that a
 // client that writes does not stop.
-func (s *session) feed(run *client.Session) {
+func (s *session) feed(run *client.Session, in func(io.Writer) io.Writer) {
 	to, from := run.Master, io.Reader(s.channel)
 	if run.Stdin != nil {
 		to, from = run.Stdin, &upload{from: s.channel, pipe: run.Stdin}
 	}
-	err := s.transfer(to, from)
+	err := s.transfer(in(to), from)
 	if err == nil {
 		// There is no such thing as closing one direction of a terminal.
 		if run.Stdin != nil {

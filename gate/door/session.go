@@ -172,7 +172,7 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 		s.told("forkgate: " + opened.Said)
 	}
 	defer s.begin()()
-	exit, err := s.pump(ctx, opened)
+	exit, err := s.pump(ctx, j.op, opened)
 	if err == nil && (exit.Code != 0 || exit.Signal != "") {
 		s.tellLimits(ctx, warden)
 	}

@@ -1,6 +1,7 @@
 // Package tape is the format of recordings: asciicast v2 (https://docs.asciinema.org/manual/asciicast/v2/), a line of JSON for what was
 // recorded and one for each piece of output. Beside the events "o" (output, of a terminal or standard output) and "r" (the window's size) there is
-// "e", standard error of a session without a terminal, which players that do not know it leave out.
+// "e", standard error of a session without a terminal, and "f", what an sftp session does to files (File); players that do not know these
+// leave them out.
 //
 // Text that is no UTF-8 cannot be JSON: each byte that is none becomes U+FFFD. Characters that are cut between two pieces are put together.
 //

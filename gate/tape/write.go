@@ -78,6 +78,7 @@ const (
 	Output = "o"
 	Errors = "e"
 	Resize = "r"
+	Files  = "f" // what an sftp session does: see File
 )
 
 // ErrFull says that a recording has taken as much as it may.

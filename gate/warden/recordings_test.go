@@ -169,7 +169,7 @@ func TestRecordingsThatCannotBe(t *testing.T) {
 	}
 }
 
-// sftp is not recorded, and neither is who comes through the host's own sshd: where policy says that it has to be, they are refused.
+// Who comes through the host's own sshd is not recorded: where policy says that it has to be, they are refused.
 func TestWhatIsNotRecordedIsRefused(t *testing.T) {
 	permit := gate.Decision{Verdict: gate.Permit, Rule: "r"}
 	for _, test := range []struct {
@@ -180,16 +180,17 @@ func TestWhatIsNotRecordedIsRefused(t *testing.T) {
 		refuse string
 	}{
 		{door, gate.OpShell, gate.Required, gate.Required, ""},
-		{door, gate.OpSFTP, gate.Required, gate.Unrecorded, "sftp is not recorded yet"},
-		{door, gate.OpSFTP, gate.BestEffort, gate.Unrecorded, ""},
+		{door, gate.OpSFTP, gate.Required, gate.Required, ""},
+		{door, gate.OpSFTP, gate.BestEffort, gate.BestEffort, ""},
 		{door, gate.OpSFTP, gate.Unrecorded, gate.Unrecorded, ""},
+		{account, gate.OpSFTP, gate.Required, gate.Unrecorded, "nothing is recorded that comes through sshd"},
 		{account, gate.OpExec, gate.Required, gate.Unrecorded, "nothing is recorded that comes through sshd"},
 		{account, gate.OpExec, gate.BestEffort, gate.Unrecorded, ""},
 		{account, gate.OpExec, gate.Unrecorded, gate.Unrecorded, ""},
 	} {
 		d := permit
 		d.Record = test.record
-		got := bounded{nil, test.role.standing()}.recorded(gate.Request{Op: test.op}, d)
+		got := bounded{nil, test.role.standing()}.recorded(d)
 		if refused := got.Verdict != gate.Permit; refused != (test.refuse != "") || !strings.Contains(got.Reason, test.refuse) || !refused && got.Record != test.want {
 			t.Errorf("%s %s %s: %+v", test.role, test.op, test.record, got)
 		}

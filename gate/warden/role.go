@@ -84,23 +84,19 @@ func (b bounded) Decide(q gate.Request) gate.Decision {
 			Hint:   "name a fork of it, such as " + q.Target.Repo + "+NAME",
 		}
 	}
-	return b.recorded(q, b.rules.Decide(q))
+	return b.recorded(b.rules.Decide(q))
 }
 
-// recorded refuses what has to be recorded, and cannot be: nothing is recorded of who comes through sshd, and nothing of sftp yet.
-func (b bounded) recorded(q gate.Request, d gate.Decision) gate.Decision {
-	if b.records && q.Op != gate.OpSFTP || d.Verdict != gate.Permit || d.Record == gate.Unrecorded {
+// recorded refuses what has to be recorded, and cannot be: nothing is recorded of who comes through sshd.
+func (b bounded) recorded(d gate.Decision) gate.Decision {
+	if b.records || d.Verdict != gate.Permit || d.Record == gate.Unrecorded {
 		return d
 	}
 	if d.Record != gate.Required {
 		d.Record = gate.Unrecorded
 		return d
 	}
-	no := gate.Decision{Rule: d.Rule, Where: d.Where, Reason: "this session has to be recorded, and nothing is recorded that comes through sshd", Hint: "come through the gate"}
-	if b.records {
-		no.Reason, no.Hint = "what is done here has to be recorded, and sftp is not recorded yet", "scp -O, rsync and git run as commands, which are"
-	}
-	return no
+	return gate.Decision{Rule: d.Rule, Where: d.Where, Reason: "this session has to be recorded, and nothing is recorded that comes through sshd", Hint: "come through the gate"}
 }
 
 // Socket is one of the warden's places, and with it who may speak there.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
+	"forkgate/gate/tape"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
 )
@@ -50,6 +51,10 @@ type Warden struct {
 	Tell string
 	// Approved callers are told as well that they wait no more.
 	Approved bool
+	// Record is how sessions are recorded: all of them in the file Tape.
+	Record string
+	Tape   string
+	Terms  tape.Terms
 	// Wordless sessions vanish instead of telling how they ended.
 	Wordless bool
 
@@ -69,6 +74,7 @@ type Seen struct {
 	Verbs    []client.VerbRequest
 	Touched  []client.TouchRequest
 	Without  []client.UntouchedRequest
+	Files    []client.FilesRequest
 	GaveUp   int // requests for whose answer nobody waits any more
 	Signed   int // key exchanges
 	Running  int // sessions whose command has not ended
@@ -258,6 +264,8 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		return struct{}{}, nil, nil
 	case client.TypeStruck:
 		return w.Struck, nil, nil
+	case client.TypeFiles:
+		return w.files(m)
 	case client.TypeEnded:
 		return client.EndedReply{Why: w.Ended}, nil, nil
 	}
@@ -283,7 +291,21 @@ func (w *Warden) open(who *asserted, m wire.Message) (any, []*os.File, error) {
 		reply.Said = "no ssh-agent here"
 	}
 	files, err := w.run(q)
-	return reply, files, err
+	if err != nil || w.Record == "" {
+		return reply, files, err
+	}
+	reply.Record, reply.Terms = w.Record, w.Terms
+	file, err := os.OpenFile(w.Tape, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	return reply, append(files, file), err
+}
+
+func (w *Warden) files(m wire.Message) (any, []*os.File, error) {
+	var q client.FilesRequest
+	if err := m.Decode(&q); err != nil {
+		return nil, nil, err
+	}
+	w.note(func(s *Seen) { s.Files = append(s.Files, q) })
+	return struct{}{}, nil, nil
 }
 
 func (w *Warden) verb(who *asserted, m wire.Message) (any, []*os.File, error) {
