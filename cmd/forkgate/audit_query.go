@@ -11,6 +11,7 @@ import (
 
 	"forkgate/gate"
 	"forkgate/gate/audit"
+	"forkgate/gate/tape"
 )
 
 func auditTailCommand() *cobra.Command {
@@ -183,9 +184,13 @@ func printEntry(w io.Writer, l audit.Line, asJSON bool) error {
 	add("", string(e.Op))
 	add("", e.Ref)
 	add("", e.Command)
+	add("", fileOf(e))
 	add("rule ", e.Rule)
 	if e.Exit != nil {
 		add("exit ", strconv.Itoa(*e.Exit))
+	}
+	if e.Count > 0 {
+		add("count ", strconv.Itoa(e.Count))
 	}
 	add("", e.Signal)
 	add("after ", e.Took)
@@ -194,4 +199,14 @@ func printEntry(w io.Writer, l audit.Line, asJSON bool) error {
 	add("- ", e.Reason)
 	_, err := fmt.Fprintln(w, gate.Printable(strings.Join(said, "  ")))
 	return err
+}
+
+// fileOf is what an entry says of a file.
+func fileOf(e audit.Entry) string {
+	if e.Did == "" {
+		return ""
+	}
+	return tape.File{
+		Did: e.Did, Path: e.Path, To: e.To, Change: e.Change, Size: e.Size, SHA256: e.SHA256, Partial: e.Partial, Outcome: e.Outcome,
+	}.String()
 }

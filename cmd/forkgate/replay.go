@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forkgate/gate"
 	"forkgate/gate/tape"
 )
 
@@ -27,6 +28,7 @@ func replayCommand() *cobra.Command {
 		Use: "replay SESSION", Short: "play the recording of a session in this terminal", Args: words(1, 1),
 		Long: "play the recording of a session in this terminal\n\n" +
 			"What could do more than show text stays out: titles, the clipboard, questions that the terminal would answer. --raw lets it through.\n" +
+			"Of a session of sftp each operation on a file is a line.\n" +
 			"forkgate recordings export prints what asciinema plays.",
 	}
 	p := player{}
@@ -86,10 +88,26 @@ func (p player) play(ctx context.Context, r *tape.Reader) error {
 			case <-time.After(time.Duration(float64(wait) / p.speed)):
 			}
 		}
+		if e.Code == tape.Files {
+			if err := p.file(e); err != nil {
+				return err
+			}
+			continue
+		}
 		if to := show[e.Code]; to != nil {
 			if _, err := io.WriteString(to, e.Data); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// file prints what a session did to a file.
+func (p player) file(e tape.Event) error {
+	f, err := e.File()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "%s  %s\n", f.Began.Local().Format(time.TimeOnly), gate.Printable(f.String()))
+	return err
 }
