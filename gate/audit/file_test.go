@@ -15,6 +15,7 @@ import (
 func TestAFile(t *testing.T) {
 	l, path := open(t)
 	began := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	must(t, l.Decision("s1", request, gate.Decision{Verdict: gate.Permit}))
 	must(t, l.File("s1", request, gate.FileOperation{
 		Did: gate.FileRename, Path: []byte("a\n\x1b[2J\xff"), To: []byte("b\u202e\\"), Outcome: gate.FileOK, Began: began,
 	}))
@@ -37,7 +38,7 @@ func TestAFile(t *testing.T) {
 		t.Fatalf("%d lines:\n%s", len(entries), text)
 	}
 	a, b, c := entries[0], entries[1], entries[2]
-	if a.Did != "rename" || a.Path != `a\n\x1b[2J\xff` || a.To != `b\u202e\\` || a.Principal != request.Caller.Principal || a.Ref == "" || !a.Began.Equal(began) {
+	if a.Did != "rename" || a.Path != `a\n\x1b[2J\xff` || a.To != `b\u202e\\` || a.Principal != request.Caller.Principal || a.Ref == "" || a.Parent == 0 || !a.Began.Equal(began) {
 		t.Errorf("%+v", a)
 	}
 	if b.Size != 3 || b.SHA256 == "" || b.Outcome != `fail\nure` || b.Change != `\a` || b.Session != "s1" {

@@ -83,6 +83,33 @@ func sftpPacket(kind byte, fields ...any) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
 }
 
+// guessesAHandle writes to a file before the server has said its handle: OpenSSH's are numbers from 0.
+func guessesAHandle(f *sftpChannel, dir string) error {
+	open := sftpPacket(3, uint32(1), filepath.Join(dir, "unseen"), uint32(0x2|0x8), uint32(0))
+	guess := sftpPacket(6, uint32(2), "\x00\x00\x00\x00", uint32(0), uint32(0), "secret")
+	if _, err := f.Write(append(open, guess...)); err != nil {
+		return err
+	}
+	for range 2 {
+		if _, err := f.next(); err != nil {
+			return err
+		}
+	}
+	_, err := f.ask(4, uint32(3), "\x00\x00\x00\x00")
+	return err
+}
+
+// opensWithoutEnd opens a file two million times, or as often as the server does that.
+func opensWithoutEnd(f *sftpChannel, _ string) error {
+	for i := range uint32(2_000_000) {
+		kind, err := f.ask(3, i, "/dev/null", uint32(1), uint32(0))
+		if err != nil || kind != 102 {
+			return err
+		}
+	}
+	return nil
+}
+
 // Who speaks so that nobody can tell what he does is ended where that has to be recorded, before the server has what he says, and nobody
 // else is. Where it is not recorded, or need not be, he goes on, and the record says that it knows no more: the control.
 func TestWhoCannotBeFollowed(t *testing.T) {
@@ -90,31 +117,7 @@ func TestWhoCannotBeFollowed(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 4096, Max: 4096}); err != nil { // for the server
 		t.Fatal(err)
 	}
-	attacks := map[string]func(f *sftpChannel, dir string) error{
-		"a guessed handle": func(f *sftpChannel, dir string) error {
-			open := sftpPacket(3, uint32(1), filepath.Join(dir, "unseen"), uint32(0x2|0x8), uint32(0))
-			guess := sftpPacket(6, uint32(2), "\x00\x00\x00\x00", uint32(0), uint32(0), "secret")
-			if _, err := f.Write(append(open, guess...)); err != nil {
-				return err
-			}
-			for range 2 {
-				if _, err := f.next(); err != nil {
-					return err
-				}
-			}
-			_, err := f.ask(4, uint32(3), "\x00\x00\x00\x00")
-			return err
-		},
-		"two million handles": func(f *sftpChannel, dir string) error {
-			for i := range uint32(2_000_000) {
-				kind, err := f.ask(3, i, "/dev/null", uint32(1), uint32(0))
-				if err != nil || kind != 102 { // the server has no more
-					return err
-				}
-			}
-			return nil
-		},
-	}
+	attacks := map[string]func(f *sftpChannel, dir string) error{"a guessed handle": guessesAHandle, "two million handles": opensWithoutEnd}
 	for name, attack := range attacks {
 		for _, word := range []string{"required", "best-effort", ""} {
 			t.Run(name+" "+word, func(t *testing.T) {
