@@ -12,11 +12,14 @@ type tame struct {
 	to   io.Writer
 	held []byte // a sequence that has no end yet
 	in   byte   // what kind: 0 none, ESC, '[', or ']' for all strings
+	c1   bool   // the first byte of a control character in UTF-8 has come, or of another one
 }
 
 const (
 	escape = 0x1b
 	bell   = 0x07
+	// first is that of U+0080 to U+009F in UTF-8, each of which a terminal takes for an escape and one more character (ECMA-48, 5.3).
+	first = 0xc2
 	// longest is how long a sequence may be before it is none.
 	longest = 4096
 )
@@ -24,12 +27,29 @@ const (
 func (t *tame) Write(p []byte) (int, error) {
 	out := make([]byte, 0, len(p)+len(t.held))
 	for _, c := range p {
-		out = t.next(out, c)
+		out = t.spell(out, c)
 	}
 	if _, err := t.to.Write(out); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// spell spells control characters of one character as those of two are, and has all looked at.
+func (t *tame) spell(out []byte, c byte) []byte {
+	if !t.c1 {
+		if t.c1 = c == first; t.c1 {
+			return out
+		}
+		return t.next(out, c)
+	}
+	if t.c1 = c == first; t.c1 {
+		return t.next(out, first)
+	}
+	if c >= 0x80 && c <= 0x9f {
+		return t.next(t.next(out, escape), c-0x40)
+	}
+	return t.next(t.next(out, first), c)
 }
 
 // next takes one byte, and appends what may be shown.

@@ -19,6 +19,10 @@ func TestTame(t *testing.T) {
 		"a\x05b\x07c\x00d":                             "abcd",
 		"a\x1b\x1b[31mb":                               "a[31mb",
 		"a\x1b[\x1b[32mb":                              "a\x1b[32mb",
+		"a\u009b31mb\u009b6nc":                         "a\x1b[31mbc",
+		"a\u009d0;owned\u009cb\u0090q\u009cc\u0085d":   "abc\x1bEd",
+		"a\x1b[\u009b32mb\x1b\u009d0;x\x07c":           "a\x1b[32mb]0;xc",
+		"£ \u00a0 Â é":                                 "£ \u00a0 Â é",
 		"\x1b(0lqk\x1b(B":                              "\x1b(0lqk\x1b(B",
 	} {
 		var whole, cut bytes.Buffer
