@@ -19,7 +19,7 @@ docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall install-attest uninstall-attest test test-quick test-vm redteam fuzz lint vuln bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall install-attest uninstall-attest test test-quick test-vm redteam fuzz lint vuln player bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -139,6 +139,9 @@ lint: ## gofmt, go vet, staticcheck
 
 vuln: ## look for known vulnerabilities in what is used (needs the network)
 	$(GO) run $(GOVULNCHECK) ./...
+
+player: ## get asciinema's player again from npm, and see that it is the one that is in the binary (needs the network)
+	gate/page/assets/player/fetch
 
 bench: needs-build build/rootfs.tar ## measure against sshd, dockerd, cp, and other engines of policy, as root
 	@packaging/needs test

@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 		"gate/archive", "gate/audit", "gate/enrolled", "gate/grants", "gate/tape", "fork", "nsjail/...", "systemd"},
 	"gate/warden/client": {"gate", "gate/tape", "nsjail/wire"},
 	"gate/archive":       {"gate/tape"},
+	"gate/page":          {"gate", "gate/archive", "gate/audit", "gate/tape"},
 	"gate/sftp":          {"gate"},
 	"gate/tape":          {"gate"},
 

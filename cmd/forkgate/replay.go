@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,11 +26,14 @@ type player struct {
 
 func replayCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "replay SESSION", Short: "play the recording of a session in this terminal", Args: words(1, 1),
-		Long: "play the recording of a session in this terminal\n\n" +
+		Use: "replay SESSION", Short: "play the recording of a session in this terminal, or all in a browser",
+		Long: "play the recording of a session in this terminal, or all in a browser\n\n" +
 			"What could do more than show text stays out: titles, the clipboard, questions that the terminal would answer. --raw lets it through.\n" +
 			"Of a session of sftp each operation on a file is a line.\n" +
-			"forkgate recordings export prints what asciinema plays.",
+			"forkgate recordings export prints what asciinema plays.\n\n" +
+			"--web serves a page on loopback that lists and plays recordings, with what was decided beside each, until it is interrupted. It prints the\n" +
+			"page's address, which is a secret: it opens all recordings to whoever has it and reaches loopback.",
+		Example: "  forkgate replay k3v7 --speed 4 --idle 1s\n  forkgate replay --web\n  forkgate replay --web k3v7 --listen 127.0.0.1:8400",
 	}
 	p := player{}
 	from := shelfFlags(c)
@@ -37,27 +41,49 @@ func replayCommand() *cobra.Command {
 	c.Flags().Float64Var(&p.speed, "speed", 1, "how many times as fast; 0 does not wait at all")
 	c.Flags().DurationVar(&p.idle, "idle", 0, "the longest pause, such as 2s; 0 for as long as it was")
 	c.Flags().BoolVar(&p.raw, "raw", false, "byte for byte, whatever that does to the terminal")
+	web := c.Flags().Bool("web", false, "serve a page for a browser, on loopback")
+	listen := c.Flags().String("listen", "127.0.0.1:0", "address and port of loopback for --web; port 0 is any that is free")
+	for _, terminals := range []string{"speed", "idle", "raw"} {
+		c.MarkFlagsMutuallyExclusive("web", terminals)
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if *web {
+			return words(0, 1)(cmd, args)
+		}
+		return words(1, 1)(cmd, args)
+	}
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if p.speed < 0 || p.idle < 0 {
-			return errors.New("--speed and --idle are not negative")
+		switch {
+		case *web:
+			return replayInBrowser(cmd, from, *listen, strings.Join(args, ""))
+		case cmd.Flags().Changed("listen"):
+			return errors.New("--listen is where --web listens; add --web")
 		}
-		r, err := from.find(cmd, args[0])
-		if err != nil {
-			return err
-		}
-		f, err := os.Open(r.File)
-		if err != nil {
-			return fmt.Errorf("cannot play the recording: %w", err)
-		}
-		defer f.Close()
-		p.out, p.err = cmd.OutOrStdout(), cmd.ErrOrStderr()
-		opened, err := from.open(f)
-		if err != nil {
-			return err
-		}
-		return p.play(cmd.Context(), opened)
+		return p.playOne(cmd, from, args[0])
 	}
 	return c
+}
+
+// playOne plays the recording of a session.
+func (p player) playOne(cmd *cobra.Command, from *shelf, session string) error {
+	if p.speed < 0 || p.idle < 0 {
+		return errors.New("--speed and --idle are not negative")
+	}
+	r, err := from.find(cmd, session)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(r.File)
+	if err != nil {
+		return fmt.Errorf("cannot play the recording: %w", err)
+	}
+	defer f.Close()
+	p.out, p.err = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	opened, err := from.open(f)
+	if err != nil {
+		return err
+	}
+	return p.play(cmd.Context(), opened)
 }
 
 // play writes what was written, when it was.
