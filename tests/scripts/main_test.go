@@ -68,7 +68,7 @@ func TestBare(t *testing.T) {
 
 func needTools(t *testing.T) {
 	need.Systemd(t)
-	need.Tools(t, "ssh", "scp", "sftp", "sshfs", "rsync", "git", "cc", "python3", "socat", "/usr/sbin/sshd")
+	need.Tools(t, "ssh", "scp", "sftp", "sshfs", "rsync", "git", "cc", "python3", "socat", "asciinema", "/usr/sbin/sshd")
 }
 
 func files(t *testing.T, dir string) []string {
