@@ -40,7 +40,7 @@ func auditVerifyCommand() *cobra.Command {
 		Long: "say whether the audit log is as it was written, and up to when that can be told\n\n" +
 			"Each line has the hash of the one before, and every minute the last one is signed: an anchor. A log that was cut back to an older\n" +
 			"anchor, with the copy beside it, is told by anchors that were kept elsewhere. The journal has them:\n\n" +
-			"    journalctl -u forkgate-warden -o cat -g '^.*msg=anchor' | forkgate audit verify --anchors -",
+			"    journalctl -t forkgate-audit -o cat | forkgate audit verify --anchors -",
 	}
 	anchors := c.Flags().String("anchors", "", "file with anchors from elsewhere, one in a line, as the journal, syslog or the log has them; - is standard input")
 	asJSON := jsonFlag(c)
@@ -112,6 +112,9 @@ func readAnchors(path string, stdin io.Reader) (anchors []audit.Entry, err error
 				return nil, fmt.Errorf("%s:%d is no anchor: %w", path, number, err)
 			}
 		}
+		if text == "" || strings.HasPrefix(text, "-- ") { // as journalctl says that there is nothing, or a boot
+			continue
+		}
 		if _, sent, ok := strings.Cut(text, audit.SyslogTag); ok {
 			_, text, _ = strings.Cut(sent, ": ")
 		}
@@ -121,7 +124,10 @@ func readAnchors(path string, stdin io.Reader) (anchors []audit.Entry, err error
 		}
 		anchors = append(anchors, e)
 	}
-	return anchors, lines.Err()
+	if err := lines.Err(); err != nil || len(anchors) > 0 {
+		return anchors, err
+	}
+	return nil, fmt.Errorf("there is no anchor in %s: nothing was compared", path)
 }
 
 func printReport(w io.Writer, r audit.Report) error {

@@ -113,6 +113,11 @@ func TestAuditVerify(t *testing.T) {
 	if _, err := forkgate(t, "rubbish\n", "audit", "verify", "--state", state, "--anchors", "-"); err == nil || !strings.Contains(err.Error(), "-:1 is no anchor") {
 		t.Errorf("rubbish: %v", err)
 	}
+	for _, none := range []string{"", "-- No entries --\n", "\n"} {
+		if said, err := forkgate(t, none, "audit", "verify", "--state", state, "--anchors", "-"); err == nil || !strings.Contains(err.Error(), "there is no anchor in -") {
+			t.Errorf("no anchors: %v, %s", err, said)
+		}
+	}
 	file := filepath.Join(state, "audit", "audit-000001.jsonl")
 	text, _ := os.ReadFile(file)
 	if err := os.WriteFile(file, bytes.Replace(text, []byte("alice"), []byte("carol"), 1), 0o600); err != nil {

@@ -193,8 +193,13 @@ func TestHalfALineIsNamed(t *testing.T) {
 	}
 	must(t, l.Decision("s3", request, gate.Decision{}))
 	must(t, l.Anchor())
+	// What is not there is told of, once.
+	after, _ := os.ReadFile(filepath.Join(o.Dir, current))
+	if n := bytes.Count(after, []byte(`"event":"gap"`)); n != 1 || !bytes.Contains(after, []byte(`"count":1`)) {
+		t.Errorf("%d lines tell of the gap: %s", n, after)
+	}
 	report := verified(t, o)
-	if len(report.Findings) > 0 || report.Lines != 4 || report.After != 0 {
+	if len(report.Findings) > 0 || report.Lines != 5 || report.After != 0 {
 		t.Errorf("%+v", report)
 	}
 }

@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -16,12 +18,14 @@ const Version = 2
 // Events that the record tells of.
 const (
 	EventDecision = "decision" // policy was asked
-	EventRefused  = "refused"  // somebody was not let in, with a certificate or a security key
+	EventRefused  = "refused"  // somebody was not let in, with a certificate or a security key; or after policy had permitted it
 	EventVerb     = "verb"     // a control word or an operator's command is about to run
 	EventGrant    = "grant"    // something became of a wish to be approved, or of a grant
 	EventRevoked  = "revoked"  // a session is ended, as the policy in force would not permit it
 	EventStarted  = "started"  // a session runs
 	EventEnded    = "ended"    // nothing of a session is left
+	EventUntaped  = "untaped"  // a session that was to be recorded is not, from the beginning or from here on
+	EventGap      = "gap"      // lines that could not be written are not there
 	EventFile     = "file"     // a session of op sftp did something to a file, as its door says
 	EventService  = "service"  // the warden started, or took or refused a policy
 	EventSummed   = "summed"   // so many refusals, or operations on files, of one principal that they have no lines of their own
@@ -33,7 +37,7 @@ const (
 // Events lists them.
 func Events() []string {
 	return []string{
-		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventFile, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
+		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventUntaped, EventFile, EventGap, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
 	}
 }
 
@@ -64,8 +68,11 @@ type Entry struct {
 	Op          gate.Op     `json:"op,omitempty"`
 	Ref         string      `json:"ref,omitempty"`
 	GUID        string      `json:"guid,omitempty"`
-	Command     string      `json:"command,omitempty"`
-	Verdict     string      `json:"verdict,omitempty"` // of decisions
+	Command     string      `json:"command,omitempty"`        // its beginning, where it is long; then there is what follows
+	CommandSize int         `json:"command_size,omitempty"`   // bytes that a long one has
+	CommandSum  string      `json:"command_sha256,omitempty"` // of those
+	Record      string      `json:"record,omitempty"`         // of decisions: how the session is recorded, best-effort or required
+	Verdict     string      `json:"verdict,omitempty"`        // of decisions
 	Rule        string      `json:"rule,omitempty"`
 	Where       string      `json:"where,omitempty"`
 	Reason      string      `json:"reason,omitempty"`
@@ -112,16 +119,37 @@ func entry(event, session string, r gate.Request) Entry {
 	if r.Target.Repo != "" {
 		e.Ref = r.Target.Ref()
 	}
-	if r.Command != "" {
-		e.Command = strconv.QuoteToASCII(r.Command)
-	}
+	e.command(r.Command)
 	return e
+}
+
+// maxCommand is how much of a command a line has, and maxAgain how much the lines have that follow the first about a session: whoever is let in with
+// 128 KiB of it ten times a second would fill the disk.
+const maxCommand, maxAgain = 4 << 10, 256
+
+// command quotes a command, or its beginning.
+func (e *Entry) command(said string) {
+	most := maxCommand
+	if e.Event == EventStarted || e.Event == EventEnded || e.Event == EventRevoked {
+		most = maxAgain
+	}
+	if len(said) > most {
+		sum := sha256.Sum256([]byte(said))
+		e.CommandSize, e.CommandSum = len(said), hex.EncodeToString(sum[:])
+		said = said[:most]
+	}
+	if said != "" {
+		e.Command = strconv.QuoteToASCII(said)
+	}
 }
 
 // judged is what policy said of a request.
 func judged(event, session string, r gate.Request, d gate.Decision) Entry {
 	e := entry(event, session, r)
 	e.Verdict, e.Rule, e.Where, e.Reason = d.Verdict.String(), d.Rule, d.Where, d.Reason
+	if d.Record != gate.Unrecorded {
+		e.Record = d.Record.String()
+	}
 	return e
 }
 

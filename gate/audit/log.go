@@ -39,6 +39,7 @@ type Log struct {
 	reserved int64 // up to where room is set aside
 	head     head
 	parents  parents
+	gap      gap
 	anchored uint64    // the head's number when it was signed last
 	signed   time.Time // and when that was
 	broken   error     // why the last line could not be written; nil: it was
@@ -129,6 +130,13 @@ func (l *Log) Ended(session string, r gate.Request, how End) error {
 	return l.write(e)
 }
 
+// Untaped records that a session is not recorded, or not any more, and why.
+func (l *Log) Untaped(session string, r gate.Request, why string) error {
+	e := entry(EventUntaped, session, r)
+	e.Reason = gate.Printable(why)
+	return l.write(e)
+}
+
 // Service records what happened to the warden itself.
 func (l *Log) Service(what string) error { return l.write(Entry{Event: EventService, Reason: what}) }
 
@@ -159,7 +167,10 @@ const operatorDoor = "operator"
 func (l *Log) append(e *Entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.broken = l.appendLocked(e)
+	if l.broken = l.tellGap(); l.broken == nil {
+		l.broken = l.appendLocked(e)
+	}
+	l.gap.note(l.broken, l.now())
 	return l.broken
 }
 

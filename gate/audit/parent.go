@@ -19,7 +19,7 @@ func (p *parents) line(e *Entry) {
 			*p = parents{}
 		}
 		(*p)[e.Session] = e.Seq
-	case EventStarted, EventRevoked, EventGrant, EventFile:
+	case EventStarted, EventRevoked, EventUntaped, EventRefused, EventGrant, EventFile:
 		e.Parent = (*p)[e.Session]
 	case EventEnded:
 		e.Parent = (*p)[e.Session]

@@ -25,6 +25,7 @@ type Warden interface {
 	Assert(context.Context, client.AssertRequest) (client.AssertReply, error)
 	Touch(context.Context, client.TouchRequest) error
 	Untouched(context.Context, client.UntouchedRequest) error
+	Untaped(context.Context, client.UntapedRequest) error
 	Open(context.Context, client.OpenRequest) (*client.Session, error)
 	Verb(context.Context, client.VerbRequest) ([]byte, error)
 	Notify(func(client.Notice))

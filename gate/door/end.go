@@ -42,7 +42,7 @@ func (s *session) explain(err error) wire.Exit {
 		return wire.Exit{Code: gate.ExitFailed}
 	case errors.Is(err, errTape):
 		s.log.Error("a session ended as its recording failed", "session", s.id, "error", err)
-		fmt.Fprintf(s.stderr(), "forkgate: the recording failed, and this session has to be recorded, session %s\n", gate.Printable(s.id))
+		fmt.Fprintf(s.stderr(), "forkgate: the recording failed, and this session has to be recorded: %s, session %s\n", whyUntaped(err), gate.Printable(s.id))
 		return wire.Exit{Code: gate.ExitFailed}
 	case errors.Is(err, client.ErrGone) && !isRefusal(err):
 		s.log.Error("the warden went away before it answered", "session", s.id, "error", err)

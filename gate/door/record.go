@@ -1,9 +1,13 @@
 package door
 
 import (
+	"context"
 	"errors"
 	"io"
+	"sync"
 
+	"forkgate/gate"
+	"forkgate/gate/sftp"
 	"forkgate/gate/tape"
 	"forkgate/gate/warden/client"
 )
@@ -18,6 +22,8 @@ type recorder struct {
 	required bool
 	fail     func(error) // ends the session
 	note     func(error)
+	once     sync.Once
+	tell     func(error) // tells the warden
 }
 
 // record begins a session's tape. fail ends the session.
@@ -30,6 +36,7 @@ func (s *session) record(to *client.Tape, fail func(error)) *recorder {
 		note: func(err error) {
 			s.log.Error("a session's recording failed", "session", s.id, "required", to.Required, "error", err)
 		},
+		tell: func(err error) { s.tellUntaped(err, to.Required) },
 	}
 	var err error
 	if r.tape, err = tape.NewWriter(to.File, to.Terms); err != nil {
@@ -37,6 +44,26 @@ func (s *session) record(to *client.Tape, fail func(error)) *recorder {
 		r.outcome(err)
 	}
 	return r
+}
+
+// tellUntaped tells the warden that a session is not recorded any more, before one that has to be ends of it.
+func (s *session) tellUntaped(err error, ends bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.ctx), tellingTime)
+	defer cancel()
+	q := client.UntapedRequest{Session: s.id, Why: whyUntaped(err), Ends: ends}
+	if err := s.c.warden.ask(ctx, func(w Warden) error { return w.Untaped(ctx, q) }); err != nil {
+		s.log.Error("the warden is not told that a recording failed", "session", s.id, "error", err)
+	}
+}
+
+// whyUntaped is what callers and the record hear of it.
+func whyUntaped(err error) string {
+	for _, known := range []error{tape.ErrFull, sftp.ErrMalformed, sftp.ErrBounds} {
+		if errors.Is(err, known) {
+			return gate.Printable(known.Error())
+		}
+	}
+	return "it cannot be written"
 }
 
 // stream is a way to the client that is recorded under a code.
@@ -56,7 +83,11 @@ func (r *recorder) resize(columns, rows uint32) {
 
 // outcome ends a session that has to be recorded, and is not.
 func (r *recorder) outcome(err error) (goOn bool) {
-	if err == nil || !r.required {
+	if err == nil {
+		return true
+	}
+	r.once.Do(func() { r.tell(err) })
+	if !r.required {
 		return true
 	}
 	r.fail(errors.Join(errTape, err))

@@ -24,12 +24,17 @@ func TestARecordingThatFails(t *testing.T) {
 		var seen bytes.Buffer
 		s := &session{log: slog.New(slog.DiscardHandler)}
 		r := s.record(&client.Tape{File: file, Required: required, Terms: tape.Terms{Limit: 100}}, func(err error) { failed = err })
+		var told []string
+		r.tell = func(err error) { told = append(told, whyUntaped(err)) }
 		out := r.stream(tape.Output, &seen)
 		for _, piece := range []string{"first", string(make([]byte, 100)), "third"} {
 			_, err = out.Write([]byte(piece))
 		}
 		r.resize(80, 24)
 		r.close()
+		if len(told) != 1 || told[0] != "the recording is as long as it may get" {
+			t.Errorf("the warden is told %q", told)
+		}
 		if required {
 			if !errors.Is(failed, errTape) || !errors.Is(err, tape.ErrFull) || seen.String() != "first" {
 				t.Errorf("required: %v, %v, %q", failed, err, seen.String())

@@ -70,6 +70,11 @@ func (d discreet) Unfollowed(session string, r gate.Request, why string) error {
 	return d.record.Unfollowed(session, d.of(r), d.hide().Apply(why))
 }
 
+// Untaped is Record.
+func (d discreet) Untaped(session string, r gate.Request, why string) error {
+	return d.record.Untaped(session, d.of(r), d.hide().Apply(why))
+}
+
 // Service is Record.
 func (d discreet) Service(what string) error { return d.record.Service(what) }
 

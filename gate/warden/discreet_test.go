@@ -84,6 +84,9 @@ func (o *overheard) Files(_ string, r gate.Request, _ int) { _ = o.hear(r.Comman
 func (o *overheard) Unfollowed(_ string, r gate.Request, why string) error {
 	return o.hear(r.Command, why)
 }
+func (o *overheard) Untaped(_ string, r gate.Request, why string) error {
+	return o.hear(r.Command, why)
+}
 func (o *overheard) Service(what string) error         { return o.hear(what) }
 func (o *overheard) State() (uint64, time.Time, error) { return 0, time.Time{}, nil }
 func (o *overheard) Settle() error                     { return nil }

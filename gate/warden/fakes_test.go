@@ -369,6 +369,9 @@ func (l *fakeLog) Files(_ string, r gate.Request, many int) {
 func (l *fakeLog) Unfollowed(session string, r gate.Request, why string) error {
 	return l.write("%s of %s is not followed: %s", session, r.Caller.Principal, why)
 }
+func (l *fakeLog) Untaped(_ string, r gate.Request, why string) error {
+	return l.write("untaped %s on %s: %s", r.Caller.Principal, r.Target.Ref(), why)
+}
 func (l *fakeLog) Service(what string) error { return l.write("service %s", what) }
 
 func (l *fakeLog) all() []string {

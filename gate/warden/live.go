@@ -44,8 +44,9 @@ type sessions struct {
 // entry is a session with what this warden has of it.
 type entry struct {
 	live
-	runs bool
-	end  *nsjail.End // where its pod says that it is over; nil: the kernel has to be asked
+	runs    bool
+	untaped bool        // that it is not recorded is known
+	end     *nsjail.End // where its pod says that it is over; nil: the kernel has to be asked
 }
 
 func newSessions(dir string, journal *slog.Logger) *sessions {
@@ -173,6 +174,29 @@ func (s *sessions) find(id string) (live, bool) {
 	if !ok || !e.runs {
 		return live{}, false
 	}
+	return e.live, true
+}
+
+// came finds a session that policy has permitted, whether or not it runs.
+func (s *sessions) came(id string) (live, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok || e.Asked.Caller.Principal == "" {
+		return live{}, false
+	}
+	return e.live, true
+}
+
+// untapes takes in that a session that runs is not recorded. It reports whether that is news.
+func (s *sessions) untapes(id string) (live, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok || !e.runs || e.untaped {
+		return live{}, false
+	}
+	e.untaped = true
 	return e.live, true
 }
 

@@ -2,6 +2,7 @@ package warden
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"forkgate/gate"
@@ -31,11 +32,12 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 	r.expect(ask, q)
 	session, err := r.gate.Enter(ctx, ask)
 	if err != nil {
+		err = errors.Join(err, r.cameToNothing(err))
 		r.pods.sessions.forget(r.session)
 		return answer{}, err
 	}
 	r.begin(session.GUID)
-	if err := r.started(); err != nil {
+	if err := errors.Join(r.started(), r.unrecorded(session)); err != nil {
 		session.Close()
 		return answer{}, err
 	}

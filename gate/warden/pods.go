@@ -89,8 +89,8 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	if err != nil {
 		return nil, err
 	}
-	tape, terms, err := p.recordings.begin(l, what)
-	if err != nil {
+	tape, terms, untaped := p.recordings.begin(l, what)
+	if err := untaped; err != nil {
 		p.metrics.failures.Inc()
 		p.journal.Error("a session is not recorded", "session", session, "record", what.Record.String(), "error", err)
 		if what.Record == gate.Required {
@@ -109,7 +109,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 		p.recordings.seal(tape) // now that it stays; a door does not have it yet
 	}
 	p.sessions.runs(session, running.End)
-	return &opened{running, what.Record, tape, terms}, nil
+	return &opened{running, what.Record, tape, terms, untaped}, nil
 }
 
 // enterRunning has a pod execute something, and starts it where it does not run.

@@ -156,6 +156,10 @@ func TestRecordingsThatCannotBe(t *testing.T) {
 			if ran := h.pods.ran(); len(ran) > 0 || len(h.book().list()) > 0 {
 				t.Errorf("it ran: %v", ran)
 			}
+			// And the record, where policy had permitted it, does not leave it at that.
+			if all := h.log.all(); !strings.HasPrefix(all[len(all)-1], "refused ") || !strings.Contains(all[len(all)-1], test.why) {
+				t.Errorf("the record ends with %q", all)
+			}
 			h = recorded(t, "best-effort", test.spoil)
 			s, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"})
 			if err != nil {
@@ -165,7 +169,37 @@ func TestRecordingsThatCannotBe(t *testing.T) {
 			if s.Tape != nil {
 				t.Error("it is recorded")
 			}
+			if all := h.log.all(); !strings.HasPrefix(all[len(all)-1], "untaped alice on demo: it cannot be recorded: ") || !strings.HasSuffix(all[len(all)-1], test.why) {
+				t.Errorf("the record ends with %q", all)
+			}
 		})
+	}
+}
+
+// A recording that fails in the middle is in the record, once, with why; one that has to be there ends the session in the same words. What a door says of
+// sessions that there are none of is nothing.
+func TestARecordingThatFailsLater(t *testing.T) {
+	h := recorded(t, "required")
+	c := h.connect(t, "demo", h.alice)
+	s, err := c.Open(t.Context(), client.OpenRequest{Op: "shell"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, q := range []client.UntapedRequest{
+		{Session: "nobody", Why: "x", Ends: true}, {Session: s.ID, Why: "it is full", Ends: true}, {Session: s.ID, Why: "it is fuller"},
+	} {
+		if err := c.Untaped(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.pods.die(s.ID)
+	h.book().look(h.pods.lives)
+	all := strings.Join(h.log.all(), "\n")
+	for _, line := range []string{"untaped alice on demo: the recording failed: it is full", "ended alice on demo: false 0  the recording failed: it is full"} {
+		if strings.Count(all, line) != 1 || strings.Contains(all, "fuller") {
+			t.Errorf("the record lacks %q, or has more: %s", line, all)
+		}
 	}
 }
 

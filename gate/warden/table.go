@@ -53,6 +53,7 @@ func messages() map[string]message {
 		client.TypeVerb:      {from: door | account, when: after, long: true, read: reading(verb)},
 		client.TypeStruck:    {from: door | account, when: after, long: true, read: reading(struck)},
 		client.TypeEnded:     {from: door, when: always, read: reading(ended)},
+		client.TypeUntaped:   {from: door, when: always, read: reading(untaped)},
 		client.TypeFiles:     {from: door, when: always, read: reading(filesDone)}, // of sessions of an earlier warden, too
 		client.TypeGiveUp:    {from: door | account | operator, when: always, read: reading(giveUp)},
 

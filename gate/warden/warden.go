@@ -25,6 +25,7 @@ type Record interface {
 	Started(session string, r gate.Request) error
 	Revoked(session string, r gate.Request, d gate.Decision) error
 	Ended(session string, r gate.Request, how audit.End) error
+	Untaped(session string, r gate.Request, why string) error
 	File(session string, r gate.Request, op gate.FileOperation) error
 	Files(session string, r gate.Request, many int)
 	Unfollowed(session string, r gate.Request, why string) error

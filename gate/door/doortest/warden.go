@@ -73,6 +73,7 @@ type Seen struct {
 	Opened   []client.OpenRequest
 	Verbs    []client.VerbRequest
 	Touched  []client.TouchRequest
+	Untaped  []client.UntapedRequest
 	Without  []client.UntouchedRequest
 	Files    []client.FilesRequest
 	GaveUp   int // requests for whose answer nobody waits any more
@@ -266,6 +267,11 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		return w.Struck, nil, nil
 	case client.TypeFiles:
 		return w.files(m)
+	case client.TypeUntaped:
+		var q client.UntapedRequest
+		err := m.Decode(&q)
+		w.note(func(s *Seen) { s.Untaped = append(s.Untaped, q) })
+		return struct{}{}, nil, err
 	case client.TypeEnded:
 		return client.EndedReply{Why: w.Ended}, nil, nil
 	}

@@ -94,6 +94,11 @@ func (c *Client) Assert(ctx context.Context, q AssertRequest) (AssertReply, erro
 	return r, err
 }
 
+// Untaped says that a session's recording has failed.
+func (c *Client) Untaped(ctx context.Context, q UntapedRequest) error {
+	return c.call(ctx, TypeUntaped, q, &struct{}{})
+}
+
 // Touch hands over the signature of a security key that was touched for this connection. It must come after Assert.
 func (c *Client) Touch(ctx context.Context, q TouchRequest) error {
 	return c.call(ctx, TypeTouch, q, &struct{}{})

@@ -30,6 +30,7 @@ const (
 	TypeStruck    = "struck"
 	TypeEnded     = "ended"
 	TypeFiles     = "files"
+	TypeUntaped   = "untaped"
 	TypeNotice    = "notice" // warden to door, to nobody's question
 	TypeGiveUp    = "give-up"
 
@@ -94,6 +95,13 @@ type TouchRequest struct {
 	Key       []byte `json:"key,omitempty"`       // SSH wire format
 	Signature []byte `json:"signature,omitempty"` // RFC 4253 section 6.6, with the flags of OpenSSH's PROTOCOL.u2f
 	Signed    string `json:"signed,omitempty"`    // in place of these: an SSHSIG, armored or in base64 alone
+}
+
+// UntapedRequest says that a session is not recorded any more, which ends one that has to be.
+type UntapedRequest struct {
+	Session string `json:"session"`
+	Why     string `json:"why"`
+	Ends    bool   `json:"ends,omitempty"`
 }
 
 // UntouchedRequest says that a security key has signed without being touched, which let nobody in.
