@@ -27,6 +27,9 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 		return answer{}, tooMany()
 	}
 	defer release()
+	if err := r.pace.take(ask.Evidence.Principal, r.now()); err != nil {
+		return answer{}, err
+	}
 	defer r.metrics.time(timedSession)()
 	law := r.rules.has.Load()
 	r.expect(ask, q)

@@ -56,6 +56,7 @@ type Warden struct {
 	messages    map[string]message
 	words       map[string]func(context.Context, *word) (page, error)
 	requests    *limit[string]
+	pace        pace
 	connections map[role]*limit[uint32]
 	logins      *limit[string]
 	serials     *serials
