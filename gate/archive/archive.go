@@ -82,6 +82,9 @@ func read(path string, keys []age.Identity) (Recording, error) {
 	if err != nil && !errors.Is(err, tape.ErrSealed) {
 		return Recording{}, err
 	}
+	if name := strings.TrimSuffix(filepath.Base(path), Extension); name != r.Header.Forkgate.Session {
+		return Recording{}, fmt.Errorf("this file is not the recording of session %.40q that its first line says: it was changed, or renamed", r.Header.Forkgate.Session)
+	}
 	return Recording{r.Header.Forkgate, r.Header.Command, info.Size(), path}, nil
 }
 

@@ -52,14 +52,22 @@ func (s *stream) release(text string, all gate.Redactions) string {
 	if len(s.held)-end >= 2*maxHeld { // one match, however much comes
 		cut, end = len(spans), len(s.held)
 	}
-	shown := gate.Hide(s.held[:end], spans[:cut])
+	shown := hidden(gate.Hide(s.held[:end], spans[:cut]), all)
 	s.held = s.held[end:]
 	return shown
 }
 
+// hidden looks once more, at what is to be read. Where that shows what is to be redacted the text loses all that is not to be read.
+func hidden(text string, all gate.Redactions) string {
+	if read := plain(text); read != text && len(all.Spans(read)) > 0 {
+		return all.Apply(read)
+	}
+	return text
+}
+
 // rest is what is left at the end.
 func (s *stream) rest(all gate.Redactions) string {
-	rest := all.Apply(s.held + string(s.cut))
+	rest := hidden(all.Apply(s.held+string(s.cut)), all)
 	s.held, s.cut = "", nil
 	return rest
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"time"
 
@@ -52,8 +53,25 @@ func NewReader(from io.Reader, keys ...age.Identity) (*Reader, error) {
 		}
 		return r, nil // it broke off there
 	}
-	return r, r.head(r.lines.Bytes())
+	return r, r.reallyAbout(r.lines.Bytes())
 }
+
+// reallyAbout takes the header that was encrypted, if the first line says the same: that one anybody could have written who can write there.
+func (r *Reader) reallyAbout(line []byte) error {
+	claimed := r.Header.Forkgate
+	r.Header = Header{}
+	if err := r.head(line); err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(claimed, r.Header.Forkgate) {
+		return fmt.Errorf("%w: its first line says session %.40q of %.40q in %.40q, and what is encrypted %.40q of %.40q in %.40q", ErrForged,
+			claimed.Session, claimed.Principal, claimed.Ref, r.Header.Forkgate.Session, r.Header.Forkgate.Principal, r.Header.Forkgate.Ref)
+	}
+	return nil
+}
+
+// ErrForged says that a recording is not the one that was made under its first line.
+var ErrForged = errors.New("the recording was changed")
 
 // sealed says for whom a recording is.
 func (r *Reader) sealed(err error) error {

@@ -66,6 +66,33 @@ func TestSealed(t *testing.T) {
 	}
 }
 
+// The first line, which is not encrypted, is compared with what is; nor is what stands behind another one taken for what it says.
+func TestTheFirstLineIsCompared(t *testing.T) {
+	key := identity(t)
+	var one, other bytes.Buffer
+	for _, file := range []*bytes.Buffer{&one, &other} {
+		if err := writer(t, file, Terms{Limit: 1 << 20}, key.Recipient().String()).Write(Output, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, rest, _ := bytes.Cut(one.Bytes(), []byte("\n"))
+	for name, forged := range map[string][]byte{
+		"another session": bytes.Replace(first, []byte(`"session":"s"`), []byte(`"session":"t"`), 1),
+		"another person":  bytes.Replace(first, []byte(`"principal":""`), []byte(`"principal":"anna"`), 1),
+		"another time":    bytes.Replace(first, []byte("0001-01-01"), []byte("2026-11-26"), 1),
+	} {
+		if bytes.Equal(forged, first) {
+			t.Fatalf("%s: nothing is forged in %s", name, first)
+		}
+		if _, err := NewReader(bytes.NewReader(append(append(forged, '\n'), rest...)), key); !errors.Is(err, ErrForged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := NewReader(bytes.NewReader(one.Bytes()), key); err != nil {
+		t.Errorf("the control: %v", err)
+	}
+}
+
 // A recording that broke off ends there, and one that was changed is not believed.
 func TestSealedAndBroken(t *testing.T) {
 	key := identity(t)
@@ -126,6 +153,26 @@ func TestRedacted(t *testing.T) {
 	got, err := recordedBy(t, Terms{Limit: 1 << 20, Redactions: hides("sk_live_[a-z]+")}, nil, nil, pieces...)
 	if err != nil || got[Output] != want || got[Errors] != want {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A secret that is to be read is one, whatever stands between its letters; what has none keeps its colours.
+func TestRedactedAsItIsRead(t *testing.T) {
+	all := hides("sk_live_[a-z]+")
+	for _, text := range []string{
+		"sk_\x00live_abc", "sk_\x1b]0;t\x07live_abc", "sk_\x1b[31mlive_\x1b[0mabc", "sk_lx\bive_abc", "sk_\u200blive_abc", "sk_\x1b[0Klive_abc", "s\x1b(Bk_live_abc",
+		"sk_l\u009b31mive_abc", "sk_€\blive_abc",
+	} {
+		for _, end := range []string{"\r\n", ""} {
+			got, err := recordedBy(t, Terms{Limit: 1 << 20, Redactions: all}, nil, nil, [2]string{Output, "a " + text[:4]}, [2]string{Output, text[4:] + " b" + end})
+			if err != nil || got[Output] != "a [redacted:x] b"+end {
+				t.Errorf("%q became %q, %v", text, got[Output], err)
+			}
+		}
+	}
+	const coloured = "\x1b[31mred\x1b[0m and sk_liv\x1b[1m\r\n"
+	if got, err := recordedBy(t, Terms{Limit: 1 << 20, Redactions: all}, nil, nil, [2]string{Output, coloured}); err != nil || got[Output] != coloured {
+		t.Errorf("%q, %v", got[Output], err)
 	}
 }
 
