@@ -173,7 +173,7 @@ func printStatus(cmd *cobra.Command, s client.StatusReply) error {
 	default:
 		fmt.Fprintf(w, "record\tline %d, signed %s\n", s.RecordLine, s.RecordAnchored.Local().Format(time.DateTime))
 	}
-	fmt.Fprintf(w, "recordings\t%.1f of %.1f GiB\n", float64(s.Recordings)/gib, float64(s.RecordingsAtMost)/gib)
+	fmt.Fprintf(w, "recordings\t%s of %s\n", roughly(s.Recordings), roughly(int64(s.RecordingsAtMost)))
 	switch {
 	case s.PolicySince.IsZero():
 		fmt.Fprintf(w, "policy\tnone loads: the doors are shut; forkgate policy check says why\n")
@@ -183,4 +183,13 @@ func printStatus(cmd *cobra.Command, s client.StatusReply) error {
 		fmt.Fprintf(w, "policy\t%s, loaded %s\n", s.Policy, s.PolicySince.Format(time.DateTime))
 	}
 	return w.Flush()
+}
+
+// roughly is a size for a person who looks at it.
+func roughly(bytes int64) string {
+	const mib, gib = 1 << 20, 1 << 30
+	if bytes < gib {
+		return fmt.Sprintf("%.1f MiB", float64(bytes)/mib)
+	}
+	return fmt.Sprintf("%.1f GiB", float64(bytes)/gib)
 }

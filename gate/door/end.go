@@ -35,7 +35,7 @@ func (s *session) explain(err error) wire.Exit {
 	switch {
 	case errors.Is(err, errVanished) || failed != nil && failed.Ended:
 		s.log.Info("session vanished")
-		if why := s.why(); why != "" {
+		if why := s.why(); why != "" && !s.noticed.Load() {
 			fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(why))
 		}
 		_, _ = io.WriteString(s.stderr(), endedFromOutside(s.id))
@@ -63,8 +63,8 @@ func (s *session) explain(err error) wire.Exit {
 // endingTime is how long a warden that has just started may take to say why it ended a session.
 const endingTime = 5 * time.Second
 
-// why asks why the session was ended. A warden that was there when it began has said so already; one that was not knows no connection to
-// say it to.
+// why asks why the session was ended. A warden that was there when it began has said so, which may come too late; one that was not knows no
+// connection to say it to.
 func (s *session) why() string {
 	ctx, cancel := context.WithTimeout(s.c.ctx, endingTime)
 	defer cancel()

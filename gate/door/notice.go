@@ -39,5 +39,6 @@ func (c *connection) notice(n client.Notice) {
 	if !ok {
 		return
 	}
+	s.noticed.Store(true)
 	s.spawn(&s.work, func() { fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(n.Text)) })
 }

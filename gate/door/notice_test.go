@@ -59,3 +59,28 @@ func TestVanishedByAnotherWarden(t *testing.T) {
 		t.Errorf("status %d, stderr %q", status, stderr)
 	}
 }
+
+// Who has been told why hears it once, though the door asks as well: the end may be there before the notice is.
+func TestWhyIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	p := open(t, func(w *doortest.Warden, _ *door.Config) { w.Wordless, w.Ended = true, "access revoked" })
+	channel, requests, err := p.dial("demo").OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRequest(t, channel, "exec", execReq{"echo up; read line"})
+	if line, err := bufio.NewReader(channel).ReadString('\n'); line != "up\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	p.warden.Say("access revoked")
+	stderr := bufio.NewReader(channel.Stderr())
+	if line, err := stderr.ReadString('\n'); line != "forkgate: access revoked\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if _, err := channel.Write([]byte("now\n")); err != nil {
+		t.Fatal(err)
+	}
+	if status, rest := exitStatus(t, requests), readAll(t, stderr); status != 255 || rest != "forkgate: the session was ended from outside, session fake-session\n" {
+		t.Errorf("status %d, and then %q", status, rest)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -32,6 +33,7 @@ type session struct {
 	forward  bool // the client wants to bring its ssh-agent along
 	started  bool
 	sentEOF  bool
+	noticed  atomic.Bool // the warden has said why it ends, and the caller hears it
 	work     sync.WaitGroup
 	telling  sync.WaitGroup // of what the warden says before it answers; part of work
 }

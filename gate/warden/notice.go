@@ -11,7 +11,7 @@ import (
 type audience struct {
 	mu     sync.Mutex
 	here   map[*connection]struct{}
-	missed map[string]string // by session: what it was not told, as its connection is another warden's
+	missed map[string]string // by session: what it may not have been told, as its connection is another warden's, or its end came first
 }
 
 // maxMissed bounds what is kept for doors that may never ask.
@@ -46,23 +46,20 @@ func (a *audience) tell(guid, text string) (told int) {
 	return told
 }
 
-// tellOne tells one session something. Nobody waits for the door. If the session was opened by way of the last warden its door has to ask.
+// tellOne tells one session why it is ended. Nobody waits for the door, which asks as well: its connection may be another warden's, and the end may
+// be there before the notice is.
 func (a *audience) tellOne(session, text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	told := false
 	for c := range a.here {
 		if c.has(session) {
-			told = true
 			c.saying.Go(func() { c.say(client.Notice{Session: session, Text: text}) })
 		}
 	}
-	if !told {
-		if a.missed == nil || len(a.missed) >= maxMissed {
-			a.missed = map[string]string{}
-		}
-		a.missed[session] = text
+	if a.missed == nil || len(a.missed) >= maxMissed {
+		a.missed = map[string]string{}
 	}
+	a.missed[session] = text
 }
 
 // ended says why a session was ended, to the door that has it; which knows its name, and nobody else does.
