@@ -42,8 +42,9 @@ func (l *loader) runTest(block, request, expect *hcl.Block) {
 	// While nobody is to come in, that holds whatever tests expect: it must not fail to load because of them.
 	trial := Trial{Name: block.Labels[0], Where: place(block.DefRange), Passed: want.met(got) || l.policy.lockdown(got.Rule)}
 	if !trial.Passed {
-		trial.Answer = strings.TrimSpace(l.policy.Explain(r).String())
-		l.complain(block.DefRange, "Test failed", "Test %q expects another answer. The policy says:\n%s", trial.Name, trial.Answer)
+		e := l.policy.Explain(r)
+		trial.Answer = want.against(got, l.policy) + want.remark(e, l.policy) + "\n" + strings.TrimSpace(e.String())
+		l.complain(block.DefRange, "Test failed", "Test %q expects another answer.\n%s", trial.Name, trial.Answer)
 	}
 	l.policy.trials = append(l.policy.trials, trial)
 }
@@ -53,7 +54,7 @@ type Trial struct {
 	Name   string `json:"name"`
 	Where  string `json:"where"` // FILE:LINE
 	Passed bool   `json:"passed"`
-	Answer string `json:"answer,omitempty"` // of one that failed: what the policy says of the request, explained
+	Answer string `json:"answer,omitempty"` // of one that failed: what was wanted, and what the policy says of the request, explained
 }
 
 // Trials lists the test blocks in the order of the files; all of them passed, or the policy would not have loaded.
@@ -163,59 +164,4 @@ func (f *fields) among(words *vocabulary, l literal) bool {
 		f.complain(l.at, "Unknown word", "%s", reason)
 	}
 	return reason == ""
-}
-
-type expectation struct {
-	verdict gate.Verdict
-	rule    *string // nil: whichever; empty: none
-	bounds  bounds  // of a fork to be; what is not spoken of may be anything
-
-	approvable *bool           // nil: whichever
-	record     *gate.Recording // nil: whichever
-}
-
-// met reports whether a decision is the one that is expected.
-func (want expectation) met(got gate.Decision) bool {
-	return got.Verdict == want.verdict && (want.rule == nil || got.Rule == *want.rule) && want.bounds.are(got.Limits) &&
-		(want.approvable == nil || *want.approvable == (got.Approval != nil)) && (want.record == nil || *want.record == got.Record)
-}
-
-// are reports whether limits are those that a test speaks of.
-func (b bounds) are(limits *gate.Limits) bool {
-	if limits == nil {
-		return b == (bounds{})
-	}
-	for _, pair := range [][2]uint64{
-		{b.quota, limits.Quota}, {b.memory, limits.Memory}, {b.pids, limits.Pids}, {b.cpu, limits.CPU}, {b.io, limits.IO},
-	} {
-		if pair[0] != 0 && pair[0] != pair[1] {
-			return false
-		}
-	}
-	return b.egress == nil || slices.Equal(b.egress.texts(), limits.Egress)
-}
-
-func (l *loader) readExpectation(block *hcl.Block) (expectation, bool) {
-	f := l.fields(block)
-	var want expectation
-	limits, sound := l.limitsOf(f.blocks)
-	want.bounds = limits
-	verdict := f.text("verdict")
-	switch {
-	case verdict.text == "permit":
-		want.verdict = gate.Permit
-	case verdict.text != "forbid" && f.has("verdict"):
-		f.complain(verdict.at, "Unknown word", "A verdict is permit or forbid.")
-	}
-	if rule := f.text("rule"); f.has("rule") {
-		want.rule = &rule.text
-	}
-	if f.has("approvable") {
-		approvable := f.flag("approvable")
-		want.approvable = &approvable
-	}
-	if record := f.readRecord(); f.has("record") {
-		want.record = &record
-	}
-	return want, sound && !f.broken
 }

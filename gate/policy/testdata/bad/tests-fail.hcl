@@ -82,3 +82,49 @@ test "limits where none are fixed" {
     }
   }
 }
+
+permit "all-of-it-recorded" {
+  when   = caller.kind == "human"
+  record = "best-effort"
+}
+
+test "another rule that permits it comes first by name" {
+  request {
+    caller = "alice"
+    kind   = "human"
+    op     = "shell"
+    target = "demo"
+  }
+  expect {
+    verdict    = "permit"
+    rule       = "all-of-it-recorded"
+    record     = "required"
+    approvable = true
+  }
+}
+
+test "a rule that there is none of" {
+  request {
+    caller = "alice"
+    kind   = "human"
+    op     = "shell"
+    target = "demo"
+  }
+  expect {
+    verdict = "permit"
+    rule    = "al-of-it"
+  }
+}
+
+test "a record, where none is made" {
+  request {
+    caller = "alice"
+    kind   = "agent"
+    op     = "shell"
+    target = "demo"
+  }
+  expect {
+    verdict = "forbid"
+    record  = "required"
+  }
+}
