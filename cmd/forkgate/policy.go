@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +14,7 @@ import (
 
 	"forkgate/gate"
 	"forkgate/gate/policy"
+	"forkgate/gate/warden/client"
 )
 
 // loadPolicy loads the *.hcl files of dir, and those of its policy.d where there is one.
@@ -44,10 +47,13 @@ func policyCheckCommand() *cobra.Command {
 		if err != nil {
 			return complain(cmd, err, *asJSON)
 		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), p.Summary())
-		}
 		summary := p.Summary()
+		if !anyOwner {
+			summary.Notes = append(summary.Notes, missing(cmd.Context(), p)...)
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), summary)
+		}
 		fmt.Fprintln(cmd.OutOrStdout(), summary)
 		for _, note := range summary.Notes {
 			fmt.Fprintf(cmd.OutOrStdout(), "note: %s:%d: %s\n", gate.Printable(note.File), note.Line, note.Detail)
@@ -55,6 +61,30 @@ func policyCheckCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// missing says which repositories the policy's rules name that this host does not have. A policy may be checked before the warden runs, and
+// by who may not ask it: then there is nothing to say.
+func missing(ctx context.Context, p *policy.Policy) (notes []policy.Problem) {
+	_ = withWarden(func(c *client.Client) error {
+		page, err := c.OperatorVerb(ctx, client.VerbRequest{Words: [][]byte{[]byte("repos")}, JSON: true})
+		if err != nil {
+			return err
+		}
+		var repos []struct {
+			Ref string `json:"ref"`
+		}
+		if err := json.Unmarshal(page, &repos); err != nil {
+			return err
+		}
+		var exist []string
+		for _, repo := range repos {
+			exist = append(exist, repo.Ref)
+		}
+		notes = p.Missing(exist)
+		return nil
+	})
+	return notes
 }
 
 // policyIn is the directory that a command was given, or the installed policy's; who owns files matters where they are in force.

@@ -151,6 +151,7 @@ func (c *checker) word(attr *attribute, e hclsyntax.Expression) (string, bool) {
 		c.no(e.Range(), "Unknown word", "%s", reason)
 		return "", false
 	}
+	c.l.names(attr, word, e.Range())
 	return word, true
 }
 

@@ -28,6 +28,7 @@ func Load(sources ...Source) (*Policy, error) {
 		l.readPods()
 		l.readRecordings()
 		l.readRedactions()
+		l.noteMisspelt()
 	}
 	if l.sound() {
 		l.runTests()
@@ -59,6 +60,7 @@ type loader struct {
 	policy *Policy
 
 	keyless []*hcl.Block      // principals without a key
+	naming  []NamedRepository // by the rule that is being read
 	signers map[string]string // key in SSH wire format -> the block whose certificates it signs
 }
 

@@ -23,6 +23,7 @@ type Policy struct {
 	rules         []*rule // by name
 	index         index
 	repositories  map[string]Repository
+	named         []NamedRepository
 	pods          Pods
 	recordings    Recordings
 	redactions    gate.Redactions // by name

@@ -20,6 +20,7 @@ func (l *loader) readRules() {
 			read = l.readApprove
 		}
 		r := read(s, block)
+		l.named(r)
 		r.block = block.DefRange
 		p.rules = append(p.rules, r)
 	}

@@ -20,9 +20,10 @@ type Policy interface {
 	SecurityKeys() []provenance.SecurityKey // those that are marked
 	Names() []string                        // of the principals
 	Repository(name string) policy.Repository
-	Repositories() []string // that have a block; they need not exist
-	Autostart() []string    // repositories
-	Accounts() []string     // of this host, that somebody may speak by
+	Repositories() []string                  // that have a block; they need not exist
+	Missing(exist []string) []policy.Problem // what rules name that does not exist
+	Autostart() []string                     // repositories
+	Accounts() []string                      // of this host, that somebody may speak by
 	Pods() policy.Pods
 	Recordings() policy.Recordings
 	Redactions() gate.Redactions
@@ -205,6 +206,14 @@ func (r *rules) Decide(q gate.Request) gate.Decision {
 func (r *rules) autostart() []string {
 	if p := r.has.Load().policy; p != nil {
 		return p.Autostart()
+	}
+	return nil
+}
+
+// missing says which repositories rules name that are not among those which exist.
+func (r *rules) missing(exist []string) []policy.Problem {
+	if p := r.has.Load().policy; p != nil {
+		return p.Missing(exist)
 	}
 	return nil
 }

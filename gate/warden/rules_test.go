@@ -2,6 +2,7 @@ package warden
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -79,5 +80,35 @@ func TestABlockOfNoRepositoryIsToldOf(t *testing.T) {
 	}
 	if said := journal.String(); strings.Count(said, "there is none of") != 1 || !strings.Contains(said, "repository=dmeo") {
 		t.Errorf("the journal says\n%s", said)
+	}
+}
+
+// A rule that names a repository which does not exist loads, and the journal tells where it stands. One that names what exists is not told of.
+func TestARuleOfNoRepositoryIsToldOf(t *testing.T) {
+	h := newHost(t)
+	var journal bytes.Buffer
+	h.journal = slog.New(slog.NewTextHandler(&journal, nil))
+	const rule = "forbid \"keep-out\" {\n  when   = op == \"shell\" && caller.kind == \"agent\" && target.ref == \"%s:x\"\n  reason = \"no\"\n}\n"
+	good := h.text
+	for _, step := range []struct {
+		repo string
+		told int
+	}{{"demo", 0}, {"dmeo", 1}} {
+		journal.Reset()
+		h.text = good + fmt.Sprintf(rule, step.repo)
+		if err := h.reload("a test"); err != nil {
+			t.Fatal(err)
+		}
+		if said := journal.String(); strings.Count(said, `Did you mean \"demo\"`) != step.told || strings.Count(said, "level=WARN") != step.told {
+			t.Errorf("%s: the journal says\n%s", step.repo, said)
+		}
+	}
+	h.text = good
+	for n := range 2 * maxWarned {
+		h.text += strings.Replace(fmt.Sprintf(rule, fmt.Sprintf("none-%d", n)), "keep-out", fmt.Sprintf("keep-out-%d", n), 1)
+	}
+	journal.Reset()
+	if err := h.reload("a test"); err != nil || strings.Count(journal.String(), "level=WARN") != maxWarned+1 {
+		t.Errorf("%v; of many the journal says\n%s", err, journal.String())
 	}
 }

@@ -187,14 +187,30 @@ func (w *Warden) outcome() string {
 	return "policy loaded from " + w.policyPlace
 }
 
-// warnOfUnknown tells of blocks that are of no repository. That is no error of the policy's: one may write it before making the repository.
+// warnOfUnknown tells of blocks that are of no repository, and of rules that name none. That is no error of the policy's: one may write it
+// before making the repository, and it has to load after one is removed.
 func (w *Warden) warnOfUnknown() {
 	for _, name := range w.rules.repositories() {
 		if _, ok := w.trees.Find(name, ""); !ok {
 			w.journal.Warn("the policy has a block for a repository that there is none of: mend the name, or make it with: forkgate repo create "+name, "repository", name)
 		}
 	}
+	var exist []string
+	for _, tree := range w.trees.Repos() {
+		exist = append(exist, tree.Repo)
+	}
+	missing := w.rules.missing(exist)
+	for i, one := range missing {
+		if i == maxWarned {
+			w.journal.Warn("rules name more repositories that do not exist: forkgate policy check lists them", "more", len(missing)-i)
+			break
+		}
+		w.journal.Warn(one.Detail, "at", fmt.Sprintf("%s:%d", one.File, one.Line))
+	}
 }
+
+// maxWarned is how many rules the journal hears of at each load.
+const maxWarned = 20
 
 // run serves both sockets, does what goes on beside that, and heeds reloads, until ctx ends. It waits for all of it.
 func (w *Warden) run(ctx context.Context, c Config, beside ...func(context.Context)) error {
