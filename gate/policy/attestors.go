@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,10 +171,7 @@ func (l *loader) noteKeyless() {
 	}
 	for _, block := range l.keyless {
 		if name := block.Labels[0]; !spoken[name] {
-			l.policy.summary.Notes = append(l.policy.summary.Notes, Problem{
-				File: block.DefRange.Filename, Line: block.DefRange.Start.Line, Column: block.DefRange.Start.Column, Summary: "Nobody speaks for it",
-				Detail: fmt.Sprintf("Principal %q has no key, and no attestor or authority names it: nobody gets in as %[1]q.", name),
-			})
+			l.remark(block.DefRange, "Nobody speaks for it", "Principal %q has no key, and no attestor or authority names it: nobody gets in as %[1]q.", name)
 		}
 	}
 }

@@ -147,7 +147,12 @@ func (c *checker) word(attr *attribute, e hclsyntax.Expression) (string, bool) {
 		c.no(e.Range(), "Wrong type", "%s is compared with a quoted text.", attr.name)
 		return "", false
 	}
-	if reason := attr.words.reject(word); reason != "" {
+	reason := attr.words.reject(word)
+	if reason != "" && attr.words.outlived(word) {
+		c.l.remark(e.Range(), "Nobody of that name", "%s As it is, %s.", reason, attr.words.gone)
+		return word, true
+	}
+	if reason != "" {
 		c.no(e.Range(), "Unknown word", "%s", reason)
 		return "", false
 	}

@@ -78,6 +78,13 @@ func complaint(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnosti
 	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(detail, args...), Subject: &at}
 }
 
+// remark adds a note: what keeps no policy from loading, and may not be meant.
+func (l *loader) remark(at hcl.Range, summary, detail string, args ...any) {
+	l.policy.summary.Notes = append(l.policy.summary.Notes, Problem{
+		File: at.Filename, Line: at.Start.Line, Column: at.Start.Column, Summary: summary, Detail: fmt.Sprintf(detail, args...),
+	})
+}
+
 func (l *loader) read(sources []Source) []File {
 	var all []File
 	for _, source := range sources {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"forkgate/gate"
 	"forkgate/gate/policy"
 )
 
@@ -33,5 +34,34 @@ func TestNamedRepositories(t *testing.T) {
 	}
 	if all := p.Missing(nil); len(all) != len(got) {
 		t.Errorf("where there is none, %d of %d are missing", len(all), len(got))
+	}
+}
+
+// That the last member of a group has left it, or that a principal is gone, is in force with the load that says so: it is what keeps them out.
+func TestTheLastOfAGroupLeaves(t *testing.T) {
+	const rules = `permit "ops-enter" {
+  when = contains(caller.groups, "ops") && op == "shell"
+}
+permit "operator" {
+  when = door == "operator"
+}
+`
+	const one = "principal \"carol\" {\n  keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDI/kXM5byMqO+aSicmtMhyHHdQ6sfTdr1xNXbNyrYpQ\"]\n  groups = [%s]\n}\n"
+	enters := func(groups string) gate.Verdict {
+		p, err := policy.Load(policy.Text{Name: "rules.hcl", Text: []byte(rules + fmt.Sprintf(one, groups))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Request(policy.Question{Caller: "carol", Op: "shell", Target: "demo"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Decide(r).Verdict
+	}
+	if enters(`"ops"`) != gate.Permit {
+		t.Error("a member of ops is kept out")
+	}
+	if enters(``) != gate.Forbid || enters(`"dev"`) != gate.Forbid {
+		t.Error("who is in ops no more enters")
 	}
 }

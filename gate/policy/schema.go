@@ -44,6 +44,7 @@ type vocabulary struct {
 	known []string           // every word that a rule may name, or nil where any word that check passes is one
 	more  bool               // requests have values beyond the known ones: the operator is no principal of any file
 	empty bool               // the empty text is a value too
+	gone  string             // known words come and go with other blocks, which rules outlive; what it means that one is not there
 	check func(string) error // for open vocabularies
 }
 
@@ -64,6 +65,13 @@ func (v *vocabulary) reject(word string) string {
 		return fmt.Sprintf("There is no %s %s.%s", v.what, quoted(word), near)
 	}
 	return ""
+}
+
+// outlived reports whether a word is one that there may have been: that nobody is in a group any more must not keep the policy that says so from
+// loading. What looks like a slip of a known word is taken for one.
+func (v *vocabulary) outlived(word string) bool {
+	return v.gone != "" && gate.CheckName(word) == nil && !slices.Contains(v.known, word) &&
+		!slices.ContainsFunc(v.known, func(known string) bool { return slip(word, known) })
 }
 
 // fewWords is how many words a complaint lists.
@@ -117,13 +125,16 @@ func newSchema(p *Policy) schema {
 	parent := &vocabulary{what: "repository", check: checkRef, empty: true}
 	owner, speaker := closed("principal", true, principals), closed("principal", false, principals)
 	owner.more, speaker.more = true, true
+	owner.gone, speaker.gone = "no key speaks for it", "nobody speaks as it"
+	group := closed("group", false, groups)
+	group.gone = "nobody is in it"
 
 	type r = *gate.Request
 	s := schema{}
 	for _, a := range []*attribute{
 		{name: "caller.principal", meaning: "who speaks", words: speaker, text: func(q r) string { return q.Caller.Principal }},
 		{name: "caller.kind", meaning: "what speaks", words: closed("kind of caller", false, []string{"agent", "human"}), text: func(q r) string { return q.Caller.Kind.String() }},
-		{name: "caller.groups", meaning: "the principal's groups", words: closed("group", false, groups), list: func(q r) []string { return q.Caller.Groups }},
+		{name: "caller.groups", meaning: "the principal's groups", words: group, list: func(q r) []string { return q.Caller.Groups }},
 		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key, 3 attested, 4 presence", number: func(q r) int { return int(q.Caller.Class) }},
 		{name: "caller.agent", meaning: "the agent that marks name, or empty", words: closed("agent", true, agents), text: func(q r) string { return q.Caller.Agent }},
 		{name: "caller.attestor", meaning: "the workstation whose word there is, or empty", words: closed("attestor", true, attestors), text: func(q r) string { return q.Caller.Attestor }},

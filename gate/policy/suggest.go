@@ -46,7 +46,7 @@ func slip(word, other string) bool {
 	const short, long = 4, 9
 	d := levenshtein.Distance(word, other, nil)
 	switch {
-	case d == 0 || d > 2 || min(len(word), len(other)) < short || numbered(word, other):
+	case d == 0 || d > 2 || max(len(word), len(other)) < short || numbered(word, other):
 		return false
 	case d == 1 || min(len(word), len(other)) >= long:
 		return true

@@ -53,3 +53,16 @@ permit "function" {
 permit "field" {
   whn = true
 }
+
+# A group with a letter wrong is no group that nobody is in any more.
+permit "oncal" {
+  when = contains(caller.groups, "oncal")
+}
+
+permit "alcie" {
+  when = caller.principal == "alcie"
+}
+
+permit "no-name" {
+  when = contains(caller.groups, "On Call")
+}
