@@ -21,7 +21,7 @@ type (
 	and      struct{ a, b condition }
 	or       struct{ a, b condition }
 
-	// target.grand
+	// target.grand, contains(caller.groups, "backend")
 	flagIs struct{ attr *attribute }
 	// op == "shell", contains(["shell", "exec"], op)
 	textIn struct {
@@ -30,11 +30,6 @@ type (
 	}
 	// target.owner == caller.principal
 	sameText struct{ a, b *attribute }
-	// contains(caller.groups, "backend")
-	listHas struct {
-		attr *attribute
-		word string
-	}
 	// glob(target.repo, "demo-*"), startswith(target.repo, "demo-")
 	textFits struct {
 		attr *attribute
@@ -86,11 +81,6 @@ func (c textIn) compile(bool) func(*gate.Request) bool {
 func (c sameText) compile(bool) func(*gate.Request) bool {
 	a, b := c.a.text, c.b.text
 	return func(r *gate.Request) bool { return a(r) == b(r) }
-}
-
-func (c listHas) compile(bool) func(*gate.Request) bool {
-	list, word := c.attr.list, c.word
-	return func(r *gate.Request) bool { return slices.Contains(list(r), word) }
 }
 
 func (c textFits) compile(bool) func(*gate.Request) bool {

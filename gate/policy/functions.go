@@ -66,7 +66,9 @@ func (c *checker) contains(list, item hclsyntax.Expression) condition {
 	if !ok {
 		return constant(true)
 	}
-	return listHas{attr, word}
+	member := attr.has(word)
+	c.mentions.add(member)
+	return flagIs{member}
 }
 
 func (c *checker) oneOf(tuple *hclsyntax.TupleConsExpr, item hclsyntax.Expression) condition {

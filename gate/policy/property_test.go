@@ -23,7 +23,7 @@ func (d dice) atom() string {
 	return d.pick(
 		`caller.kind == "agent"`, `caller.kind != "agent"`, `op == "shell"`, `op != "exec"`, `contains(["fork", "shell", "list"], op)`,
 		`glob(op, "forward-*")`, `target.grand`, `!target.fork`, `target.owner == caller.principal`, `target.repo == "demo"`,
-		`startswith(target.tag, "ci-")`, `caller.principal == "alice"`, `contains(caller.groups, "oncall")`, `caller.class >= 2`,
+		`startswith(target.tag, "ci-")`, `caller.principal == "alice"`, `contains(caller.groups, "oncall")`, `!contains(caller.groups, "oncall")`, `contains(caller.groups, "backend")`, `caller.class >= 2`,
 		`caller.class < 1`, `target.repo != "demo"`, `contains(["demo", "third"], target.repo)`, `contains(["bob", "alice"], caller.principal)`, `door == "operator"`, `cidr(source.ip, "10.0.0.0/8")`, `!cidr(source.ip, "10.0.0.0/8")`, `true`,
 	)
 }

@@ -22,6 +22,24 @@ type attribute struct {
 	number func(*gate.Request) int
 	list   func(*gate.Request) []string
 	addr   func(*gate.Request) netip.Addr
+
+	member  bool                  // a list's: see has
+	members map[string]*attribute // of a list, those that are spoken of
+}
+
+// has makes a fact of its own of whether a list has a word, so that what rules say of it is known to be about one thing.
+func (a *attribute) has(word string) *attribute {
+	if a.members == nil {
+		a.members = map[string]*attribute{}
+	}
+	if a.members[word] == nil {
+		list := a.list
+		a.members[word] = &attribute{
+			name: a.name + " has " + quoted(word), meaning: a.meaning, member: true,
+			flag: func(r *gate.Request) bool { return slices.Contains(list(r), word) },
+		}
+	}
+	return a.members[word]
 }
 
 func (a *attribute) typeName() string {

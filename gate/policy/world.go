@@ -70,7 +70,6 @@ func (c numberIs) guess(w world) answer {
 }
 
 func (c sameText) guess(world) answer { return maybe }
-func (c listHas) guess(world) answer  { return maybe }
 func (c within) guess(world) answer   { return maybe }
 
 // mentions collects, for each attribute that a condition speaks of, the values that make a difference to it.
@@ -115,10 +114,11 @@ func canMatch(c condition, m mentions) bool {
 // maxWorlds bounds a search; facts beyond it count as unknown.
 const maxWorlds = 20_000
 
-// search looks for a world that is as wanted, among all values of the attributes that are mentioned.
+// search looks for a world that is as wanted, among all values of the attributes that are mentioned. What is not wanted of a world must not be so
+// when more of it is known: then nothing below is looked at.
 func (m mentions) search(wanted func(world) bool) bool {
-	attrs := slices.SortedFunc(maps.Keys(m), func(a, b *attribute) int {
-		return cmp.Or(cmp.Compare(len(m.values(a)), len(m.values(b))), cmp.Compare(a.name, b.name))
+	attrs := slices.SortedFunc(maps.Keys(m), func(a, b *attribute) int { // members last: a rule may name many, and they settle least
+		return cmp.Or(cmp.Compare(btoi(a.member), btoi(b.member)), cmp.Compare(len(m.values(a)), len(m.values(b))), cmp.Compare(a.name, b.name))
 	})
 	worlds := 1
 	for i, a := range attrs {
@@ -130,8 +130,11 @@ func (m mentions) search(wanted func(world) bool) bool {
 	w := world{}
 	var try func(rest []*attribute) bool
 	try = func(rest []*attribute) bool {
+		if !possible(w) || !wanted(w) {
+			return false
+		}
 		if len(rest) == 0 {
-			return possible(w) && wanted(w)
+			return true
 		}
 		for _, v := range m.values(rest[0]) {
 			w[rest[0].name] = v

@@ -61,3 +61,15 @@ permit "a ref that is not canonical" {
 permit "a ref without its tag" {
   when = target.ref == "demo:"
 }
+
+permit "in the group and not" {
+  when = contains(caller.groups, "oncall") && !contains(caller.groups, "oncall")
+}
+
+permit "in no group that there is, and in one" {
+  when = !(contains(caller.groups, "oncall") || contains(caller.groups, "backend")) && contains(caller.groups, "backend")
+}
+
+permit "in one group and not the other, which is well" {
+  when = contains(caller.groups, "oncall") && !contains(caller.groups, "backend")
+}

@@ -31,3 +31,16 @@ forbid "no-agents-in-till-unapproved" {
 permit "agents-see-the-bank" {
   when = caller.kind == "agent" && target.repo == "bank" && target.grand && op == "show"
 }
+
+permit "oncall-extend" {
+  when = contains(caller.groups, "oncall") && op == "extend"
+}
+
+permit "backend-extends" {
+  when = contains(caller.groups, "backend") && op == "extend"
+}
+
+forbid "no-oncall" {
+  when   = (contains(caller.groups, "oncall") || caller.class < 1) && op == "extend"
+  reason = "no"
+}
