@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -34,6 +35,12 @@ func newLoadError(diags hcl.Diagnostics, files map[string]*hcl.File, trials ...T
 		}
 		return cmp.Or(cmp.Compare(a.Subject.Filename, b.Subject.Filename), cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte))
 	})
+	diags, files = withoutSecrets(diags, files)
+	for i := range trials {
+		if hasSecret(trials[i].Answer) {
+			trials[i].Answer = unshown
+		}
+	}
 	return &LoadError{diags: diags, files: files, trials: trials}
 }
 
@@ -50,7 +57,11 @@ const maxShown = 50
 // Write shows the same, wrapped at a width (0: not at all) and, on a terminal, in colour.
 func (e *LoadError) Write(w io.Writer, width uint, color bool) error {
 	shown := e.diags[:min(len(e.diags), maxShown)]
-	if err := hcl.NewDiagnosticTextWriter(w, e.files, width, color).WriteDiagnostics(shown); err != nil {
+	var text bytes.Buffer
+	if err := hcl.NewDiagnosticTextWriter(&text, e.files, width, color).WriteDiagnostics(shown); err != nil {
+		return err
+	}
+	if _, err := w.Write(padding.ReplaceAll(text.Bytes(), []byte(inPlace))); err != nil {
 		return err
 	}
 	if more := len(e.diags) - len(shown); more > 0 {

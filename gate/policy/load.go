@@ -31,6 +31,7 @@ func Load(sources ...Source) (*Policy, error) {
 		l.noteMisspelt()
 	}
 	if l.sound() {
+		l.noteSecrets()
 		l.runTests()
 	}
 	if !l.sound() {

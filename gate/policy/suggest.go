@@ -29,8 +29,13 @@ func sentence(err error) string {
 	return strings.ToUpper(s[:1]) + s[1:] + "."
 }
 
-// quoted shows a text from outside, cut where it is long.
-func quoted(s string) string { return strconv.Quote(cut(s)) }
+// quoted shows a text from outside, cut where it is long, and not at all where it is a secret.
+func quoted(s string) string {
+	if hasSecret(s) {
+		return unshown
+	}
+	return strconv.Quote(cut(s))
+}
 
 func cut(s string) string {
 	const shown = 80

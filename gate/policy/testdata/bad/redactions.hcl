@@ -24,5 +24,5 @@ redact "other" {
 
 recordings {
   principal  = "1KiB"
-  recipients = ["AGE-SECRET-KEY-1QQQQ", "age1abc", "age1zf5pqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"]
+  recipients = ["age1abc", "age1zf5pqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"]
 }
