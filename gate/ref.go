@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxName is the longest repository name or tag, in bytes.
@@ -69,13 +70,15 @@ func CheckName(name string) error {
 	case len(name) > MaxName:
 		return fmt.Errorf("a name has at most %d characters, this one has %d", MaxName, len(name))
 	case !isAlnum(name[0]):
-		return fmt.Errorf("a name starts with a-z or 0-9, not %q", name[0])
+		first, _ := utf8.DecodeRuneInString(name)
+		return fmt.Errorf("a name starts with a-z or 0-9, not %q", first)
 	case strings.Contains(name, ".."):
 		return fmt.Errorf("a name has no two dots in a row")
 	}
 	for i := range len(name) {
 		if c := name[i]; !isAlnum(c) && !strings.ContainsRune("._-", rune(c)) {
-			return fmt.Errorf("a name is made of a-z 0-9 . _ -, not %q", c)
+			odd, _ := utf8.DecodeRuneInString(name[i:])
+			return fmt.Errorf("a name is made of a-z 0-9 . _ -, not %q", odd)
 		}
 	}
 	return nil

@@ -39,6 +39,9 @@ func policyCommand() *cobra.Command {
 func policyCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check [DIR]", Short: "load a policy, run its tests, and say what is wrong with it", Args: words(0, 1),
+		Long: "Load a policy, run its tests, and say what is wrong with it. DIR is a directory of *.hcl files, or one with a policy.d of them in it;\n" +
+			"where both are there, both count. Without DIR it is " + policyDir + ", and it is said as well which repositories rules name that\n" +
+			"this host does not have, if the warden runs to tell.",
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {

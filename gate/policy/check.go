@@ -103,6 +103,9 @@ func (c *checker) equal(e *hclsyntax.BinaryOpExpr) condition {
 			c.mentions.add(attr)
 			return either(flagIs{attr}, value)
 		}
+		if word, ok := literalText(right); ok && (word == "true" || word == "false") {
+			return c.no(right.Range(), "Wrong type", "%s is true or false: write it without quotes.", attr.name)
+		}
 	case attr.list != nil:
 		return c.no(e.Range(), "Wrong type", "%s is a list: use contains(%s, ...).", attr.name, attr.name)
 	case attr.addr != nil:
@@ -144,7 +147,11 @@ func (c *checker) word(attr *attribute, e hclsyntax.Expression) (string, bool) {
 	e = unwrap(e)
 	word, ok := literalText(e)
 	if !ok {
-		c.no(e.Range(), "Wrong type", "%s is compared with a quoted text.", attr.name)
+		if _, several := e.(*hclsyntax.TupleConsExpr); several && attr.text != nil {
+			c.no(e.Range(), "Wrong type", "%s is compared with one text; for several of them there is contains([...], %[1]s).", attr.name)
+			return "", false
+		}
+		c.no(e.Range(), "Wrong type", "%s is compared with a quoted text.%s", attr.name, plainly(e))
 		return "", false
 	}
 	reason := attr.words.reject(word)
@@ -175,6 +182,9 @@ func (c *checker) number(e *hclsyntax.BinaryOpExpr) condition {
 		return constant(true)
 	}
 	n, ok := literalNumber(right)
+	if _, quoted := literalText(right); quoted && attr.number != nil {
+		return c.no(right.Range(), "Wrong type", "%s is a number: write it without quotes, %[1]s >= 2.", attr.name)
+	}
 	if attr.number == nil || !ok {
 		return c.no(e.Range(), "Wrong type", "Only numbers have an order: caller.class >= 2.")
 	}

@@ -31,7 +31,7 @@ type literal struct {
 func (l *loader) fields(block *hcl.Block) *fields {
 	kind := kindOf(block.Type)
 	content, diags := block.Body.Content(kind.body())
-	l.diags = append(l.diags, diags...)
+	l.diags = append(l.diags, l.displaced(diags, kind.name)...)
 	alien := diags.HasErrors()
 	f := &fields{l: l, attrs: content.Attributes, blocks: content.Blocks, at: block.DefRange, broken: alien, alien: alien}
 	for _, known := range kind.fields {
@@ -59,7 +59,7 @@ func (f *fields) text(name string) literal {
 	}
 	text, ok := literalText(attr.Expr)
 	if !ok {
-		f.complain(attr.Expr.Range(), "Wrong type", "%s is a quoted text.", name)
+		f.complain(attr.Expr.Range(), "Wrong type", "%s is a quoted text.%s", name, plainly(attr.Expr))
 	}
 	return literal{text: text, at: attr.Expr.Range()}
 }
@@ -93,7 +93,7 @@ func (f *fields) list(name string) []literal {
 	for _, element := range tuple.Exprs {
 		text, ok := literalText(element)
 		if !ok {
-			f.complain(element.Range(), "Wrong type", "%s is a list of quoted texts.", name)
+			f.complain(element.Range(), "Wrong type", "%s is a list of quoted texts.%s", name, plainly(element))
 			continue
 		}
 		list = append(list, literal{text: text, at: element.Range()})
@@ -137,6 +137,15 @@ func literalText(e hcl.Expression) (string, bool) {
 		text.WriteString(value.Val.AsString())
 	}
 	return text.String(), true
+}
+
+// plainly says how ${ is written where nothing is put in; empty where that is not what is wrong.
+func plainly(e hcl.Expression) string {
+	switch e.(type) {
+	case *hclsyntax.TemplateExpr, *hclsyntax.TemplateWrapExpr:
+		return " Nothing is put in here: $${ stands for ${, and %%{ for %{."
+	}
+	return ""
 }
 
 func literalBool(e hcl.Expression) (value, ok bool) {

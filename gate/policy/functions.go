@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func (c *checker) call(e *hclsyntax.FunctionCallExpr) condition {
 	known := functions()
 	i := slices.IndexFunc(known, func(f function) bool { return f.name == e.Name })
 	if i < 0 {
-		return c.no(e.NameRange, "Unknown function", "There is no function %s.%s", quoted(e.Name), didYouMean(e.Name, functionNames()))
+		return c.no(e.NameRange, "Unknown function", "There is no function %s: there are %s.%s", quoted(e.Name), strings.Join(functionNames(), ", "), didYouMean(e.Name, functionNames()))
 	}
 	if len(e.Args) != 2 || e.ExpandFinal {
 		return c.no(e.Range(), "Wrong arguments", "%s takes two arguments.", e.Name)
@@ -53,14 +54,14 @@ func (c *checker) contains(list, item hclsyntax.Expression) condition {
 	}
 	traversal, ok := list.(*hclsyntax.ScopeTraversalExpr)
 	if !ok {
-		return c.no(list.Range(), "Wrong type", "contains looks into a list: contains([\"shell\", \"exec\"], op).")
+		return c.no(list.Range(), "Wrong type", "contains looks into a list, which comes first: contains([\"shell\", \"exec\"], op), contains(caller.groups, \"backend\").")
 	}
 	attr := c.attribute(traversal)
 	if attr == nil {
 		return constant(true)
 	}
 	if attr.list == nil {
-		return c.no(list.Range(), "Wrong type", "%s is %s, not a list.", attr.name, attr.typeName())
+		return c.no(list.Range(), "Wrong type", "%s is %s, not a list.%s", attr.name, attr.typeName(), turned(attr, item))
 	}
 	word, ok := c.word(attr, item)
 	if !ok {
@@ -69,6 +70,20 @@ func (c *checker) contains(list, item hclsyntax.Expression) condition {
 	member := attr.has(word)
 	c.mentions.add(member)
 	return flagIs{member}
+}
+
+// turned says what to write where a text stands for the list.
+func turned(attr *attribute, item hclsyntax.Expression) string {
+	if attr.text == nil {
+		return ""
+	}
+	if _, ok := item.(*hclsyntax.TupleConsExpr); ok {
+		return fmt.Sprintf(" The list comes first: contains([...], %s).", attr.name)
+	}
+	if word, ok := literalText(item); ok {
+		return fmt.Sprintf(" Compare it: %s == %s.", attr.name, quoted(word))
+	}
+	return ""
 }
 
 func (c *checker) oneOf(tuple *hclsyntax.TupleConsExpr, item hclsyntax.Expression) condition {

@@ -126,7 +126,7 @@ func (l *loader) parseFile(file File) {
 	}
 	l.files[file.Name] = parsed
 	content, diags := parsed.Body.Content(fileSchema())
-	l.diags = append(l.diags, diags...)
+	l.diags = append(l.diags, l.displaced(diags, "")...)
 	l.blocks = append(l.blocks, content.Blocks...)
 	l.note(content.Blocks, file.Text)
 }
@@ -144,7 +144,7 @@ func (l *loader) parsed(file File) (parsed *hcl.File, ok bool) {
 		return nil, false
 	}
 	parsed, diags := hclsyntax.ParseConfig(file.Text, file.Name, hcl.InitialPos)
-	l.diags = append(l.diags, diags...)
+	l.diags = append(l.diags, explained(diags, file.Text)...)
 	return parsed, !diags.HasErrors()
 }
 

@@ -38,15 +38,33 @@ func (s schema) suggest(name string) string {
 	if near := didYouMean(name, s.names()); near != "" {
 		return near
 	}
+	said := ""
 	for _, attr := range s {
 		if attr.words != nil && attr.words.known != nil && attr.words.reject(name) == "" {
-			return " Words stand in quotes: " + quoted(name) + "."
+			said = " Words stand in quotes: " + quoted(name) + "."
 		}
+	}
+	if facts := s.ending(name); facts != nil && said != "" {
+		return said + " The fact is " + strings.Join(facts, ", or ") + "."
+	} else if facts != nil {
+		return " Did you mean " + strings.Join(facts, ", or ") + "?"
+	} else if said != "" {
+		return said
 	}
 	if attributes := s.under(name); attributes != nil {
 		return " There is " + strings.Join(attributes, ", ") + "."
 	}
 	return ""
+}
+
+// ending lists the attributes whose last part is a word.
+func (s schema) ending(word string) (found []string) {
+	for _, known := range s.names() {
+		if strings.HasSuffix(known, "."+word) {
+			found = append(found, known)
+		}
+	}
+	return found
 }
 
 // under lists the attributes with the same first part.

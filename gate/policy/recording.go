@@ -2,6 +2,7 @@ package policy
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -59,6 +60,15 @@ func (l *loader) readRecordings() {
 	if bytes := f.size("session", minRecordings); bytes > 0 {
 		r.Session = bytes
 	}
+	sound := !f.broken
+	for _, part := range []struct {
+		name  string
+		bytes uint64
+	}{{"principal", r.Principal}, {"session", r.Session}} {
+		if f.has(part.name) && sound && part.bytes > r.Quota {
+			f.complain(f.attrs[part.name].Expr.Range(), "Out of range", "%s is at most the quota, which all recordings share: %s.", part.name, gate.FormatSize(r.Quota))
+		}
+	}
 	r.Recipients = f.recipients()
 }
 
@@ -108,6 +118,9 @@ func (f *fields) pattern(said literal) *regexp.Regexp {
 		f.complain(said.at, "Out of range", "A pattern has at most %d characters.", maxPattern)
 	case compiled.MatchString(""):
 		f.complain(said.at, "Pattern without effect", "%s matches nothing at all as well, so that it says nothing of what to redact: write + in place of *.", quoted(said.text))
+	}
+	if parsed, err := syntax.Parse(said.text, syntax.Perl); err == nil && crossesLines(parsed) {
+		f.complain(said.at, "Pattern without effect", "%s matches only what goes over the end of a line, and it is looked for within a line.", quoted(said.text))
 	}
 	return compiled
 }

@@ -77,7 +77,7 @@ func (v *vocabulary) reject(word string) string {
 		}
 	case v.known != nil && !slices.Contains(v.known, word):
 		near := didYouMean(word, v.known)
-		if near == "" && 0 < len(v.known) && len(v.known) <= fewWords {
+		if near == "" && 0 < len(v.known) && (len(v.known) <= fewWords || v.what == operation) {
 			near = " There is " + strings.Join(v.known, ", ") + "."
 		}
 		return fmt.Sprintf("There is no %s %s.%s", v.what, quoted(word), near)
@@ -92,8 +92,10 @@ func (v *vocabulary) outlived(word string) bool {
 		!slices.ContainsFunc(v.known, func(known string) bool { return slip(word, known) })
 }
 
-// fewWords is how many words a complaint lists.
+// fewWords is how many words a complaint lists, unless it is about operations, of which nobody can guess one.
 const fewWords = 8
+
+const operation = "operation"
 
 // all lists every value; nil where that cannot be done.
 func (v *vocabulary) all() []string {
@@ -163,7 +165,7 @@ func newSchema(p *Policy) schema {
 		{name: "override.granted", meaning: "the agent has a person's leave to be in this repository", flag: func(q r) bool { return q.OverrideGranted() }},
 		{name: "override.refused", meaning: "why the override that an agent came with counts for nothing here, or empty", words: closed("refusal of an override", true, gate.OverrideRefusals()), text: func(q r) string { return q.OverrideRefused() }},
 		{name: "grant.held", meaning: "somebody has approved this session", flag: func(q r) bool { return q.Grant != "" }},
-		{name: "op", meaning: "what is asked", words: closed("operation", false, opWords()), text: func(q r) string { return string(q.Op) }},
+		{name: "op", meaning: "what is asked", words: closed(operation, false, opWords()), text: func(q r) string { return string(q.Op) }},
 		{name: "target.repo", meaning: "the repository's name", words: name, text: func(q r) string { return q.Target.Repo }},
 		{name: "target.tag", meaning: "the fork's name within it, or empty", words: tag, text: func(q r) string { return q.Target.Tag }},
 		{name: "target.ref", meaning: "REPO or REPO:TAG", words: ref, text: func(q r) string { return q.Target.Ref() }},

@@ -11,16 +11,21 @@ import (
 
 // didYouMean ends a complaint about an unknown word with the nearest known one; empty where none is near.
 func didYouMean(word string, known []string) string {
+	if near := nearest(word, known); near != "" {
+		return " Did you mean " + quoted(near) + "?"
+	}
+	return ""
+}
+
+// nearest is the known word that is at most two letters away; empty where none is.
+func nearest(word string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
 		if d := levenshtein.Distance(word, k, nil); k != "" && d < distance {
 			best, distance = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return " Did you mean " + quoted(best) + "?"
+	return best
 }
 
 // sentence makes an error a sentence.

@@ -18,7 +18,7 @@ var testSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "request
 func (l *loader) runTests() {
 	for _, block := range l.of("test") {
 		content, diags := block.Body.Content(testSchema)
-		l.diags = append(l.diags, diags...)
+		l.diags = append(l.diags, l.displaced(diags, "test")...)
 		if diags.HasErrors() {
 			continue
 		}

@@ -1,0 +1,3 @@
+permit "x" {
+  when = target.grand and target.fork
+}

@@ -1,0 +1,3 @@
+redact "card" {
+  pattern = "\d{16}"
+}

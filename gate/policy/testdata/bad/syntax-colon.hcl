@@ -1,0 +1,3 @@
+principal "zoe" {
+  keys: ["ssh-ed25519 AAAA"]
+}

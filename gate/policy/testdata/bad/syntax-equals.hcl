@@ -1,0 +1,3 @@
+principal "zoe" {
+  vouched true
+}

@@ -1,0 +1,4 @@
+forbid "x" {
+  when = op == "fork"
+  reason "and = or"
+}

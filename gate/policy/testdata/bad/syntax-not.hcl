@@ -1,0 +1,3 @@
+permit "x" {
+  when = (not target.grand)
+}

@@ -1,0 +1,5 @@
+permit "x" {
+  when = (
+    op = "exec" && target.grand
+  )
+}
