@@ -26,6 +26,7 @@ type Exec struct {
 	Command  []byte         // for the shell; empty asks for a login shell
 	Env      []string       // NAME=VALUE
 	Terminal *wire.Terminal // nil: pipes
+	Forward  *wire.Forward  // in place of a command
 	Linger   time.Duration  // how long what the session leaves behind lives on
 }
 
@@ -105,7 +106,7 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	}()
 	request := wire.Exec{
 		Session: e.Session, Home: e.Home, Dir: []byte(spec.Mountpoint), Command: e.Command, Terminal: e.Terminal,
-		Linger: e.Linger,
+		Forward: e.Forward, Linger: e.Linger,
 	}
 	for _, v := range e.Env {
 		request.Env = append(request.Env, []byte(v))

@@ -19,8 +19,9 @@ type written struct {
 
 // writer writes the script of one session, and lists the files that it counts on.
 type writer struct {
-	memory *bare.Arena
-	files  []*os.File
+	memory  *bare.Arena
+	program *os.File // what a session that dials executes
+	files   []*os.File
 }
 
 // number is what a file is known by where the script is carried out.
@@ -83,6 +84,11 @@ func (w *writer) last(e wire.Exec) *bare.Program {
 	p.Do("enter the home", unix.SYS_CHDIR, p.Text(home))
 	p.Expect(bare.WantAnything, "enter the data", unix.SYS_CHDIR, p.Text(string(e.Dir)))
 	p.Do("close what is not the command's", unix.SYS_CLOSE_RANGE, 3, bare.MinusOne, unix.CLOSE_RANGE_CLOEXEC)
+	if e.Forward != nil {
+		argv := []string{"forkgate-init", stageDial, e.Forward.Network, e.Forward.Address}
+		p.Do("execute what dials", unix.SYS_EXECVEAT, w.number(w.program), p.Text(""), p.Texts(argv), p.Texts(nil), unix.AT_EMPTY_PATH)
+		return p
+	}
 	shell, argv := shellFor(e.Command)
 	p.Do("execute the shell", unix.SYS_EXECVE, p.Text(shell), p.Texts(argv), p.Texts(environment(e, home, shell)))
 	return p

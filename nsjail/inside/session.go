@@ -82,7 +82,7 @@ func (s *session) launch(i *sessionInit, e wire.Exec, v *view, stdio []*os.File)
 	s.status = status
 	memory, done := i.zygote.memory()
 	defer done() // nothing of the session reads it then: it has executed the command, or is dead
-	w := writer{memory: memory}
+	w := writer{memory: memory, program: i.program}
 	script, err := w.write(i.confinement, e, v, stdio, told, written, s.group)
 	if err == nil {
 		s.pid1, err = i.zygote.carryOut(script.script, w.files)

@@ -16,6 +16,7 @@ const maxStarting = 64
 // sessionInit is pid 1 of the half that callers' work runs in.
 type sessionInit struct {
 	root        *os.File
+	program     *os.File // this one, for sessions that dial
 	groups      *groups
 	confinement *confinement
 	zygote      *zygoteProcess
@@ -38,6 +39,9 @@ func sessions() error {
 	init := &sessionInit{groups: &groups{top: os.NewFile(fdCgroup, "cgroup")}}
 	if init.root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
 		return fmt.Errorf("cannot open the root: %w", err)
+	}
+	if init.program, err = os.Open("/proc/self/exe"); err != nil {
+		return fmt.Errorf("cannot open the own program: %w", err)
 	}
 	if err := errors.Join(noCores(), loadFilter(machineFilter())); err != nil {
 		return err
@@ -132,6 +136,9 @@ func (i *sessionInit) execute(m wire.Message, files []*os.File) (*session, *os.F
 	var e wire.Exec
 	if err := m.Decode(&e); err != nil {
 		return nil, nil, err
+	}
+	if e.Forward != nil && (e.Terminal != nil || len(e.Command) > 0) {
+		return nil, nil, fmt.Errorf("%w: a session that dials runs nothing else", wire.ErrMalformed)
 	}
 	want := 4 // the session's socket, stdin, stdout, stderr
 	if e.Terminal != nil {
