@@ -36,6 +36,8 @@ type Request struct {
 	Door    string     `json:"door"`              // ssh, sshd, operator
 	Command string     `json:"command,omitempty"` // as the client sent it; any bytes
 
+	Forward Destination `json:"forward,omitzero"` // of ops forward-...: where it leads
+
 	Grant    string `json:"grant,omitempty"`    // the grant that a session asks to use: found in the warden's book, and nowhere else
 	Asker    string `json:"asker,omitempty"`    // for ops approve, revoke and kill: the principal whose session it is about
 	Approver string `json:"approver,omitempty"` // for op revoke: the principal that approved it

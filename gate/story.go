@@ -47,10 +47,11 @@ type Ask struct {
 
 // Work is what is to run inside the pod.
 type Work struct {
-	Command  []byte    // for a shell; empty asks for a login shell
-	Env      []string  // NAME=VALUE, already filtered by the door
-	Terminal *Terminal // nil: pipes
-	Grant    string    // what it runs under: with that it ends; empty: nothing of the kind
+	Command  []byte      // for a shell; empty asks for a login shell
+	Env      []string    // NAME=VALUE, already filtered by the door
+	Terminal *Terminal   // nil: pipes
+	Forward  Destination // in place of a command
+	Grant    string      // what it runs under: with that it ends; empty: nothing of the kind
 	Record   Recording
 }
 
@@ -187,7 +188,7 @@ func (g *Gate[S]) Fork(ctx context.Context, ask Ask, from Ref) (Target, []Step, 
 func (g *Gate[S]) Request(ask Ask) Request {
 	return Request{
 		Caller: g.Witness.Caller(ask.Evidence), Op: ask.Op,
-		Source: ask.Evidence.Source, Door: ask.Evidence.Door, Command: string(ask.Work.Command),
+		Source: ask.Evidence.Source, Door: ask.Evidence.Door, Command: string(ask.Work.Command), Forward: ask.Work.Forward,
 	}
 }
 

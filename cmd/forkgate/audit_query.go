@@ -184,6 +184,7 @@ func printEntry(w io.Writer, l audit.Line, asJSON bool) error {
 	add("", string(e.Op))
 	add("", e.Ref)
 	add("", e.Command)
+	add("to ", e.Forward)
 	add("", fileOf(e))
 	add("rule ", e.Rule)
 	if e.Exit != nil {

@@ -114,6 +114,16 @@ func (p player) play(ctx context.Context, r *tape.Reader) error {
 			case <-time.After(time.Duration(float64(wait) / p.speed)):
 			}
 		}
+		if e.Code == tape.Flow {
+			c, err := e.Carried()
+			if err == nil {
+				_, err = fmt.Fprintln(p.out, c)
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		if e.Code == tape.Files {
 			if err := p.file(e); err != nil {
 				return err

@@ -71,6 +71,7 @@ type Entry struct {
 	Command     string      `json:"command,omitempty"`        // its beginning, where it is long; then there is what follows
 	CommandSize int         `json:"command_size,omitempty"`   // bytes that a long one has
 	CommandSum  string      `json:"command_sha256,omitempty"` // of those
+	Forward     string      `json:"forward,omitempty"`        // HOST:PORT or the path that a forward leads to, escaped
 	Record      string      `json:"record,omitempty"`         // of decisions: how the session is recorded, best-effort or required
 	Verdict     string      `json:"verdict,omitempty"`        // of decisions
 	Rule        string      `json:"rule,omitempty"`
@@ -119,6 +120,9 @@ func entry(event, session string, r gate.Request) Entry {
 	if r.Target.Repo != "" {
 		e.Ref = r.Target.Ref()
 	}
+	if r.Forward != (gate.Destination{}) {
+		e.Forward = gate.Exact(r.Forward.Address())
+	}
 	e.command(r.Command)
 	return e
 }
@@ -166,7 +170,7 @@ func (e Entry) attributes() (said []any) {
 	for _, a := range []struct{ key, value string }{
 		{"session", e.Session}, {"principal", e.Principal}, {"kind", e.Kind}, {"agent", e.Agent}, {"op", string(e.Op)}, {"ref", e.Ref},
 		{"grant", e.Grant}, {"asker", e.Asker},
-		{"command", e.Command}, {"did", e.Did}, {"path", e.Path}, {"to", e.To}, {"sha256", e.SHA256}, {"outcome", e.Outcome}, {"verdict", e.Verdict}, {"rule", e.Rule}, {"reason", e.Reason},
+		{"command", e.Command}, {"forward", e.Forward}, {"did", e.Did}, {"path", e.Path}, {"to", e.To}, {"sha256", e.SHA256}, {"outcome", e.Outcome}, {"verdict", e.Verdict}, {"rule", e.Rule}, {"reason", e.Reason},
 	} {
 		if a.value != "" {
 			said = append(said, a.key, a.value)

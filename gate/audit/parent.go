@@ -28,5 +28,5 @@ func (p *parents) line(e *Entry) {
 }
 
 func opensSession(op gate.Op) bool {
-	return op == gate.OpShell || op == gate.OpExec || op == gate.OpSFTP
+	return op == gate.OpShell || op == gate.OpExec || op == gate.OpSFTP || op.IsForward()
 }

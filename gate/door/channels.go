@@ -15,14 +15,14 @@ type channelHandler func(*connection, *ssh.ServerConn, ssh.NewChannel)
 func channelHandlers() map[string]channelHandler {
 	return map[string]channelHandler{
 		"session":                        (*connection).session,
-		"direct-tcpip":                   (*connection).refuseForward,
-		"direct-streamlocal@openssh.com": (*connection).refuseForward,
-		"tun@openssh.com":                (*connection).refuseForward,
+		"direct-tcpip":                   (*connection).forward,
+		"direct-streamlocal@openssh.com": (*connection).forward,
+		"tun@openssh.com":                (*connection).refuseTunnel,
 	}
 }
 
-func (c *connection) refuseForward(_ *ssh.ServerConn, asked ssh.NewChannel) {
-	_ = asked.Reject(ssh.Prohibited, "forwarding is not available yet")
+func (c *connection) refuseTunnel(_ *ssh.ServerConn, asked ssh.NewChannel) {
+	_ = asked.Reject(ssh.Prohibited, "forkgate makes no tunnels (-w); it forwards ports (-L, -D) and sockets")
 }
 
 func (c *connection) unknownChannel(_ *ssh.ServerConn, asked ssh.NewChannel) {
@@ -43,7 +43,7 @@ func (c *connection) answer(r *ssh.Request) bool {
 }
 
 // session serves a session channel. A connection that could be a person's has one, and ends with it: who rides on it later, or on what
-// is left of it, is not the person. Forwards are nobody's yet; once they are, on such a connection they are an agent's.
+// is left of it, is not the person. Policy is asked about each forward by itself: the baseline permits people none in production.
 func (c *connection) session(conn *ssh.ServerConn, asked ssh.NewChannel) {
 	who, err := c.identity(conn)
 	if err != nil {

@@ -31,8 +31,14 @@ var (
 	errOneSession    = errors.New("this connection carries one session: open another one")
 )
 
-// errTooManyChannels says why a channel is not opened.
-var errTooManyChannels = fmt.Errorf("at most %d sessions at a time on one connection", maxChannels)
+// maxForwards is how many forwards one connection may have open. Each is a process in the fork.
+const maxForwards = 64
+
+// Why a channel is not opened.
+var (
+	errTooManyChannels = fmt.Errorf("at most %d sessions at a time on one connection", maxChannels)
+	errTooManyForwards = fmt.Errorf("at most %d forwards at a time on one connection", maxForwards)
+)
 
 // connection is one SSH connection: the transport, and what belongs to it.
 type connection struct {
@@ -64,6 +70,7 @@ type connection struct {
 	channels int                 // how many there have been, to number sessions
 	alone    chan struct{}       // closed when the client has said that it opens no further session
 	promised sync.Once           // closes it
+	forwards int                 // channels that are forwards, of the holders
 	running  map[string]*session // by the warden's names for them
 }
 
@@ -115,7 +122,7 @@ func (c *connection) hold(single bool) (number int, err error) {
 	switch {
 	case c.hungUp:
 		return 0, errClosed
-	case c.holders > maxChannels:
+	case c.holders-c.forwards > maxChannels:
 		return 0, errTooManyChannels
 	case single && c.channels > 0:
 		return 0, errOneSession
@@ -124,6 +131,29 @@ func (c *connection) hold(single bool) (number int, err error) {
 	c.channels++
 	c.ack.again()
 	return c.channels, nil
+}
+
+// holdForward counts a forward in; letForwardGo must follow.
+func (c *connection) holdForward() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.hungUp:
+		return errClosed
+	case c.forwards == maxForwards:
+		return errTooManyForwards
+	}
+	c.holders++
+	c.forwards++
+	c.ack.again()
+	return nil
+}
+
+func (c *connection) letForwardGo() {
+	c.mu.Lock()
+	c.forwards--
+	c.mu.Unlock()
+	c.letGo()
 }
 
 func (c *connection) letGo() {

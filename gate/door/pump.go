@@ -175,9 +175,11 @@ func enlarge(pipe *os.File) {
 }
 
 // transfer copies until end of file. A terminal's master says EIO when the last process has closed it.
-func (s *session) transfer(to io.Writer, from io.Reader) error {
-	buffer := s.c.door.buffers.Get().(*[bufferSize]byte)
-	defer s.c.door.buffers.Put(buffer)
+func (s *session) transfer(to io.Writer, from io.Reader) error { return s.c.carry(to, from) }
+
+func (c *connection) carry(to io.Writer, from io.Reader) error {
+	buffer := c.door.buffers.Get().(*[bufferSize]byte)
+	defer c.door.buffers.Put(buffer)
 	// The structs hide ReadFrom and WriteTo of os.File, which would bring buffers of their own.
 	_, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, buffer[:])
 	return err

@@ -188,10 +188,10 @@ func (c *checker) number(e *hclsyntax.BinaryOpExpr) condition {
 	if attr.number == nil || !ok {
 		return c.no(e.Range(), "Wrong type", "Only numbers have an order: caller.class >= 2.")
 	}
-	if n < 0 || n > int(maxClass) {
-		return c.no(right.Range(), "Can never match", "Classes of evidence are 0 to %d.", int(maxClass))
+	if n < 0 || n > attr.most {
+		return c.no(right.Range(), "Can never match", "%s is 0 to %d.", attr.name, attr.most)
 	}
-	c.mentions.add(attr)
+	c.mentions.number(attr, n)
 	return numberIs{attr, func(have int) bool { return is(have, n) }}
 }
 

@@ -24,6 +24,7 @@ type Question struct {
 	Command string
 
 	ParentOwner string
+	Forward     gate.Destination // for ops forward-...
 
 	Attested        string   // what an attestor says of the caller: person, agent, unverified; empty where none speaks
 	Override        []string // repositories that an agent has a person's leave for; an attestor then speaks, if nothing else is said
@@ -151,7 +152,7 @@ func (q Question) attest(c gate.Caller) (gate.Caller, error) {
 
 // requestOf fills in what a question leaves out.
 func requestOf(caller gate.Caller, q Question) (gate.Request, error) {
-	r := gate.Request{Caller: caller, Op: gate.Op(q.Op), Source: q.Source, Door: cmp.Or(q.Door, DoorSSH), Command: q.Command}
+	r := gate.Request{Caller: caller, Op: gate.Op(q.Op), Source: q.Source, Door: cmp.Or(q.Door, DoorSSH), Command: q.Command, Forward: q.Forward}
 	r.Asker, r.Approver = q.Asker, q.Approver
 	if q.Granted {
 		r.Grant = "of a question"

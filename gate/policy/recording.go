@@ -140,7 +140,7 @@ func (l *loader) only(kind string) (first *hcl.Block) {
 }
 
 // recordable are the operations that can be recorded.
-var recordable = []gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP}
+var recordable = []gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP, gate.OpForwardLocal, gate.OpForwardRemote, gate.OpForwardUnix}
 
 // readRecord reads how a rule wants sessions recorded.
 func (f *fields) readRecord() gate.Recording {
@@ -165,7 +165,7 @@ func (l *loader) checkRecord(f *fields, r *rule) {
 	}
 	l.policy.records = true
 	if !slices.ContainsFunc(r.slots, func(s slot) bool { return slices.Contains(recordable, s.op) }) {
-		l.complain(f.attrs["record"].NameRange, "Recording without effect", "What is recorded is a session, and this rule never matches op shell, exec or sftp.")
+		l.complain(f.attrs["record"].NameRange, "Recording without effect", "What is recorded is a session, and this rule never matches op shell, exec, sftp or a forward.")
 	}
 }
 

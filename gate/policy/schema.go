@@ -20,6 +20,7 @@ type attribute struct {
 	text   func(*gate.Request) string
 	flag   func(*gate.Request) bool
 	number func(*gate.Request) int
+	most   int // that it can be, from 0 on
 	list   func(*gate.Request) []string
 	addr   func(*gate.Request) netip.Addr
 
@@ -155,7 +156,7 @@ func newSchema(p *Policy) schema {
 		{name: "caller.principal", meaning: "who speaks", words: speaker, text: func(q r) string { return q.Caller.Principal }},
 		{name: "caller.kind", meaning: "what speaks", words: closed("kind of caller", false, []string{"agent", "human"}), text: func(q r) string { return q.Caller.Kind.String() }},
 		{name: "caller.groups", meaning: "the principal's groups", words: group, list: func(q r) []string { return q.Caller.Groups }},
-		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key, 3 attested, 4 presence", number: func(q r) int { return int(q.Caller.Class) }},
+		{name: "caller.class", meaning: "how good the evidence is: 0 none, 1 hint, 2 key, 3 attested, 4 presence", number: func(q r) int { return int(q.Caller.Class) }, most: int(maxClass)},
 		{name: "caller.agent", meaning: "the agent that marks name, or empty", words: closed("agent", true, agents), text: func(q r) string { return q.Caller.Agent }},
 		{name: "caller.attestor", meaning: "the workstation whose word there is, or empty", words: closed("attestor", true, attestors), text: func(q r) string { return q.Caller.Attestor }},
 		{name: "caller.attested", meaning: "what it says of who is there, or empty", words: closed("verdict of an attestor", true, []string{"person", "agent", "unverified"}), text: func(q r) string { return q.Caller.Attested }},
@@ -179,6 +180,9 @@ func newSchema(p *Policy) schema {
 		{name: "door", meaning: "which way it comes: sshd is the host's own, operator root's own socket", words: closed("door", false, []string{DoorSSH, DoorSSHD, DoorOperator}), text: func(q r) string { return q.Door }},
 		{name: "request.asker", meaning: "for ops approve, revoke and kill, the principal whose session it is about, or empty", words: owner, text: func(q r) string { return q.Asker }},
 		{name: "request.approver", meaning: "for op revoke, the principal that approved it, or empty", words: owner, text: func(q r) string { return q.Approver }},
+		{name: "request.host", meaning: "for ops forward-..., the host as the client names it, or empty", words: &vocabulary{what: "host", empty: true}, text: func(q r) string { return q.Forward.Host }},
+		{name: "request.port", meaning: "for ops forward-..., the port, or 0", number: func(q r) int { return int(q.Forward.Port) }, most: 65535},
+		{name: "request.path", meaning: "for op forward-unix, the socket's path, or empty", words: &vocabulary{what: "path", empty: true}, text: func(q r) string { return q.Forward.Path }},
 		{name: "request.command", meaning: "the command as sent", words: &vocabulary{what: "command", empty: true}, text: func(q r) string { return q.Command }},
 	} {
 		s[a.name] = a

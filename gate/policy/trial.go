@@ -79,6 +79,7 @@ func (l *loader) readRequest(block *hcl.Block) (gate.Request, bool) {
 	q := Question{
 		Caller: caller.text, Op: op.text, Target: target.text, Command: f.text("command").text, Door: DoorSSH,
 		Owner: f.text("owner").text, Parent: f.text("parent").text, ParentOwner: f.text("parent_owner").text,
+		Forward: gate.Destination{Host: f.text("host").text, Port: uint16(f.number("port", 1, 65535)), Path: f.text("path").text},
 	}
 	if door := f.text("door"); f.has("door") && f.among(words["door"].words, door) {
 		q.Door = door.text

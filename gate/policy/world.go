@@ -87,17 +87,22 @@ func (m mentions) add(a *attribute, words ...string) {
 	}
 }
 
+// number notes that a number is compared with n: what lies beside it makes a difference as well.
+func (m mentions) number(a *attribute, n int) {
+	for _, beside := range []int{0, n - 1, n, n + 1, a.most} {
+		if v := (value{number: beside}); 0 <= beside && beside <= a.most && !slices.Contains(m[a], v) {
+			m[a] = append(m[a], v)
+		}
+	}
+}
+
 // values completes the list by what is not named.
 func (m mentions) values(a *attribute) []value {
 	switch {
 	case a.flag != nil:
 		return []value{{flag: false}, {flag: true}}
 	case a.number != nil:
-		var all []value
-		for n := 0; n <= int(maxClass); n++ {
-			all = append(all, value{number: n})
-		}
-		return all
+		return m[a]
 	}
 	named := m[a]
 	if all := a.words.all(); all != nil && len(named) >= len(all) {

@@ -79,6 +79,7 @@ const (
 	Errors = "e"
 	Resize = "r"
 	Files  = "f" // what an sftp session does: see File
+	Flow   = "b" // how many bytes a forward has carried: see Carried
 )
 
 // ErrFull says that a recording has taken as much as it may.

@@ -15,6 +15,7 @@ type discreet struct {
 
 func (d discreet) of(r gate.Request) gate.Request {
 	r.Command = d.hide().Apply(r.Command)
+	r.Forward.Host, r.Forward.Path = d.hide().Apply(r.Forward.Host), d.hide().Apply(r.Forward.Path)
 	return r
 }
 

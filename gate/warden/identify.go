@@ -1,10 +1,12 @@
 package warden
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
@@ -31,8 +33,33 @@ type identity struct {
 	principal string       // whose connection it is
 	entered   atomic.Bool  // it has had its session
 
+	said said // of agents, by its sessions
+
 	touched ssh.PublicKey // a security key of the principal's, whose signature for this connection was verified; nil: none
 	tried   bool          // one has been handed over, good or not
+}
+
+// said is what the sessions of a connection have said of an agent.
+type said struct {
+	mu    sync.Mutex
+	marks [][]byte
+}
+
+// maxSaid bounds how many marks are remembered: a session brings a few.
+const maxSaid = 256
+
+// all takes marks in, and returns them with those from before.
+func (s *said) all(marks [][]byte) [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range marks {
+		if len(s.marks) < maxSaid && !slices.ContainsFunc(s.marks, func(old []byte) bool { return bytes.Equal(old, m) }) {
+			s.marks = append(s.marks, m)
+		}
+	}
+	return append(slices.Clone(marks), slices.DeleteFunc(slices.Clone(s.marks), func(old []byte) bool {
+		return slices.ContainsFunc(marks, func(m []byte) bool { return bytes.Equal(old, m) })
+	})...)
 }
 
 // once lets one session come of a certificate, whatever the door says: what an attestor has said of a process is about what that

@@ -15,8 +15,10 @@ const sftpServer = "exec /usr/lib/openssh/sftp-server"
 
 // open starts a session where the connection's user name says.
 func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error) {
-	if err := r.identity.once(); err != nil {
-		return answer{}, err
+	if !gate.Op(q.Op).IsForward() { // which are beside the session, and judged each by itself
+		if err := r.identity.once(); err != nil {
+			return answer{}, err
+		}
 	}
 	ask, err := r.ask(q)
 	if err != nil {
@@ -67,7 +69,8 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 
 // ask is what a door's message asks of the gate.
 func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
-	evidence, err := r.evidence(q.Alone, q.Marks, q.Env)
+	// A forward brings no variables along: what its connection's sessions have said of an agent holds for it.
+	evidence, err := r.evidence(q.Alone, r.identity.said.all(q.Marks), q.Env)
 	if err != nil {
 		return gate.Ask{}, err
 	}
@@ -87,13 +90,19 @@ func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
 	}
 	return gate.Ask{
 		Session: r.session, Evidence: evidence, Ref: ref, Op: op,
-		Work: gate.Work{Command: command, Env: texts(q.Env), Terminal: terminal(q.Terminal)},
+		Work: gate.Work{Command: command, Env: texts(q.Env), Terminal: terminal(q.Terminal), Forward: q.Forward},
 		Tell: func(text string) { _ = r.send(client.TypeProgress, client.Progress{Line: text}) }, // who has gone is noticed elsewhere
 	}, nil
 }
 
 // operation says what is going to run, and by which word policy judges it: not the door's word, but what it amounts to.
 func operation(q client.OpenRequest) (gate.Op, []byte, error) {
+	if op := gate.Op(q.Op); op.IsForward() {
+		return op, nil, checkForward(op, q)
+	}
+	if q.Forward != (gate.Destination{}) {
+		return "", nil, fmt.Errorf("%w: open: %.40q leads nowhere", wire.ErrMalformed, q.Op)
+	}
 	switch op := gate.Op(q.Op); {
 	case op == gate.OpShell && len(q.Command) == 0:
 		return op, nil, nil
@@ -105,6 +114,18 @@ func operation(q client.OpenRequest) (gate.Op, []byte, error) {
 		return op, []byte(sftpServer), nil
 	}
 	return "", nil, fmt.Errorf("%w: open: %.40q does not go with a command of %d bytes", wire.ErrMalformed, q.Op, len(q.Command))
+}
+
+// checkForward refuses what is no forward, or none that there is yet. The kernel takes no longer path for a socket, nor DNS a longer name.
+func checkForward(op gate.Op, q client.OpenRequest) error {
+	const maxHost, maxPath = 253, 107
+	to := q.Forward
+	local := op == gate.OpForwardLocal && to.Host != "" && len(to.Host) <= maxHost && to.Port != 0 && to.Path == ""
+	socket := op == gate.OpForwardUnix && to.Host == "" && to.Port == 0 && to.Path != "" && len(to.Path) <= maxPath
+	if !local && !socket || len(q.Command)+len(q.Env) > 0 || q.Terminal != nil || q.AgentForward {
+		return fmt.Errorf("%w: open: %s to %.200q", wire.ErrMalformed, op, to.Address())
+	}
+	return nil
 }
 
 func terminal(t *client.Terminal) *gate.Terminal {

@@ -269,6 +269,9 @@ func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate
 	if who.Kind == gate.Human && what.Grant == "" {
 		e.Linger = p.rules.Repository(t.Repo).Linger
 	}
+	if to := what.Forward; to != (gate.Destination{}) {
+		e.Command, e.Forward, e.Linger = nil, &wire.Forward{Network: to.Network(), Address: to.Address()}, 0
+	}
 	if t := what.Terminal; t != nil {
 		e.Terminal = &wire.Terminal{
 			Term: []byte(t.Term), Modes: t.Modes,

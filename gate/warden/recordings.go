@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -220,7 +221,7 @@ func headerOf(l live, what gate.Work) tape.Header {
 	a := l.Asked
 	h := tape.Header{
 		Width: 80, Height: 24, Timestamp: l.Since.Unix(), Title: strings.TrimSpace(string(a.Op) + " in " + a.Target.Ref() + " by " + a.Caller.Kind.String() + " " + a.Caller.Principal),
-		Command: gate.Exact(a.Command),
+		Command: gate.Exact(cmp.Or(a.Command, forwarded(a))),
 		Forkgate: tape.About{
 			Session: l.ID, Begun: l.Since, Principal: a.Caller.Principal, Kind: a.Caller.Kind.String(), Agent: a.Caller.Agent,
 			Op: string(a.Op), Ref: a.Target.Ref(), GUID: a.Target.GUID, Grant: a.Grant, Record: what.Record.String(),
@@ -272,4 +273,12 @@ func untaped(_ context.Context, r *request, q client.UntapedRequest) (answer, er
 		r.pods.sessions.ends(q.Session, why)
 	}
 	return answer{body: struct{}{}}, r.log.Untaped(q.Session, l.Asked, why)
+}
+
+// forwarded is where a forward leads; empty for what is none.
+func forwarded(r gate.Request) string {
+	if !r.Op.IsForward() {
+		return ""
+	}
+	return r.Forward.Address()
 }

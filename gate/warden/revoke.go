@@ -16,7 +16,7 @@ import (
 // expect notes what it takes to ask policy again about the session that this request may become.
 func (r *request) expect(ask gate.Ask, q client.OpenRequest) {
 	// Who it is, and where, is known once policy has permitted it.
-	asked := gate.Request{Op: ask.Op, Source: ask.Evidence.Source, Door: ask.Evidence.Door, Command: string(ask.Work.Command)}
+	asked := gate.Request{Op: ask.Op, Source: ask.Evidence.Source, Door: ask.Evidence.Door, Command: string(ask.Work.Command), Forward: ask.Work.Forward}
 	r.pods.sessions.expect(live{
 		ID: r.session, Asked: asked, Who: visitorOf(r.identity), Marks: ask.Evidence.Env, Alone: q.Alone, Since: r.now().UTC(),
 	})

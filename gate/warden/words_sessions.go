@@ -33,6 +33,9 @@ func viewSession(l live, hide gate.Redactions) sessionView {
 	if l.Asked.Op == gate.OpExec { // sftp runs what the warden says
 		v.Command = gate.Exact(hide.Apply(l.Asked.Command))
 	}
+	if to := forwarded(l.Asked); to != "" {
+		v.Command = gate.Exact(hide.Apply(to))
+	}
 	if l.Asked.Source.IsValid() {
 		v.Source = l.Asked.Source.String()
 	}

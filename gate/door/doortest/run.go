@@ -12,6 +12,7 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
+	"forkgate/gate"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail/wire"
 )
@@ -34,6 +35,9 @@ func Shell() string {
 
 // run starts what a door asks for and returns the descriptors of an OpenReply.
 func (w *Warden) run(q client.OpenRequest) ([]*os.File, error) {
+	if q.Forward != (gate.Destination{}) {
+		q.Command = []byte(w.Inside(q.Forward.Address()))
+	}
 	cmd := command(q)
 	ours, theirs, err := wire.Pair()
 	if err != nil {
@@ -179,4 +183,14 @@ func obey(cmd *exec.Cmd, ours *wire.Conn, master *os.File) {
 			}
 		}
 	}
+}
+
+// Inside is the command that stands for what a forward leads to. Where there is nothing it says so, as a pod does.
+func (w *Warden) Inside(address string) string {
+	if w.There != nil {
+		if command := w.There(address); command != "" {
+			return "printf 'connected\\n' >&2; " + command
+		}
+	}
+	return "printf 'connection refused' >&2; exit 1"
 }

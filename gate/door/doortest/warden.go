@@ -31,6 +31,8 @@ type Warden struct {
 	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
 	// Single connections could be a person's.
 	Single bool
+	// There is what stands at an address inside, as a shell command; nil: nothing does.
+	There func(address string) string
 	// Asks for a touch beside a certificate, of the keys that KnowTouch names.
 	Asks bool
 	// Sign is what it has signed by keys that it does not ask.

@@ -142,6 +142,9 @@ type OpenRequest struct {
 	Terminal *Terminal `json:"terminal,omitempty"`
 	Alone    bool      `json:"alone,omitempty"` // the client has said that it opens no other session
 
+	// Forward is where an op forward-... leads. Its session says on standard error whether it is connected: wire.ForwardOK, or why not.
+	Forward gate.Destination `json:"forward,omitzero"`
+
 	AgentForward bool `json:"agent_forward,omitempty"` // the client wants to bring its ssh-agent along
 
 	// Told gets what the caller is to know before the answer comes. It stays here, and must not wait; nil: nobody is told.
