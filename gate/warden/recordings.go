@@ -2,7 +2,6 @@ package warden
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,7 +16,6 @@ import (
 	"forkgate/gate/archive"
 	"forkgate/gate/policy"
 	"forkgate/gate/tape"
-	"forkgate/gate/warden/client"
 	"forkgate/nsjail"
 )
 
@@ -234,45 +232,6 @@ func headerOf(l live, what gate.Work) tape.Header {
 		}
 	}
 	return h
-}
-
-// cameToNothing records why a session does not run that policy has permitted: else the record says that somebody was let in.
-func (r *request) cameToNothing(why error) error {
-	l, came := r.pods.sessions.came(r.session)
-	if !came {
-		return nil
-	}
-	said := "the gate failed: the journal of forkgate-warden says why"
-	if refusal, ok := gate.AsRefusal(why); ok {
-		said = refusal.Reason
-	}
-	return r.log.Refused(r.session, l.Asked, "nothing ran: "+said)
-}
-
-// unrecorded records that a session is to be recorded, and is not.
-func (r *request) unrecorded(o *opened) error {
-	if o.record == gate.Unrecorded || o.tape != nil {
-		return nil
-	}
-	l, news := r.pods.sessions.untapes(r.session)
-	if !news {
-		return nil
-	}
-	return r.log.Untaped(r.session, l.Asked, "it cannot be recorded: "+publicly(o.untaped))
-}
-
-// untaped takes a door's word that a session is not recorded any more, once, and of one that has to be that this ends it.
-func untaped(_ context.Context, r *request, q client.UntapedRequest) (answer, error) {
-	l, news := r.pods.sessions.untapes(q.Session)
-	if !news || l.Asked.Door != sshDoor {
-		return answer{body: struct{}{}}, nil
-	}
-	why := "the recording failed: " + q.Why
-	r.metrics.failures.Inc()
-	if q.Ends {
-		r.pods.sessions.ends(q.Session, why)
-	}
-	return answer{body: struct{}{}}, r.log.Untaped(q.Session, l.Asked, why)
 }
 
 // forwarded is where a forward leads; empty for what is none.
