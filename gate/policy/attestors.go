@@ -48,7 +48,7 @@ func (l *loader) readAttestor(block *hcl.Block) provenance.Attestor {
 			f.complain(line.at, "Unusable key", "A key that has to be touched cannot sign for an attestor: run forkgate-attest init on the workstation.")
 		}
 	}
-	if len(a.Principals) == 0 && !f.broken {
+	if len(a.Principals) == 0 && !f.broken && len(f.table("principals", "")) == 0 {
 		f.complain(block.DefRange, "Nobody to speak for", "Attestor %q has no principals, so it can speak for nobody: principals = { \"1000\" = \"alice\" }.", name)
 	}
 	if f.has("minimum") {

@@ -40,7 +40,7 @@ func (l *loader) readAuthority(block *hcl.Block) provenance.Authority {
 	if line := f.text("key"); line.text != "" {
 		a.Key = f.signerKey(line, block)
 	}
-	if len(a.Principals) == 0 && !f.broken {
+	if len(a.Principals) == 0 && !f.broken && len(f.table("principals", "")) == 0 {
 		f.complain(block.DefRange, "Nobody to speak for", "Authority %q has no principals, so it can speak for nobody: principals = { \"alice@example.org\" = \"alice\" }.", a.Name)
 	}
 	for _, item := range f.list("revoked") {

@@ -36,8 +36,9 @@ func (l *loader) readSecurityKey(block *hcl.Block, owner map[string]string) (pro
 	}
 	f := l.fields(block)
 	k := provenance.SecurityKey{Name: name}
+	known := false
 	if who := f.text("principal"); who.text != "" || f.has("principal") {
-		f.principal(who)
+		known = f.principal(who)
 		k.Principal = who.text
 	}
 	if line := f.text("key"); f.has("key") && !f.broken {
@@ -47,14 +48,20 @@ func (l *loader) readSecurityKey(block *hcl.Block, owner map[string]string) (pro
 		f.complain(block.DefRange, "Useless security key", "Security key %q counts for nothing: presence = true has a touch of it count as a sign of a person, "+
 			"for entering; forkgate key enroll takes its maker's word, for approving too, and needs no block.", name)
 	}
-	return k, !f.broken
+	return k, known && !f.broken
 }
 
-// principal checks that there is one of that name.
+// principal checks that there is one of that name. One that is gone leaves what names it without effect, and keeps no policy from loading: else the one
+// with that principal in it would stay in force.
 func (f *fields) principal(name literal) bool {
 	_, known := f.l.policy.principals[name.text]
-	if !known {
-		f.complain(name.at, "Unknown word", "There is no principal %s.%s", quoted(name.text), didYouMean(name.text, f.l.policy.Names()))
+	words := vocabulary{known: f.l.policy.Names(), gone: "nobody speaks by this"}
+	switch {
+	case known:
+	case words.outlived(name.text):
+		f.l.remark(name.at, "Nobody of that name", "There is no principal %s. As it is, %s.", quoted(name.text), words.gone)
+	default:
+		f.complain(name.at, "Unknown word", "There is no principal %s.%s", quoted(name.text), didYouMean(name.text, words.known))
 	}
 	return known
 }
