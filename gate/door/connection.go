@@ -34,6 +34,10 @@ var (
 // maxForwards is how many forwards one connection may have open. Each is a process in the fork.
 const maxForwards = 64
 
+// maxOpening is how many forwards a connection asks the warden for at once: others wait. The warden hangs up on who asks for very many things without
+// waiting for an answer, and a browser opens what it likes.
+const maxOpening = 8
+
 // Why a channel is not opened.
 var (
 	errTooManyChannels = fmt.Errorf("at most %d sessions at a time on one connection", maxChannels)
@@ -69,6 +73,7 @@ type connection struct {
 	hungUp   bool
 	channels int                 // how many there have been, to number sessions
 	alone    chan struct{}       // closed when the client has said that it opens no further session
+	opening  chan struct{}       // has room for as many forwards as are asked for at once
 	promised sync.Once           // closes it
 	forwards int                 // channels that are forwards, of the holders
 	running  map[string]*session // by the warden's names for them
@@ -79,7 +84,7 @@ func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *
 	c := &connection{
 		Conn: raw, reader: bufio.NewReader(raw), ack: newQuickAck(raw),
 		door: d, id: id, log: d.Log.With("connection", id), source: source,
-		leave: leave, holders: 1, running: map[string]*session{}, alone: make(chan struct{}),
+		leave: leave, holders: 1, running: map[string]*session{}, alone: make(chan struct{}), opening: make(chan struct{}, maxOpening),
 	}
 	c.warden = &link{dial: d.Dial, notice: c.notice}
 	c.ctx, c.cancel = context.WithCancelCause(d.ctx)

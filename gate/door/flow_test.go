@@ -1,11 +1,15 @@
 package door_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -83,6 +87,7 @@ func TestAForwardThatIsNotOpened(t *testing.T) {
 		{direct{Host: "localhost", Port: 0}, ssh.ResourceShortage, "malformed request"},
 		{direct{Host: "localhost", Port: 65536 + 80}, ssh.ResourceShortage, "malformed request"},
 		{direct{Host: "", Port: 80}, ssh.ResourceShortage, "malformed request"},
+		{direct{Host: strings.Repeat("a", 300), Port: 80}, ssh.ResourceShortage, "a host's name has at most 253 bytes, and a socket's path 107"},
 	} {
 		_, _, err := c.OpenChannel("direct-tcpip", ssh.Marshal(test.to))
 		var refused *ssh.OpenChannelError
@@ -109,6 +114,53 @@ func TestAForwardEndsWithItsChannel(t *testing.T) {
 		}
 		end(conn)
 		need.Eventually(t, "it is over inside", func() bool { return p.warden.Seen().Running == 0 })
+	}
+}
+
+// crowded counts how many are asked for at once.
+type crowded struct {
+	door.Warden
+	now, most *atomic.Int32
+}
+
+func (c crowded) Open(ctx context.Context, q client.OpenRequest) (*client.Session, error) {
+	n := c.now.Add(1)
+	defer c.now.Add(-1)
+	for have := c.most.Load(); n > have && !c.most.CompareAndSwap(have, n); have = c.most.Load() {
+	}
+	time.Sleep(10 * time.Millisecond) // a warden that takes its time: without a bound all would be here
+	return c.Warden.Open(ctx, q)
+}
+
+// Many that are opened at once are, all of them: they wait for each other, and the warden, which hangs up on who does not wait for it, is asked for a few.
+func TestABurstOfForwards(t *testing.T) {
+	var now, most atomic.Int32
+	p := behind(t, "cat", func(_ *doortest.Warden, config *door.Config) {
+		dial := config.Dial
+		config.Dial = func(ctx context.Context) (door.Warden, error) {
+			w, err := dial(ctx)
+			return crowded{w, &now, &most}, err
+		}
+	})
+	c := p.dial("demo")
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			conn, err := c.Dial("tcp", "localhost:80")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "x")
+			if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := most.Load(); n > 8 {
+		t.Errorf("the warden was asked for %d at once", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -22,8 +23,14 @@ const connectTimeout = 30 * time.Second
 // maxWhy is how much a forward may say of that. It is the pod's word.
 const maxWhy = 200
 
-// errNowhere is a forward to nothing that there could be.
-var errNowhere = errors.New("malformed request")
+// Longer than this is no name of a host (RFC 1035 section 2.3.4), and no path of a socket (unix(7)).
+const maxHost, maxPath = 253, 107
+
+// Why a forward leads nowhere.
+var (
+	errNowhere = errors.New("malformed request")
+	errLong    = fmt.Errorf("a host's name has at most %d bytes, and a socket's path %d", maxHost, maxPath)
+)
 
 // forward serves a channel that leads to a port or a socket inside the pod: a session of its own there, which carries the bytes.
 func (c *connection) forward(conn *ssh.ServerConn, asked ssh.NewChannel) {
@@ -75,6 +82,9 @@ func (c *connection) openForward(conn *ssh.ServerConn, asked ssh.NewChannel) (*c
 	if !ok {
 		return nil, errNowhere
 	}
+	if len(to.Host) > maxHost || len(to.Path) > maxPath {
+		return nil, errLong
+	}
 	who, err := c.identity(conn)
 	if err != nil {
 		return nil, err
@@ -95,6 +105,12 @@ func (c *connection) openForward(conn *ssh.ServerConn, asked ssh.NewChannel) (*c
 }
 
 func (c *connection) requestForward(who client.AssertRequest, q client.OpenRequest) (*client.Session, error) {
+	select {
+	case c.opening <- struct{}{}:
+		defer func() { <-c.opening }()
+	case <-c.ctx.Done():
+		return nil, errClosed
+	}
 	q.Alone = c.single(who) && c.isAlone(c.ctx, who.ClientVersion)
 	warden, err := c.warden.ready(c.ctx, who)
 	if err != nil {
@@ -114,7 +130,7 @@ func reject(asked ssh.NewChannel, err error) {
 		return
 	}
 	text := "the gate failed"
-	for _, known := range []error{errTooManyForwards, errNowhere} {
+	for _, known := range []error{errTooManyForwards, errNowhere, errLong} {
 		if errors.Is(err, known) {
 			text = known.Error()
 		}
