@@ -193,6 +193,9 @@ func TestARecordingThatFailsLater(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := h.connect(t, "demo", h.alice).Untaped(t.Context(), client.UntapedRequest{Session: s.ID, Why: strings.Repeat("x", 300)}); err == nil {
+		t.Error("a door writes what it likes")
+	}
 	h.pods.die(s.ID)
 	h.book().look(h.pods.lives)
 	all := strings.Join(h.log.all(), "\n")

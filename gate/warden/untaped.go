@@ -2,9 +2,11 @@ package warden
 
 import (
 	"context"
+	"fmt"
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
+	"forkgate/nsjail/wire"
 )
 
 // cameToNothing records why a session does not run that policy has permitted: else the record says that somebody was let in.
@@ -34,6 +36,9 @@ func (r *request) unrecorded(o *opened) error {
 
 // untaped takes a door's word that a session is not recorded any more, once, and of one that has to be that this ends it.
 func untaped(_ context.Context, r *request, q client.UntapedRequest) (answer, error) {
+	if len(q.Why) > maxFileText {
+		return answer{}, fmt.Errorf("%w: untaped: a reason of %d bytes", wire.ErrMalformed, len(q.Why))
+	}
 	l, news := r.pods.sessions.untapes(q.Session)
 	if !news || l.Asked.Door != sshDoor {
 		return answer{body: struct{}{}}, nil
