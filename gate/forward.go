@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"strconv"
 )
@@ -27,6 +29,23 @@ func (d Destination) Address() string {
 		return d.Path
 	}
 	return net.JoinHostPort(d.Host, strconv.Itoa(int(d.Port)))
+}
+
+// Longer than this is no name of a host (RFC 1035 section 2.3.4), and no path of a socket (unix(7)).
+const maxHost, maxSocketPath = 253, 107
+
+// Check refuses what an operation cannot lead to: a port of a host for forward-local and forward-remote, a socket for forward-unix.
+func (d Destination) Check(op Op) error {
+	port, socket := d.Host != "" && d.Port != 0 && d.Path == "", d.Host == "" && d.Port == 0 && d.Path != ""
+	switch {
+	case op == OpForwardUnix && !socket, op != OpForwardUnix && !port:
+		return errors.New("it leads nowhere")
+	case len(d.Host) > maxHost:
+		return fmt.Errorf("a host's name has at most %d bytes, this one has %d", maxHost, len(d.Host))
+	case len(d.Path) > maxSocketPath:
+		return fmt.Errorf("a socket's path has at most %d bytes, this one has %d", maxSocketPath, len(d.Path))
+	}
+	return nil
 }
 
 // IsForward reports whether the operation carries bytes to or from somewhere inside, and runs nothing.

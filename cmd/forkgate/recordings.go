@@ -36,12 +36,18 @@ func (s *shelf) keys() ([]age.Identity, error) {
 	return archive.ReadKeys(s.identity)
 }
 
+// permitted refuses who is not root where the warden's own recordings are.
+func (s *shelf) permitted() error {
+	if s.state != stateDir {
+		return nil
+	}
+	return needRoot("reading recordings")
+}
+
 // list lists them, and says what cannot be read.
 func (s *shelf) list(cmd *cobra.Command) ([]archive.Recording, error) {
-	if s.state == stateDir {
-		if err := needRoot("reading recordings"); err != nil {
-			return nil, err
-		}
+	if err := s.permitted(); err != nil {
+		return nil, err
 	}
 	keys, err := s.keys()
 	if err != nil {
@@ -56,10 +62,8 @@ func unreadable(cmd *cobra.Command) func(path string, err error) {
 
 // find finds the recording of a session, by its name or the beginning of it.
 func (s *shelf) find(cmd *cobra.Command, name string) (archive.Recording, error) {
-	if s.state == stateDir {
-		if err := needRoot("reading recordings"); err != nil {
-			return archive.Recording{}, err
-		}
+	if err := s.permitted(); err != nil {
+		return archive.Recording{}, err
 	}
 	return archive.Find(archive.Dir(s.state), name, unreadable(cmd))
 }
@@ -78,6 +82,28 @@ func (s *shelf) open(from io.Reader) (*tape.Reader, error) {
 		return nil, fmt.Errorf("%w; --identity FILE names the file of its secret key", err)
 	}
 	return r, err
+}
+
+// read finds a recording and opens it, and calls do with it. through wraps its file; nil: the file is read as it is.
+func (s *shelf) read(cmd *cobra.Command, name string, through func(archive.Recording, io.Reader) io.Reader, do func(*tape.Reader) error) error {
+	r, err := s.find(cmd, name)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(r.File)
+	if err != nil {
+		return fmt.Errorf("cannot read the recording: %w", err)
+	}
+	defer f.Close()
+	var from io.Reader = f
+	if through != nil {
+		from = through(r, f)
+	}
+	opened, err := s.open(from)
+	if err != nil {
+		return err
+	}
+	return do(opened)
 }
 
 // complete completes the names of sessions that there are recordings of.
@@ -142,20 +168,7 @@ func exportCommand() *cobra.Command {
 	from := shelfFlags(c)
 	c.ValidArgsFunction = from.complete
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := from.find(cmd, args[0])
-		if err != nil {
-			return err
-		}
-		f, err := os.Open(r.File)
-		if err != nil {
-			return fmt.Errorf("cannot read the recording: %w", err)
-		}
-		defer f.Close()
-		opened, err := from.open(f)
-		if err != nil {
-			return err
-		}
-		return export(opened, cmd.OutOrStdout())
+		return from.read(cmd, args[0], nil, func(r *tape.Reader) error { return export(r, cmd.OutOrStdout()) })
 	}
 	return c
 }

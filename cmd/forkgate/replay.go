@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -69,21 +68,8 @@ func (p player) playOne(cmd *cobra.Command, from *shelf, session string) error {
 	if p.speed < 0 || p.idle < 0 {
 		return errors.New("--speed and --idle are not negative")
 	}
-	r, err := from.find(cmd, session)
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(r.File)
-	if err != nil {
-		return fmt.Errorf("cannot play the recording: %w", err)
-	}
-	defer f.Close()
 	p.out, p.err = cmd.OutOrStdout(), cmd.ErrOrStderr()
-	opened, err := from.open(f)
-	if err != nil {
-		return err
-	}
-	return p.play(cmd.Context(), opened)
+	return from.read(cmd, session, nil, func(r *tape.Reader) error { return p.play(cmd.Context(), r) })
 }
 
 // play writes what was written, when it was.
@@ -114,21 +100,12 @@ func (p player) play(ctx context.Context, r *tape.Reader) error {
 			case <-time.After(time.Duration(float64(wait) / p.speed)):
 			}
 		}
-		if e.Code == tape.Flow {
-			c, err := e.Carried()
-			if err == nil {
-				_, err = fmt.Fprintln(p.out, c)
-			}
-			if err != nil {
-				return err
-			}
-			continue
+		line, err := told(e)
+		if line != "" && err == nil {
+			_, err = fmt.Fprintln(p.out, line)
 		}
-		if e.Code == tape.Files {
-			if err := p.file(e); err != nil {
-				return err
-			}
-			continue
+		if err != nil {
+			return err
 		}
 		if to := show[e.Code]; to != nil {
 			if _, err := io.WriteString(to, e.Data); err != nil {
@@ -138,12 +115,15 @@ func (p player) play(ctx context.Context, r *tape.Reader) error {
 	}
 }
 
-// file prints what a session did to a file.
-func (p player) file(e tape.Event) error {
-	f, err := e.File()
-	if err != nil {
-		return err
+// told is a line about what a session did that wrote nothing to be shown; empty for other events.
+func told(e tape.Event) (string, error) {
+	switch e.Code {
+	case tape.Files:
+		f, err := e.File()
+		return f.Began.Local().Format(time.TimeOnly) + "  " + gate.Printable(f.String()), err
+	case tape.Flow:
+		c, err := e.Carried()
+		return c.String(), err
 	}
-	_, err = fmt.Fprintf(p.out, "%s  %s\n", f.Began.Local().Format(time.TimeOnly), gate.Printable(f.String()))
-	return err
+	return "", nil
 }

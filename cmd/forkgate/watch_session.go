@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forkgate/gate/archive"
+	"forkgate/gate/tape"
 	"forkgate/gate/warden/client"
 )
 
@@ -33,21 +34,11 @@ func watchCommand() *cobra.Command {
 	}
 	from := shelfFlags(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := from.find(cmd, args[0])
-		if err != nil {
-			return fmt.Errorf("%w; policy's record decides which are made", err)
-		}
-		f, err := os.Open(r.File)
-		if err != nil {
-			return fmt.Errorf("cannot watch the session: %w", err)
-		}
-		defer f.Close()
-		opened, err := from.open(&growing{ctx: cmd.Context(), from: f, live: runs(r.Session)})
-		if err != nil {
-			return err
+		grows := func(r archive.Recording, f io.Reader) io.Reader {
+			return &growing{ctx: cmd.Context(), from: f, live: runs(r.Session)}
 		}
 		p := player{out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
-		return p.play(cmd.Context(), opened)
+		return from.read(cmd, args[0], grows, func(r *tape.Reader) error { return p.play(cmd.Context(), r) })
 	}
 	return c
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -23,14 +22,8 @@ const connectTimeout = 30 * time.Second
 // maxWhy is how much a forward may say of that. It is the pod's word.
 const maxWhy = 200
 
-// Longer than this is no name of a host (RFC 1035 section 2.3.4), and no path of a socket (unix(7)).
-const maxHost, maxPath = 253, 107
-
-// Why a forward leads nowhere.
-var (
-	errNowhere = errors.New("malformed request")
-	errLong    = fmt.Errorf("a host's name has at most %d bytes, and a socket's path %d", maxHost, maxPath)
-)
+// errNowhere is a forward to nothing that there could be.
+var errNowhere = errors.New("malformed request")
 
 // forward serves a channel that leads to a port or a socket inside the pod: a session of its own there, which carries the bytes.
 func (c *connection) forward(conn *ssh.ServerConn, asked ssh.NewChannel) {
@@ -82,8 +75,8 @@ func (c *connection) openForward(conn *ssh.ServerConn, asked ssh.NewChannel) (*c
 	if !ok {
 		return nil, errNowhere
 	}
-	if len(to.Host) > maxHost || len(to.Path) > maxPath {
-		return nil, errLong
+	if err := to.Check(op); err != nil {
+		return nil, &gate.Refusal{Reason: err.Error()}
 	}
 	who, err := c.identity(conn)
 	if err != nil {
@@ -130,7 +123,7 @@ func reject(asked ssh.NewChannel, err error) {
 		return
 	}
 	text := "the gate failed"
-	for _, known := range []error{errTooManyForwards, errNowhere, errLong} {
+	for _, known := range []error{errTooManyForwards, errNowhere} {
 		if errors.Is(err, known) {
 			text = known.Error()
 		}
@@ -178,7 +171,7 @@ func parseForward(kind string, payload []byte) (op gate.Op, to gate.Destination,
 			Unused   uint32
 		}
 		err := ssh.Unmarshal(payload, &m)
-		return gate.OpForwardUnix, gate.Destination{Path: m.Path}, err == nil && m.Path != ""
+		return gate.OpForwardUnix, gate.Destination{Path: m.Path}, err == nil
 	}
 	var m struct {
 		Host       string
@@ -187,5 +180,5 @@ func parseForward(kind string, payload []byte) (op gate.Op, to gate.Destination,
 		OriginPort uint32
 	}
 	err := ssh.Unmarshal(payload, &m)
-	return gate.OpForwardLocal, gate.Destination{Host: m.Host, Port: uint16(m.Port)}, err == nil && m.Host != "" && 0 < m.Port && m.Port < 1<<16
+	return gate.OpForwardLocal, gate.Destination{Host: m.Host, Port: uint16(m.Port)}, err == nil && m.Port < 1<<16
 }

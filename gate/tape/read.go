@@ -53,11 +53,11 @@ func NewReader(from io.Reader, keys ...age.Identity) (*Reader, error) {
 		}
 		return r, nil // it broke off there
 	}
-	return r, r.reallyAbout(r.lines.Bytes())
+	return r, r.sealedHead(r.lines.Bytes())
 }
 
-// reallyAbout takes the header that was encrypted, if the first line says the same: that one anybody could have written who can write there.
-func (r *Reader) reallyAbout(line []byte) error {
+// sealedHead takes the header that was encrypted, if the first line says the same: that one anybody could have written who can write there.
+func (r *Reader) sealedHead(line []byte) error {
 	claimed := r.Header.Forkgate
 	r.Header = Header{}
 	if err := r.head(line); err != nil {

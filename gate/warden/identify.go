@@ -48,18 +48,18 @@ type said struct {
 // maxSaid bounds how many marks are remembered: a session brings a few.
 const maxSaid = 256
 
-// all takes marks in, and returns them with those from before.
-func (s *said) all(marks [][]byte) [][]byte {
+// with takes in what a session says, and returns that together with what others have said.
+func (s *said) with(marks [][]byte) [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range marks {
-		if len(s.marks) < maxSaid && !slices.ContainsFunc(s.marks, func(old []byte) bool { return bytes.Equal(old, m) }) {
-			s.marks = append(s.marks, m)
+	all := slices.Clone(marks)
+	for _, earlier := range s.marks {
+		if !slices.ContainsFunc(all, func(m []byte) bool { return bytes.Equal(m, earlier) }) {
+			all = append(all, earlier)
 		}
 	}
-	return append(slices.Clone(marks), slices.DeleteFunc(slices.Clone(s.marks), func(old []byte) bool {
-		return slices.ContainsFunc(marks, func(m []byte) bool { return bytes.Equal(old, m) })
-	})...)
+	s.marks = all[:min(len(all), maxSaid)]
+	return all
 }
 
 // once lets one session come of a certificate, whatever the door says: what an attestor has said of a process is about what that

@@ -70,7 +70,7 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 // ask is what a door's message asks of the gate.
 func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
 	// A forward brings no variables along: what its connection's sessions have said of an agent holds for it.
-	evidence, err := r.evidence(q.Alone, r.identity.said.all(q.Marks), q.Env)
+	evidence, err := r.evidence(q.Alone, r.identity.said.with(q.Marks), q.Env)
 	if err != nil {
 		return gate.Ask{}, err
 	}
@@ -116,14 +116,11 @@ func operation(q client.OpenRequest) (gate.Op, []byte, error) {
 	return "", nil, fmt.Errorf("%w: open: %.40q does not go with a command of %d bytes", wire.ErrMalformed, q.Op, len(q.Command))
 }
 
-// checkForward refuses what is no forward, or none that there is yet. The kernel takes no longer path for a socket, nor DNS a longer name.
+// checkForward refuses what is no forward, or none that there is yet.
 func checkForward(op gate.Op, q client.OpenRequest) error {
-	const maxHost, maxPath = 253, 107
-	to := q.Forward
-	local := op == gate.OpForwardLocal && to.Host != "" && len(to.Host) <= maxHost && to.Port != 0 && to.Path == ""
-	socket := op == gate.OpForwardUnix && to.Host == "" && to.Port == 0 && to.Path != "" && len(to.Path) <= maxPath
-	if !local && !socket || len(q.Command)+len(q.Env) > 0 || q.Terminal != nil || q.AgentForward {
-		return fmt.Errorf("%w: open: %s to %.200q", wire.ErrMalformed, op, to.Address())
+	err := q.Forward.Check(op)
+	if err != nil || op == gate.OpForwardRemote || len(q.Command)+len(q.Env) > 0 || q.Terminal != nil || q.AgentForward {
+		return fmt.Errorf("%w: open: %s to %.200q: %v", wire.ErrMalformed, op, q.Forward.Address(), err)
 	}
 	return nil
 }

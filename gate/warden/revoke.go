@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"forkgate/fork"
 	"forkgate/gate"
 	"forkgate/gate/audit"
 	"forkgate/gate/grants"
@@ -75,10 +76,16 @@ func (w *Warden) stillGranted(grant grants.Grant) (gate.Decision, bool) {
 	if _, known := w.rules.PrincipalByName(grant.Principal); !known {
 		return gate.Decision{Reason: grant.Principal + " is no principal of the policy any more"}, false
 	}
-	again := grant.Asked
-	again.Grant, again.Caller = grant.ID, w.gates[role].Witness.Caller(grant.Evidence)
-	again.Target = forks{w.trees, w.pods.visits}.target(tree)
-	d := w.gates[role].Judge.Decide(again)
+	asked := grant.Asked
+	asked.Grant = grant.ID
+	return w.asToday(asked, role, grant.Evidence, tree)
+}
+
+// asToday asks the policy in force what was asked before, of who asked as it sees them, and of the place as it is.
+func (w *Warden) asToday(asked gate.Request, role role, e gate.Evidence, tree fork.Tree) (gate.Decision, bool) {
+	asked.Caller = w.gates[role].Witness.Caller(e)
+	asked.Target = forks{w.trees, w.pods.visits}.target(tree)
+	d := w.gates[role].Judge.Decide(asked)
 	return d, d.Verdict == gate.Permit
 }
 
@@ -103,11 +110,7 @@ func (w *Warden) stillPermitted(l live) (gate.Decision, bool) {
 		return gate.Decision{Reason: "it cannot be found out who opened it"}, false
 	}
 	evidence.Env = l.Marks
-	again := l.Asked
-	again.Caller = r.gate.Witness.Caller(evidence)
-	again.Target = forks{w.trees, w.pods.visits}.target(tree)
-	d := r.gate.Judge.Decide(again)
-	return d, d.Verdict == gate.Permit
+	return w.asToday(l.Asked, role, evidence, tree)
 }
 
 // revoke ends a session that is not permitted any more. That it cannot be recorded keeps it from nothing.

@@ -30,7 +30,7 @@ type Entering struct {
 func (e Entering) Text() (string, error) {
 	_, err := gate.ParseRef(e.User)
 	switch {
-	case e.Host == "" || len(e.Host) > maxHost || strings.ContainsFunc(e.Host, isUnquoted):
+	case e.Host == "" || len(e.Host) > maxHost || strings.ContainsFunc(e.Host, isOutsideNames):
 		return "", fmt.Errorf("%w: its host is %.60q", ErrChallenge, e.Host)
 	case gate.CheckName(e.Caller) != nil:
 		return "", fmt.Errorf("%w: its caller is %.60q", ErrChallenge, e.Caller)
@@ -52,8 +52,8 @@ func (e Entering) Command() (string, error) {
 	return fmt.Sprintf("printf %%s '%s' | ssh-keygen -Y sign -n %s -f ~/.ssh/id_ecdsa_sk | grep -v - | tr -d '\\n'", text, EnteringNamespace), nil
 }
 
-// isUnquoted finds what is of no host's name: a shell could take it for more.
-func isUnquoted(r rune) bool {
+// isOutsideNames finds what is of no host's name: a shell could take it for more.
+func isOutsideNames(r rune) bool {
 	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._", r)
 }
 
