@@ -98,6 +98,13 @@ func (p *projector) event(e tape.Event) []any {
 		}
 		return nil
 	}
+	if e.Code == tape.Flow {
+		c, err := e.Carried()
+		if err != nil {
+			return nil
+		}
+		return []any{e.At.Seconds(), tape.Output, c.String() + "\r\n"}
+	}
 	stream := p.streams[e.Code]
 	if stream == nil {
 		return nil

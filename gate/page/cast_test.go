@@ -37,6 +37,7 @@ func TestCast(t *testing.T) {
 		"none":             {false, `[0.1, "o", "a\nb\r\n"]`, `[0.1,"o","a\r\nb\r\n"]`},
 		"standard error":   {false, `[0.1, "e", "a\n"]`, `[0.1,"o","\u001b[31ma\r\n\u001b[39m","e"]`},
 		"other codes":      {true, `[0.1, "i", "secret"]` + "\n" + `[0.1, "m", "x"]` + "\n" + `[0.2, "f", "{}"]`, ``},
+		"a forward":        {false, `[0.1, "b", "{\"in\":0,\"out\":0}"]` + "\n" + `[0.2, "b", "{\"in\":5,\"out\":7,\"end\":true}"]` + "\n" + `[0.3, "b", "<script>"]`, `[0.1,"o","connected\r\n"]` + "\n" + `[0.2,"o","5 bytes from the client, 7 bytes to it; the end\r\n"]`},
 		"what does more":   {true, `[1, "o", "a\u001b]8;;javascript:x\u0007b\u001b]52;c;x\u0007\u001b[6n\u009d0;t\u009cc"]`, `[1,"o","abc"]`},
 		"cut in two":       {true, `[1, "o", "a\u001b]0;t"]` + "\n" + `[2, "e", "x"]` + "\n" + `[3, "o", "t\u0007b"]`, `[1,"o","a"]` + "\n" + `[2,"o","\u001b[31mx\u001b[39m","e"]` + "\n" + `[3,"o","b"]`},
 		"text turned":      {true, `[1, "o", "a\u202eb\u2066c\u200f"]`, `[1,"o","abc"]`},
