@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,11 +36,16 @@ func TestTheBlockLoads(t *testing.T) {
 		fmt.Sprint(all[0].Minimum) != fmt.Sprint(provenance.Protections()) {
 		t.Errorf("got %+v of\n%s", all, block)
 	}
-	// The key stays what it was; of a uid that nobody is at the gate there is a block that does not load.
+	// The key stays what it was; of a uid that nobody is at the gate there is a block that speaks for nobody, of which the policy says so.
 	if again := printed("--name", "Alice's laptop", "--principal", "1000=alice", "--principal", "1001=bob"); again != block {
 		t.Errorf("a second time it prints\n%s\nand the first time\n%s", again, block)
 	}
-	if _, err := policy.Load(policy.Text{Name: "init.hcl", Text: []byte(principals + printed("--principal", "1000=carol"))}); err == nil {
-		t.Error("a block for a principal that the policy does not have loads")
+	p, err = policy.Load(policy.Text{Name: "init.hcl", Text: []byte(principals + printed("--principal", "1000=carol"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noted := slices.ContainsFunc(p.Summary().Notes, func(n policy.Problem) bool { return strings.Contains(n.Detail, `There is no principal "carol"`) })
+	if all := p.Attestors(); len(all) != 1 || len(all[0].Principals) != 0 || !noted {
+		t.Errorf("got %+v, and the notes %+v", all, p.Summary().Notes)
 	}
 }
