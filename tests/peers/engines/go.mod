@@ -1,4 +1,4 @@
-module forkgate/tests/peers
+module forkgate/tests/peers/engines
 
 go 1.26.0
 
@@ -53,4 +53,4 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace forkgate => ../..
+replace forkgate => ../../..
