@@ -7,7 +7,10 @@ import (
 	"strconv"
 )
 
-// Destination is where a forward leads, inside the pod: a host and a port, as the client names them, or the path of a unix socket. The zero
+// AnyHost is the host by which something listens on every address.
+const AnyHost = "*"
+
+// Destination is where a forward leads, or listens, inside the pod: a host and a port, as the client names them, or the path of a unix socket. The zero
 // Destination leads nowhere.
 type Destination struct {
 	Host string `json:"host,omitempty"` // a name or an address; any bytes
@@ -34,12 +37,16 @@ func (d Destination) Address() string {
 // Longer than this is no name of a host (RFC 1035 section 2.3.4), and no path of a socket (unix(7)).
 const maxHost, maxSocketPath = 253, 107
 
-// Check refuses what an operation cannot lead to: a port of a host for forward-local and forward-remote, a socket for forward-unix.
+// Check refuses what an operation cannot lead to: a port of a host for forward-local, a socket for forward-unix, and for forward-remote either
+// of them. There port 0 is any that is free, and the host * every address.
 func (d Destination) Check(op Op) error {
-	port, socket := d.Host != "" && d.Port != 0 && d.Path == "", d.Host == "" && d.Port == 0 && d.Path != ""
+	host, socket := d.Host != "" && d.Path == "", d.Host == "" && d.Port == 0 && d.Path != ""
 	switch {
-	case op == OpForwardUnix && !socket, op != OpForwardUnix && !port:
+	case op == OpForwardLocal && host && d.Port != 0, op == OpForwardUnix && socket, op == OpForwardRemote && (host || socket):
+	default:
 		return errors.New("it leads nowhere")
+	}
+	switch {
 	case len(d.Host) > maxHost:
 		return fmt.Errorf("a host's name has at most %d bytes, this one has %d", maxHost, len(d.Host))
 	case len(d.Path) > maxSocketPath:

@@ -43,6 +43,7 @@ type Ask struct {
 	Op       Op
 	Work     Work
 	Tell     func(text string) // tells the caller what the ask waits for, and by an empty text that it waits no more; nil: nobody hears it
+	Note     func(text string) // tells the caller what is missing of what was asked for, though the session comes about
 }
 
 // Work is what is to run inside the pod.
@@ -50,7 +51,9 @@ type Work struct {
 	Command  []byte      // for a shell; empty asks for a login shell
 	Env      []string    // NAME=VALUE, already filtered by the door
 	Terminal *Terminal   // nil: pipes
-	Forward  Destination // in place of a command
+	Forward  Destination // in place of a command: carry bytes to there
+	Listen   bool        // listen there instead, and carry bytes to the caller
+	Agent    bool        // the caller's ssh-agent comes along, if policy lets it
 	Grant    string      // what it runs under: with that it ends; empty: nothing of the kind
 	Record   Recording
 }
@@ -152,7 +155,23 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 		}
 	}
 	ask.Work.Grant, ask.Work.Record = request.Grant, decision.Record
+	if ask.Work.Agent, err = g.bringsAgent(ask, request); err != nil {
+		return none, err
+	}
 	return g.Pods.Run(ctx, ask.Session, request.Caller, request.Target, ask.Work)
+}
+
+// bringsAgent reports whether the caller's ssh-agent comes along, where it is to. Where policy refuses it the session comes about without.
+func (g *Gate[S]) bringsAgent(ask Ask, r Request) (bool, error) {
+	if !ask.Work.Agent {
+		return false, nil
+	}
+	err := g.Permitted(ask, r.to(OpAgentForward))
+	if refusal, refused := AsRefusal(err); refused {
+		ask.Note("agent forwarding is refused: " + refusal.Reason)
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Fork makes the fork that ask.Ref names, of from: a repository, or a fork that the caller may run commands in, for who

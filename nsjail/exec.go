@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,11 +28,13 @@ type Exec struct {
 	Env      []string       // NAME=VALUE
 	Terminal *wire.Terminal // nil: pipes
 	Forward  *wire.Forward  // in place of a command
+	Agent    bool           // bring the caller's ssh-agent along
 	Linger   time.Duration  // how long what the session leaves behind lives on
 }
 
 // Session is what a door needs to pump a session's bytes: the session's socket and then stdin, stdout and stderr, or the
-// terminal's master.
+// terminal's master. One that listens has a socket in place of stdin, and the ssh-agent that comes along one behind all others, by which
+// connections are offered (wire.TypeArrived).
 type Session struct {
 	GUID  string // of its pod
 	Files []*os.File
@@ -93,7 +96,7 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
-	ours, theirs, err := ends(spec, e.Terminal != nil)
+	ours, theirs, err := ends(spec, e)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +109,7 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	}()
 	request := wire.Exec{
 		Session: e.Session, Home: e.Home, Dir: []byte(spec.Mountpoint), Command: e.Command, Terminal: e.Terminal,
-		Forward: e.Forward, Linger: e.Linger,
+		Forward: e.Forward, Agent: e.Agent, Linger: e.Linger,
 	}
 	for _, v := range e.Env {
 		request.Env = append(request.Env, []byte(v))
@@ -122,14 +125,14 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 		return nil, fmt.Errorf("cannot run in pod %s: %w", guid, errors.Join(err, context.Cause(ctx)))
 	}
 	if master != nil {
-		session.Files = append(session.Files, master)
+		session.Files = slices.Insert(session.Files, 1, master)
 	}
 	return session, nil
 }
 
 // ends makes the session's socket and pipes: the door's ends and the pod's. The host makes them, so that a door never reads
 // from what a pod has chosen; a terminal's master is the one exception, and is checked.
-func ends(spec Spec, terminal bool) (ours, theirs []*os.File, err error) {
+func ends(spec Spec, e Exec) (ours, theirs []*os.File, err error) {
 	defer func() {
 		if err != nil {
 			wire.CloseAll(ours)
@@ -137,35 +140,60 @@ func ends(spec Spec, terminal bool) (ours, theirs []*os.File, err error) {
 			ours, theirs = nil, nil
 		}
 	}()
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return ours, theirs, fmt.Errorf("cannot make a session's socket: %w", err)
+	ways := []way{messages, inward, outward, outward}
+	switch {
+	case e.Terminal != nil:
+		ways = ways[:1]
+	case e.Forward != nil && e.Forward.Listen:
+		ways[1] = messages
 	}
-	ours = append(ours, os.NewFile(uintptr(pair[0]), "session"))
-	theirs = append(theirs, os.NewFile(uintptr(pair[1]), "session"))
-	if terminal {
-		return ours, theirs, nil
+	if e.Agent {
+		ways = append(ways, messages)
 	}
-	for fd := range 3 {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return ours, theirs, fmt.Errorf("cannot make a session's pipes: %w", err)
-		}
-		inner, outer := w, r
-		if fd == 0 {
-			inner, outer = r, w
-		}
+	for _, w := range ways {
+		outer, inner, err := w.make(spec)
 		ours, theirs = append(ours, outer), append(theirs, inner)
-		// Else the session could not open its own /dev/stdout: it belongs to who made it.
-		if err := inner.Chown(int(spec.SubUID)+UID, int(spec.SubUID)+GID); err != nil {
-			return ours, theirs, fmt.Errorf("cannot give a session its pipes: %w", err)
-		}
-		// The session's programs expect pipes that block; the mode belongs to this end alone.
-		if err := unix.SetNonblock(int(inner.Fd()), false); err != nil {
-			return ours, theirs, fmt.Errorf("cannot make a session's pipes block: %w", err)
+		if err != nil {
+			return ours, theirs, err
 		}
 	}
 	return ours, theirs, nil
+}
+
+// way is what connects a door and a session.
+type way int
+
+const (
+	messages way = iota // a socket that carries them
+	inward              // a pipe
+	outward
+)
+
+// make makes one. What it has made before an error comes back with that, to be closed.
+func (w way) make(spec Spec) (outer, inner *os.File, err error) {
+	if w == messages {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot make a session's socket: %w", err)
+		}
+		return os.NewFile(uintptr(fds[0]), "session"), os.NewFile(uintptr(fds[1]), "session"), nil
+	}
+	outer, inner, err = os.Pipe()
+	if w == inward {
+		outer, inner = inner, outer
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a session's pipes: %w", err)
+	}
+	// Else the session could not open its own /dev/stdout: it belongs to who made it.
+	if err := inner.Chown(int(spec.SubUID)+UID, int(spec.SubUID)+GID); err != nil {
+		return outer, inner, fmt.Errorf("cannot give a session its pipes: %w", err)
+	}
+	// The session's programs expect pipes that block; the mode belongs to this end alone.
+	if err := unix.SetNonblock(int(inner.Fd()), false); err != nil {
+		return outer, inner, fmt.Errorf("cannot make a session's pipes block: %w", err)
+	}
+	return outer, inner, nil
 }
 
 // taken waits until the pod has got the request. A pod that dies before has run nothing, and another may be asked; one that dies

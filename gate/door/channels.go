@@ -29,19 +29,6 @@ func (c *connection) unknownChannel(_ *ssh.ServerConn, asked ssh.NewChannel) {
 	_ = asked.Reject(ssh.UnknownChannelType, "unknown channel type")
 }
 
-// answer answers a request that concerns the connection as a whole. Forwards are among those refused; the protocol has no
-// room for a reason there. So is no-more-sessions@openssh.com: requests and channels are handed out side by side, so nobody
-// can tell which sessions came before it.
-//
-// It is remembered, though, that the client has said so: a stock ssh does right after it has opened its one session, unless it shares
-// its connection with whoever asks (ControlMaster).
-func (c *connection) answer(r *ssh.Request) bool {
-	if r.Type == "no-more-sessions@openssh.com" {
-		c.promised.Do(func() { close(c.alone) })
-	}
-	return r.Type == "keepalive@openssh.com"
-}
-
 // session serves a session channel. A connection that could be a person's has one, and ends with it: who rides on it later, or on what
 // is left of it, is not the person. Policy is asked about each forward by itself: the baseline permits people none in production.
 func (c *connection) session(conn *ssh.ServerConn, asked ssh.NewChannel) {
@@ -57,12 +44,12 @@ func (c *connection) session(conn *ssh.ServerConn, asked ssh.NewChannel) {
 		_ = asked.Reject(ssh.ResourceShortage, err.Error())
 		return
 	}
-	defer c.letGo()
+	defer c.letSessionGo()
 	channel, requests, err := asked.Accept()
 	if err != nil {
 		return
 	}
-	s := newSession(c, number, who, channel)
+	s := newSession(c, number, who, conn, channel)
 	s.single = single
 	s.serve(requests)
 	if single {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate/warden/client"
 )
 
 // maxChannels is how many session channels one connection may have open.
@@ -75,8 +77,14 @@ type connection struct {
 	alone    chan struct{}       // closed when the client has said that it opens no further session
 	opening  chan struct{}       // has room for as many forwards as are asked for at once
 	promised sync.Once           // closes it
-	forwards int                 // channels that are forwards, of the holders
+	sessions int                 // of the holders
+	forwards int                 // the same
 	running  map[string]*session // by the warden's names for them
+	unheard  []string            // what no session was there to hear
+	early    []client.Notice     // for sessions that have not begun, or are over
+
+	listeners map[listener]*listening
+	requests  chan *ssh.Request // that are answered beside the reading of others; nil: none yet. Of the goroutine that reads them
 }
 
 func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *connection {
@@ -84,7 +92,7 @@ func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *
 	c := &connection{
 		Conn: raw, reader: bufio.NewReader(raw), ack: newQuickAck(raw),
 		door: d, id: id, log: d.Log.With("connection", id), source: source,
-		leave: leave, holders: 1, running: map[string]*session{}, alone: make(chan struct{}), opening: make(chan struct{}, maxOpening),
+		leave: leave, holders: 1, running: map[string]*session{}, listeners: map[listener]*listening{}, alone: make(chan struct{}), opening: make(chan struct{}, maxOpening),
 	}
 	c.warden = &link{dial: d.Dial, notice: c.notice}
 	c.ctx, c.cancel = context.WithCancelCause(d.ctx)
@@ -120,22 +128,34 @@ func (c *connection) hangUp(cause error) {
 	c.letGo()
 }
 
-// hold counts a session channel in; letGo must follow. It numbers the session. A single connection has one session in its whole life.
+// hold counts a session channel in; letSessionGo must follow. It numbers the session. A single connection has one session in its whole life.
 func (c *connection) hold(single bool) (number int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.hungUp:
 		return 0, errClosed
-	case c.holders-c.forwards > maxChannels:
+	case c.sessions == maxChannels:
 		return 0, errTooManyChannels
 	case single && c.channels > 0:
 		return 0, errOneSession
 	}
 	c.holders++
+	c.sessions++
 	c.channels++
 	c.ack.again()
 	return c.channels, nil
+}
+
+// holdOn keeps the connection's things until letGo.
+func (c *connection) holdOn() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hungUp {
+		return errClosed
+	}
+	c.holders++
+	return nil
 }
 
 // holdForward counts a forward in; letForwardGo must follow.
@@ -152,6 +172,13 @@ func (c *connection) holdForward() error {
 	c.forwards++
 	c.ack.again()
 	return nil
+}
+
+func (c *connection) letSessionGo() {
+	c.mu.Lock()
+	c.sessions--
+	c.mu.Unlock()
+	c.letGo()
 }
 
 func (c *connection) letForwardGo() {

@@ -38,8 +38,16 @@ func (f *flow) say(end bool) bool {
 	return f.outcome(f.tape.Carried(tape.Carried{In: f.carried[0].Load(), Out: f.carried[1].Load(), End: end}))
 }
 
-func (f *flow) in(from io.Reader) io.Reader  { return counted{f, &f.carried[0], from} }
-func (f *flow) out(from io.Reader) io.Reader { return counted{f, &f.carried[1], from} }
+func (f *flow) in(from io.Reader) io.Reader  { return f.counted(0, from) }
+func (f *flow) out(from io.Reader) io.Reader { return f.counted(1, from) }
+
+// counted counts one direction. A nil flow counts nothing.
+func (f *flow) counted(way int, from io.Reader) io.Reader {
+	if f == nil {
+		return from
+	}
+	return counted{f, &f.carried[way], from}
+}
 
 type counted struct {
 	*flow

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,12 @@ const maxWhy = 200
 // errNowhere is a forward to nothing that there could be.
 var errNowhere = errors.New("malformed request")
 
+// Why a forward that was opened comes to nothing.
+var (
+	errUnrecorded = errors.New("it has to be recorded, and cannot be")
+	errNoAnswer   = errors.New("nothing answers")
+)
+
 // forward serves a channel that leads to a port or a socket inside the pod: a session of its own there, which carries the bytes.
 func (c *connection) forward(conn *ssh.ServerConn, asked ssh.NewChannel) {
 	run, err := c.openForward(conn, asked)
@@ -44,37 +51,64 @@ func (c *connection) forward(conn *ssh.ServerConn, asked ssh.NewChannel) {
 		return
 	}
 	if !flow.begin() {
-		_ = asked.Reject(ssh.ResourceShortage, "it has to be recorded, and cannot be")
+		_ = asked.Reject(ssh.ResourceShortage, errUnrecorded.Error())
 		return
 	}
 	channel, requests, err := asked.Accept()
 	if err != nil {
 		return
 	}
+	c.bridge(channel, requests, ends{
+		in: run.Stdin, out: run.Stdout, flow: flow, gone: func() { _ = run.Signal("HUP") }, over: func() { _, _ = run.Wait() }, close: over,
+	})
+}
+
+// ends are what a channel leads to, inside.
+type ends struct {
+	in, out *os.File // of pipes
+	flow    *flow    // counts
+	gone    func()   // says there that the client is: what it has sent is to go on, and nothing to come back
+	over    func()   // waits until nothing is carried any more there
+	close   func()   // ends it there
+}
+
+// bridge carries bytes between a channel and what it leads to, each direction to its own end. A client that closes the channel may have sent a lot
+// that is still under way.
+func (c *connection) bridge(channel ssh.Channel, requests <-chan *ssh.Request, e ends) {
 	defer channel.Close()
 	var ways sync.WaitGroup
-	// The channel's end, and not that of what the client sends: it may still read.
+	sent := make(chan struct{})
 	ways.Go(func() {
 		defer c.survive("forward")
-		ssh.DiscardRequests(requests)
-		gone()
+		defer close(sent)
+		c.inward(e.in, e.flow.in(channel))
 	})
 	ways.Go(func() {
 		defer c.survive("forward")
-		c.inward(run, flow.in(channel))
+		ssh.DiscardRequests(requests) // until the client closes the channel, and not only what it sends
+		<-sent
+		e.gone()
 	})
-	c.outward(channel, flow.out(run.Stdout), run)
-	over()
+	if err := c.carry(channel, e.flow.out(e.out)); err == nil {
+		_ = channel.CloseWrite()
+	}
+	e.over()
+	e.close()
 	channel.Close()
 	ways.Wait()
 }
 
-// openForward asks the warden for it. A forward that was opened has to be let go.
+// openForward asks the warden for what a channel is to lead to.
 func (c *connection) openForward(conn *ssh.ServerConn, asked ssh.NewChannel) (*client.Session, error) {
 	op, to, ok := parseForward(asked.ChannelType(), asked.ExtraData())
 	if !ok {
 		return nil, errNowhere
 	}
+	return c.openSession(conn, op, to)
+}
+
+// openSession asks for the session of a forward. One that was opened has to be let go.
+func (c *connection) openSession(conn *ssh.ServerConn, op gate.Op, to gate.Destination) (*client.Session, error) {
 	if err := to.Check(op); err != nil {
 		return nil, &gate.Refusal{Reason: err.Error()}
 	}
@@ -114,21 +148,33 @@ func (c *connection) requestForward(who client.AssertRequest, q client.OpenReque
 
 // reject refuses a channel with the reason: clients show it behind "open failed".
 func reject(asked ssh.NewChannel, err error) {
+	why, prohibited := whyNot(err)
+	code := ssh.ResourceShortage
+	if prohibited {
+		code = ssh.Prohibited
+	}
+	_ = asked.Reject(code, why)
+}
+
+// whyNot is what a caller hears of a forward that is not opened, and whether that is policy's word.
+func whyNot(err error) (text string, prohibited bool) {
 	if refusal, ok := gate.AsRefusal(err); ok {
 		text := refusal.Reason
 		if refusal.Hint != "" {
 			text += " (hint: " + refusal.Hint + ")"
 		}
-		_ = asked.Reject(ssh.Prohibited, gate.Printable(text))
-		return
+		return gate.Printable(text), true
 	}
-	text := "the gate failed"
-	for _, known := range []error{errTooManyForwards, errNowhere} {
+	var inside insideSays
+	if errors.As(err, &inside) {
+		return inside.Error(), false
+	}
+	for _, known := range []error{errTooManyForwards, errNowhere, errUnrecorded, errNoAnswer} {
 		if errors.Is(err, known) {
-			text = known.Error()
+			return known.Error(), false
 		}
 	}
-	_ = asked.Reject(ssh.ResourceShortage, text)
+	return "the gate failed", false
 }
 
 // connected waits until a forward is, and returns why it is not.
@@ -139,27 +185,18 @@ func connected(run *client.Session) (why string) {
 	case said == wire.ForwardOK:
 		return ""
 	case err != nil && !errors.Is(err, io.EOF) || said == "":
-		return "nothing answers"
+		return errNoAnswer.Error()
 	}
 	return gate.Printable(strings.TrimSpace(said))
 }
 
 // inward carries what the client sends, and its end of file. When nobody takes any more it is thrown away.
-func (c *connection) inward(run *client.Session, channel io.Reader) {
-	err := c.carry(run.Stdin, channel)
-	run.Stdin.Close()
+func (c *connection) inward(in *os.File, channel io.Reader) {
+	err := c.carry(in, channel)
+	in.Close()
 	if err != nil {
 		_, _ = io.Copy(io.Discard, channel)
 	}
-}
-
-// outward carries what comes from inside, and its end of file. The other direction goes on by itself, until what carries it ends.
-func (c *connection) outward(channel ssh.Channel, from io.Reader, run *client.Session) {
-	if err := c.carry(channel, from); err != nil {
-		return
-	}
-	_ = channel.CloseWrite()
-	_, _ = run.Wait()
 }
 
 // parseForward reads direct-tcpip (RFC 4254 section 7.2) or direct-streamlocal@openssh.com (PROTOCOL of OpenSSH, section 2.4).

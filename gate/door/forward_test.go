@@ -28,7 +28,7 @@ func TestNoForwarding(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{
-		"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "no-more-sessions@openssh.com",
+		"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "cancel-streamlocal-forward@openssh.com", "no-more-sessions@openssh.com",
 		"hostkeys-prove-00@openssh.com", "nonsense",
 	} {
 		if ok, _, err := c.SendRequest(kind, true, nil); ok || err != nil {
@@ -58,13 +58,9 @@ func TestForwardText(t *testing.T) {
 	if got.Code == 0 || !strings.Contains(got.Stderr, "open failed: connect failed: connection refused") {
 		t.Errorf("-W: %+v", got)
 	}
-	got = run(t, p.ssh("ssh", "-l", "demo", "-o", "LogLevel=INFO", "-R", "0:127.0.0.1:80", "host", "echo in"), "")
-	if got.Stdout != "in\n" || !strings.Contains(got.Stderr, "remote port forwarding failed") {
-		t.Errorf("-R: %+v", got)
-	}
 }
 
-// An ssh-agent stays outside, and the client's user hears why: the protocol has no room for that, standard error has.
+// An ssh-agent that policy keeps outside stays there, and the client's user hears why: the protocol has no room for that, standard error has.
 func TestNoAgentForwarding(t *testing.T) {
 	t.Parallel()
 	p := open(t)
@@ -74,7 +70,7 @@ func TestNoAgentForwarding(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if ok, err := s.SendRequest("auth-agent-req@openssh.com", true, nil); ok || err != nil {
+	if ok, err := s.SendRequest("auth-agent-req@openssh.com", true, nil); !ok || err != nil {
 		t.Errorf("%v, %v", ok, err)
 	}
 	var errs bytes.Buffer

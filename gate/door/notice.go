@@ -14,6 +14,15 @@ func (s *session) begin() (end func()) {
 	defer s.c.mu.Unlock()
 	id := s.id
 	s.c.running[id] = s
+	for _, text := range s.c.unheard {
+		s.spawn(&s.work, func() { s.say(text) })
+	}
+	for _, n := range s.c.early {
+		if n.Session == id {
+			s.hear(n)
+		}
+	}
+	s.c.unheard = nil
 	return func() {
 		s.c.mu.Lock()
 		defer s.c.mu.Unlock()
@@ -31,14 +40,45 @@ func (s *session) told(text string) {
 	})
 }
 
-// notice tells a session's caller what the warden has to say. It does not wait for a client that reads nothing.
+// notice tells a session's caller what the warden has to say. It does not wait for a client that reads nothing. What comes before the session
+// has begun waits for that.
 func (c *connection) notice(n client.Notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, ok := c.running[n.Session]
 	if !ok {
+		if c.early = append(c.early, n); len(c.early) > maxUnheard {
+			c.early = c.early[1:] // which was for one that is over
+		}
 		return
 	}
-	s.noticed.Store(true)
-	s.spawn(&s.work, func() { fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(n.Text)) })
+	s.hear(n)
+}
+
+// hear is called with the connection's lock.
+func (s *session) hear(n client.Notice) {
+	switch {
+	case !n.Agent:
+		s.noticed.Store(true)
+	case s.noAgent != nil:
+		s.noAgent()
+	}
+	s.spawn(&s.work, func() { s.say(n.Text) })
+}
+
+func (s *session) say(text string) { fmt.Fprintf(s.stderr(), "forkgate: %s\n", gate.Printable(text)) }
+
+// maxUnheard bounds what waits for a session to hear it.
+const maxUnheard = 16
+
+// tell tells the sessions of the connection something, or the first one that comes. It does not wait for a client that reads nothing.
+func (c *connection) tell(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.running {
+		s.spawn(&s.work, func() { s.say(text) })
+	}
+	if len(c.running) == 0 && len(c.unheard) < maxUnheard {
+		c.unheard = append(c.unheard, text)
+	}
 }

@@ -23,6 +23,7 @@ type session struct {
 	id      string // names it to the caller and in the log, as long as the warden has not given it a name
 	log     *slog.Logger
 	who     client.AssertRequest
+	conn    ssh.Conn
 	channel ssh.Channel
 	single  bool // the connection could be a person's, and has this session alone
 
@@ -30,7 +31,8 @@ type session struct {
 	terminal *client.Terminal // nil: pipes
 	wishes   *wishes
 	unread   unread
-	forward  bool // the client wants to bring its ssh-agent along
+	forward  bool               // the client wants to bring its ssh-agent along
+	noAgent  context.CancelFunc // ends that; nil: it is not along
 	started  bool
 	sentEOF  bool
 	noticed  atomic.Bool // the warden has said why it ends, and the caller hears it
@@ -44,9 +46,9 @@ type job struct {
 	command []byte
 }
 
-func newSession(c *connection, number int, who client.AssertRequest, channel ssh.Channel) *session {
+func newSession(c *connection, number int, who client.AssertRequest, conn ssh.Conn, channel ssh.Channel) *session {
 	id := fmt.Sprintf("%s-%d", c.id, number)
-	return &session{c: c, id: id, log: c.log.With("channel", number), who: who, channel: channel, wishes: newWishes(), unread: newUnread()}
+	return &session{c: c, id: id, log: c.log.With("channel", number), who: who, conn: conn, channel: channel, wishes: newWishes(), unread: newUnread()}
 }
 
 // serve answers the client's requests until the channel is closed. It never waits for what was started: a window may change
@@ -86,9 +88,9 @@ func (s *session) answer(r *ssh.Request) (start *job, ok bool) {
 	case "env":
 		name, value, ok := parseEnv(r.Payload)
 		return nil, ok && s.env.add(name, value)
-	case "auth-agent-req@openssh.com": // PROTOCOL of OpenSSH; there is no room for a reason: see do
+	case "auth-agent-req@openssh.com": // PROTOCOL of OpenSSH; the session is told where policy says no: see do
 		s.forward = true
-		return nil, false
+		return nil, true
 	case "pty-req":
 		terminal, ok := parsePty(r.Payload)
 		if ok = ok && s.terminal == nil; ok {
@@ -173,12 +175,26 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	if opened.Said != "" {
 		s.told("forkgate: " + opened.Said)
 	}
+	s.offerAgent(ctx, opened)
 	defer s.begin()()
 	exit, err := s.pump(ctx, j.op, opened)
 	if err == nil && (exit.Code != 0 || exit.Signal != "") {
 		s.tellLimits(ctx, warden)
 	}
 	return exit, err
+}
+
+// offerAgent brings what connects to the ssh-agent's socket inside to the client's own agent, until the session ends.
+func (s *session) offerAgent(ctx context.Context, run *client.Session) {
+	if run.Agent == nil {
+		return
+	}
+	ctx, s.noAgent = context.WithCancel(ctx)
+	o := &offers{c: s.c, conn: s.conn, inside: run.Agent, channel: func(wire.Arrived) (string, []byte) { return "auth-agent@openssh.com", nil }}
+	s.spawn(&s.work, func() {
+		defer s.noAgent()
+		s.log.Info("the caller's ssh-agent is not there any more", "why", o.serve(ctx))
+	})
 }
 
 // alone reports whether nobody else can use the connection. Only of what could be a person's that matters.

@@ -18,9 +18,10 @@ func (c *connection) speak() {
 		ConnectionFailedCallback: func(_ net.Conn, err error) { c.failed(err) },
 		ChannelHandlers:          map[string]ssh.ChannelHandler{"default": c.handler((*connection).unknownChannel)},
 		RequestHandlers: map[string]ssh.RequestHandler{
-			"default": func(_ ssh.Context, _ *ssh.Server, r *gossh.Request) (bool, []byte) {
+			"default": func(ctx ssh.Context, _ *ssh.Server, r *gossh.Request) (bool, []byte) {
 				defer c.survive("request")
-				return c.answer(r), nil
+				conn, _ := ctx.Value(ssh.ContextKeyConn).(*gossh.ServerConn) // nil has proved nothing: see identity
+				return c.take(conn, r)
 			},
 		},
 	}

@@ -180,9 +180,9 @@ func newSchema(p *Policy) schema {
 		{name: "door", meaning: "which way it comes: sshd is the host's own, operator root's own socket", words: closed("door", false, []string{DoorSSH, DoorSSHD, DoorOperator}), text: func(q r) string { return q.Door }},
 		{name: "request.asker", meaning: "for ops approve, revoke and kill, the principal whose session it is about, or empty", words: owner, text: func(q r) string { return q.Asker }},
 		{name: "request.approver", meaning: "for op revoke, the principal that approved it, or empty", words: owner, text: func(q r) string { return q.Approver }},
-		{name: "request.host", meaning: "for ops forward-..., the host as the client names it, or empty", words: &vocabulary{what: "host", empty: true}, text: func(q r) string { return q.Forward.Host }},
-		{name: "request.port", meaning: "for ops forward-..., the port, or 0", number: func(q r) int { return int(q.Forward.Port) }, most: 65535},
-		{name: "request.path", meaning: "for op forward-unix, the socket's path, or empty", words: &vocabulary{what: "path", empty: true}, text: func(q r) string { return q.Forward.Path }},
+		{name: "request.host", meaning: "for ops forward-..., the host as the client names it, * where forward-remote listens on every address, or empty", words: &vocabulary{what: "host", empty: true}, text: func(q r) string { return q.Forward.Host }},
+		{name: "request.port", meaning: "for ops forward-..., the port, or 0: for forward-remote any that is free", number: func(q r) int { return int(q.Forward.Port) }, most: 65535},
+		{name: "request.path", meaning: "for ops forward-unix and forward-remote, the socket's path, or empty", words: &vocabulary{what: "path", empty: true}, text: func(q r) string { return q.Forward.Path }},
 		{name: "request.command", meaning: "the command as sent", words: &vocabulary{what: "command", empty: true}, text: func(q r) string { return q.Command }},
 	} {
 		s[a.name] = a

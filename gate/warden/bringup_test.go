@@ -60,7 +60,7 @@ func TestPodsThatWaitAreTaken(t *testing.T) {
 			if h.pods.starts() != c.starts || h.pods.kills != c.kills {
 				t.Errorf("%d starts, %d kills", h.pods.starts(), h.pods.kills)
 			}
-			h.book().expect(live{ID: "s"})
+			h.book().expect(live{ID: "s"}, nil)
 			s, err := p.Run(t.Context(), "s", gate.Caller{Principal: "alice"}, forks{trees: h.trees}.target(made), gate.Work{})
 			if err != nil {
 				t.Fatal(err)

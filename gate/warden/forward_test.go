@@ -13,6 +13,9 @@ const forwards = `
 permit "to-80" {
   when = caller.kind == "human" && target.grand && op == "forward-local" && request.host == "localhost" && request.port == 80
 }
+permit "listeners" {
+  when = caller.kind == "human" && target.grand && op == "forward-remote" && (request.port == 8080 || request.port == 0) && request.host != "*"
+}
 permit "to-docker" {
   when = caller.kind == "human" && target.grand && op == "forward-unix" && startswith(request.path, "/run/")
 }
@@ -41,13 +44,20 @@ func TestForwards(t *testing.T) {
 		{gate.OpForwardLocal, gate.Destination{Host: "db.internal", Port: 80}, "no rule permits"},
 		{gate.OpForwardUnix, gate.Destination{Path: "/run/docker.sock"}, ""},
 		{gate.OpForwardUnix, gate.Destination{Path: "/tmp/s"}, "no rule permits"},
+		{gate.OpForwardRemote, gate.Destination{Host: "localhost", Port: 8080}, ""},
+		{gate.OpForwardRemote, gate.Destination{Host: "localhost", Port: 8081}, "no rule permits"},
+		{gate.OpForwardRemote, gate.Destination{Host: "*", Port: 8080}, "no rule permits"},
+		{gate.OpForwardRemote, gate.Destination{Path: "/tmp/s"}, ""},
 	} {
 		if err := open(test.op, test.to); (err == nil) != (test.why == "") || test.why != "" && !refusedWith(err, test.why) {
 			t.Errorf("%s to %s: %v", test.op, test.to.Address(), err)
 		}
 	}
 	ran := h.pods.ran()
-	if len(ran) != 2 || ran[0].Forward == nil || ran[0].Forward.Address != "localhost:80" || ran[1].Forward.Network != "unix" || len(ran[0].Command) > 0 || ran[0].Linger != 0 {
+	if len(ran) == 4 && (!ran[2].Forward.Listen || !ran[3].Forward.Listen || ran[3].Forward.Network != "unix" || ran[0].Forward.Listen) {
+		t.Errorf("what listens: %+v", ran[2:])
+	}
+	if len(ran) != 4 || ran[0].Forward == nil || ran[0].Forward.Address != "localhost:80" || ran[1].Forward.Network != "unix" || len(ran[0].Command) > 0 || ran[0].Linger != 0 {
 		t.Errorf("it ran %+v", ran)
 	}
 }
@@ -67,7 +77,9 @@ func TestWhatIsNoForward(t *testing.T) {
 		"a command too": {Op: local, Forward: to, Command: []byte("id")},
 		"variables too": {Op: local, Forward: to, Env: [][]byte{[]byte("A=b")}},
 		"a terminal":    {Op: local, Forward: to, Terminal: &client.Terminal{}},
-		"a listener":    {Op: string(gate.OpForwardRemote), Forward: to},
+		"an agent too":  {Op: local, Forward: to, AgentForward: true},
+		"on nothing":    {Op: string(gate.OpForwardRemote)},
+		"on both":       {Op: string(gate.OpForwardRemote), Forward: gate.Destination{Host: "localhost", Path: "/s"}},
 		"of a command":  {Op: "exec", Forward: to, Command: []byte("id")},
 	} {
 		h := newHost(t)

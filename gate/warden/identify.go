@@ -48,18 +48,19 @@ type said struct {
 // maxSaid bounds how many marks are remembered: a session brings a few.
 const maxSaid = 256
 
-// with takes in what a session says, and returns that together with what others have said.
-func (s *said) with(marks [][]byte) [][]byte {
+// with takes in what a session says, and returns that together with what others have said, and whether it is news to these.
+func (s *said) with(marks [][]byte) (all [][]byte, news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := slices.Clone(marks)
+	known := len(s.marks)
+	all = slices.Clone(marks)
 	for _, earlier := range s.marks {
 		if !slices.ContainsFunc(all, func(m []byte) bool { return bytes.Equal(m, earlier) }) {
 			all = append(all, earlier)
 		}
 	}
 	s.marks = all[:min(len(all), maxSaid)]
-	return all
+	return all, len(s.marks) > known
 }
 
 // once lets one session come of a certificate, whatever the door says: what an attestor has said of a process is about what that

@@ -24,6 +24,7 @@ type live struct {
 	Who   visitor      `json:"who"`
 	Marks []string     `json:"marks,omitempty"` // NAME=VALUE that the client sent: hints of agents
 	Alone bool         `json:"alone,omitempty"`
+	Agent bool         `json:"agent,omitempty"` // the caller's ssh-agent is along
 	Since time.Time    `json:"since"`
 	End   string       `json:"end,omitempty"` // why it is being ended
 }
@@ -45,6 +46,7 @@ type sessions struct {
 type entry struct {
 	live
 	runs    bool
+	by      *connection // that opened it; nil: another warden's
 	untaped bool        // that it is not recorded is known
 	end     *nsjail.End // where its pod says that it is over; nil: the kernel has to be asked
 }
@@ -54,21 +56,22 @@ func newSessions(dir string, journal *slog.Logger) *sessions {
 }
 
 // expect takes in who is about to ask for a session. Until it enters a pod nothing is written.
-func (s *sessions) expect(l live) {
+func (s *sessions) expect(l live, by *connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all[l.ID] = &entry{live: l}
+	s.all[l.ID] = &entry{live: l, by: by}
 }
 
 // enter writes down that an expected session goes into a pod now.
-func (s *sessions) enter(id string, who gate.Caller, where gate.Target, grant string) (live, error) {
+func (s *sessions) enter(id string, who gate.Caller, where gate.Target, what gate.Work) (live, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.all[id]
 	if !ok {
 		return live{}, fmt.Errorf("cannot enter %s: nothing is known of session %s", where.Ref(), id)
 	}
-	e.Asked.Caller, e.Asked.Target, e.Asked.Grant = who, where, grant
+	e.Asked.Caller, e.Asked.Target, e.Asked.Grant = who, where, what.Grant
+	e.Agent = what.Agent
 	return e.live, s.write(e.live)
 }
 

@@ -20,7 +20,7 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 			return answer{}, err
 		}
 	}
-	ask, err := r.ask(q)
+	ask, err := r.ask(ctx, q)
 	if err != nil {
 		return answer{}, err
 	}
@@ -46,31 +46,36 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 		session.Close()
 		return answer{}, err
 	}
+	if err := r.overheard(ctx, ask); err != nil {
+		session.Close()
+		return answer{}, err
+	}
+	if session.agent { // an agent may have entered meanwhile
+		r.reconsiderAgents(ctx, session.GUID)
+	}
 	if r.rules.has.Load() != law { // whoever brought that about may have looked before this session was there to see
 		if err := r.overtaken(ctx, r.session); err != nil {
 			session.Close()
 			return answer{}, err
 		}
 	}
-	reply := client.OpenReply{Session: r.session}
+	reply := client.OpenReply{Session: r.session, Said: r.said, Agent: session.agent}
 	files := session.Files
 	if session.tape != nil {
 		files = append(files, session.tape)
 		reply.Record, reply.Terms = session.record.String(), session.terms
 	}
-	if q.AgentForward {
-		if reply.Said, err = r.agentForward(ctx, ask, session.GUID); err != nil {
-			session.Close()
-			return answer{}, err
-		}
-	}
 	return answer{body: reply, files: files}, nil
 }
 
 // ask is what a door's message asks of the gate.
-func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
+func (r *request) ask(ctx context.Context, q client.OpenRequest) (gate.Ask, error) {
 	// A forward brings no variables along: what its connection's sessions have said of an agent holds for it.
-	evidence, err := r.evidence(q.Alone, r.identity.said.with(q.Marks), q.Env)
+	marks, news := r.identity.said.with(q.Marks)
+	if news {
+		r.forwardsHear(ctx, texts(marks))
+	}
+	evidence, err := r.evidence(q.Alone, marks, q.Env)
 	if err != nil {
 		return gate.Ask{}, err
 	}
@@ -90,7 +95,11 @@ func (r *request) ask(q client.OpenRequest) (gate.Ask, error) {
 	}
 	return gate.Ask{
 		Session: r.session, Evidence: evidence, Ref: ref, Op: op,
-		Work: gate.Work{Command: command, Env: texts(q.Env), Terminal: terminal(q.Terminal), Forward: q.Forward},
+		Work: gate.Work{
+			Command: command, Env: texts(q.Env), Terminal: terminal(q.Terminal), Agent: q.AgentForward,
+			Forward: q.Forward, Listen: op == gate.OpForwardRemote,
+		},
+		Note: func(text string) { r.said = text },
 		Tell: func(text string) { _ = r.send(client.TypeProgress, client.Progress{Line: text}) }, // who has gone is noticed elsewhere
 	}, nil
 }
@@ -116,10 +125,10 @@ func operation(q client.OpenRequest) (gate.Op, []byte, error) {
 	return "", nil, fmt.Errorf("%w: open: %.40q does not go with a command of %d bytes", wire.ErrMalformed, q.Op, len(q.Command))
 }
 
-// checkForward refuses what is no forward, or none that there is yet.
+// checkForward refuses what is no forward.
 func checkForward(op gate.Op, q client.OpenRequest) error {
 	err := q.Forward.Check(op)
-	if err != nil || op == gate.OpForwardRemote || len(q.Command)+len(q.Env) > 0 || q.Terminal != nil || q.AgentForward {
+	if err != nil || len(q.Command)+len(q.Env) > 0 || q.Terminal != nil || q.AgentForward {
 		return fmt.Errorf("%w: open: %s to %.200q: %v", wire.ErrMalformed, op, q.Forward.Address(), err)
 	}
 	return nil

@@ -48,6 +48,8 @@ type pods struct {
 	busy   func(guid string) (bool, error)
 	visits *visits // of agents; nil: they are not recorded
 
+	agentEnters func(ctx context.Context, guid string) // is told before an agent is in
+
 	sessions   *sessions
 	recordings *recordings
 	metrics    *metrics
@@ -64,7 +66,7 @@ type pods struct {
 
 func newPods(units Units, rules *rules, runDir string, journal *slog.Logger) *pods {
 	return &pods{
-		units: units, rules: rules, runDir: runDir, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
+		units: units, rules: rules, runDir: runDir, agentEnters: func(context.Context, string) {}, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
 		sessions: newSessions(filepath.Join(runDir, "sessions"), journal), journal: journal, lives: sessionLives, living: sessionsLiving, kill: killSession,
 		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{},
 	}
@@ -85,7 +87,10 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	if err := p.visits.note(tree.GUID, who); err != nil {
 		return nil, err
 	}
-	l, err := p.sessions.enter(session, who, where, what.Grant)
+	if who.Kind == gate.Agent {
+		p.agentEnters(ctx, tree.GUID)
+	}
+	l, err := p.sessions.enter(session, who, where, what)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +114,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 		p.recordings.seal(tape) // now that it stays; a door does not have it yet
 	}
 	p.sessions.runs(session, running.End)
-	return &opened{running, what.Record, tape, terms, untaped}, nil
+	return &opened{running, what.Record, tape, terms, untaped, what.Agent}, nil
 }
 
 // enterRunning has a pod execute something, and starts it where it does not run.
@@ -270,8 +275,9 @@ func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate
 		e.Linger = p.rules.Repository(t.Repo).Linger
 	}
 	if to := what.Forward; to != (gate.Destination{}) {
-		e.Command, e.Forward, e.Linger = nil, &wire.Forward{Network: to.Network(), Address: to.Address()}, 0
+		e.Command, e.Forward, e.Linger = nil, &wire.Forward{Network: to.Network(), Address: to.Address(), Listen: what.Listen}, 0
 	}
+	e.Agent = what.Agent
 	if t := what.Terminal; t != nil {
 		e.Terminal = &wire.Terminal{
 			Term: []byte(t.Term), Modes: t.Modes,

@@ -18,7 +18,7 @@ func TestAPodIsStartedOnceForAll(t *testing.T) {
 	h := newHost(t)
 	demo, _ := h.trees.Find("demo", "")
 	where := forks{trees: h.trees}.target(demo)
-	h.book().expect(live{ID: "s"})
+	h.book().expect(live{ID: "s"}, nil)
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		h.pods.hold = hold
@@ -75,7 +75,7 @@ func TestNoPodStartsInWhatIsBeingRemoved(t *testing.T) {
 	made := h.trees.add(fork.Tree{Repo: "demo", Tag: "x", Owner: "bob"})
 	where := forks{trees: h.trees}.target(made)
 	p := h.Warden.pods
-	h.book().expect(live{ID: "s"})
+	h.book().expect(live{ID: "s"}, nil)
 	unlock := p.lock(made.GUID) // as End does
 	var all sync.WaitGroup
 	all.Go(func() {

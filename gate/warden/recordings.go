@@ -26,6 +26,7 @@ type opened struct {
 	tape    *os.File // nil: it is not recorded
 	terms   tape.Terms
 	untaped error // why it is not, and was to be
+	agent   bool  // the caller's ssh-agent is along
 }
 
 // Close gives all of it back.

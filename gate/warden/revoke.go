@@ -20,7 +20,7 @@ func (r *request) expect(ask gate.Ask, q client.OpenRequest) {
 	asked := gate.Request{Op: ask.Op, Source: ask.Evidence.Source, Door: ask.Evidence.Door, Command: string(ask.Work.Command), Forward: ask.Work.Forward}
 	r.pods.sessions.expect(live{
 		ID: r.session, Asked: asked, Who: visitorOf(r.identity), Marks: ask.Evidence.Env, Alone: q.Alone, Since: r.now().UTC(),
-	})
+	}, r.connection)
 }
 
 // started records that the session of this request runs.
@@ -46,6 +46,7 @@ func (w *Warden) reconsider(ctx context.Context) {
 			ends.Go(func() { w.revoke(ctx, l, d) })
 		}
 	}
+	w.reconsiderAgents(ctx, anywhere)
 }
 
 // reconsiderGrants ends the grants that the policy in force would not let anybody give.

@@ -31,6 +31,7 @@ type request struct {
 	settles bool       // what it wrote into the record is on the disk before it is answered
 	told    time.Time  // when progress was told of last
 	asOf    time.Time  // when what it is about began; zero: now
+	said    string     // what its caller is to know beside the answer
 }
 
 // answer is a reply's body and descriptors, which are closed once they are sent.

@@ -76,7 +76,7 @@ func TestNobodyEntersAPodThatIsStopped(t *testing.T) {
 // enter enters the repository demo and returns its GUID.
 func enter(t *testing.T, h *host) (guid string) {
 	demo, _ := h.trees.Find("demo", "")
-	h.book().expect(live{ID: "s"})
+	h.book().expect(live{ID: "s"}, nil)
 	s, err := h.Warden.pods.Run(context.Background(), "s", gate.Caller{Principal: "alice"}, forks{trees: h.trees}.target(demo), gate.Work{})
 	if err != nil {
 		t.Error(err)

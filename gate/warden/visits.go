@@ -1,9 +1,7 @@
 package warden
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -82,24 +80,4 @@ func (v *visits) forget(guid string) error {
 	defer v.mu.Unlock()
 	delete(v.seen, guid)
 	return v.shelf.Delete(guid)
-}
-
-// agentForward says why the client's ssh-agent, which it wants to bring along into a session that has just been opened, stays outside.
-// Policy says so first; where it would let it in, there is no such forwarding yet.
-func (r *request) agentForward(ctx context.Context, ask gate.Ask, guid string) (string, error) {
-	tree, ok := r.trees.Get(guid)
-	if !ok {
-		return "", nil // it is being removed, which is another story
-	}
-	asking := r.gate.Request(ask)
-	asking.Op, asking.Command, asking.Target = gate.OpAgentForward, "", forks{r.trees, r.pods.visits}.target(tree)
-	err := r.gate.Permitted(ask, asking)
-	refusal, refused := gate.AsRefusal(err)
-	switch {
-	case err == nil:
-		return "agent forwarding is not available yet", nil
-	case refused:
-		return "agent forwarding is refused: " + refusal.Reason, nil
-	}
-	return "", errors.Join(err, ctx.Err())
 }

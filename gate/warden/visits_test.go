@@ -33,7 +33,7 @@ func TestWhereAgentsHaveBeen(t *testing.T) {
 		s.Close()
 		return s
 	}
-	if s := enter(); shelf.all()[guid("hers")] != nil || !strings.Contains(s.Said, "no rule permits agent-forward") {
+	if s := enter(); shelf.all()[guid("hers")] != nil || s.Agent != nil || !strings.Contains(s.Said, "no rule permits agent-forward") {
 		t.Errorf("a person has entered: %q, and is told %q", shelf.all(), s.Said)
 	}
 	enter("CLAUDECODE=1")

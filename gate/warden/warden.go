@@ -87,6 +87,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 		logins: newLimit[string](maxLogins), serials: newSerials(rules.now), strangers: newStrangers(),
 		since: rules.now(), now: rules.now,
 	}
+	pods.agentEnters = w.reconsiderAgents
 	for role, standing := range standings() {
 		b := bounded{rules, standing}
 		t := timed{b, forks{trees, pods.visits}, m}

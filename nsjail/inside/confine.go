@@ -184,6 +184,9 @@ func environment(e wire.Exec, home, shell string) []string {
 	if e.Terminal != nil {
 		env = append(env, "TERM="+string(e.Terminal.Term), "SSH_TTY=/dev/pts/0")
 	}
+	if e.Agent {
+		env = append(env, "SSH_AUTH_SOCK="+path.Join(agentDir, agentSocket))
+	}
 	set := map[string]bool{}
 	for _, v := range env {
 		name, _, _ := strings.Cut(v, "=")

@@ -21,8 +21,9 @@ const (
 
 // Main runs the stage that the first argument names and returns the exit code.
 func Main(args []string) int {
-	if len(args) == 4 && args[1] == stageDial {
-		return dial(args[2], args[3])
+	forwards := map[string]func(network, address string) int{stageDial: dial, stageListen: listen}
+	if len(args) == 4 && forwards[args[1]] != nil {
+		return forwards[args[1]](args[2], args[3])
 	}
 	stages := map[string]func() error{
 		"machine":    machine,

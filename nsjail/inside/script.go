@@ -20,7 +20,7 @@ type written struct {
 // writer writes the script of one session, and lists the files that it counts on.
 type writer struct {
 	memory  *bare.Arena
-	program *os.File // what a session that dials executes
+	program *os.File // what a session that is a forward executes
 	files   []*os.File
 }
 
@@ -59,6 +59,9 @@ func (w *writer) view(v *view, home string) *bare.Program {
 	p.Attach("show the caller's /var/tmp", w.number(v.varTmp), "/var/tmp")
 	p.Attach("make /dev/pts", w.number(v.pts), "/dev/pts")
 	p.Attach("make /dev/shm", w.number(v.shm), "/dev/shm")
+	if v.agent != nil {
+		p.Attach("show the caller's ssh-agent", w.number(v.agent), agentDir)
+	}
 	return p
 }
 
@@ -85,8 +88,12 @@ func (w *writer) last(e wire.Exec) *bare.Program {
 	p.Expect(bare.WantAnything, "enter the data", unix.SYS_CHDIR, p.Text(string(e.Dir)))
 	p.Do("close what is not the command's", unix.SYS_CLOSE_RANGE, 3, bare.MinusOne, unix.CLOSE_RANGE_CLOEXEC)
 	if e.Forward != nil {
-		argv := []string{"forkgate-init", stageDial, e.Forward.Network, e.Forward.Address}
-		p.Do("execute what dials", unix.SYS_EXECVEAT, w.number(w.program), p.Text(""), p.Texts(argv), p.Texts(nil), unix.AT_EMPTY_PATH)
+		stage := stageDial
+		if e.Forward.Listen {
+			stage = stageListen
+		}
+		argv := []string{"forkgate-init", stage, e.Forward.Network, e.Forward.Address}
+		p.Do("execute what forwards", unix.SYS_EXECVEAT, w.number(w.program), p.Text(""), p.Texts(argv), p.Texts(nil), unix.AT_EMPTY_PATH)
 		return p
 	}
 	shell, argv := shellFor(e.Command)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -28,6 +29,9 @@ type session struct {
 	groups  *groups
 	group   *os.File
 
+	agent    *offers // of connections to the caller's ssh-agent; nil: it is not there
+	offering sync.WaitGroup
+
 	told chan struct{}             // closed once the command's end is known, or that it will not be
 	exit atomic.Pointer[wire.Exit] // how it ended; nil: it was killed
 	host chan *wire.Conn           // where to say that all is over; comes once the session runs
@@ -41,7 +45,10 @@ func (i *sessionInit) start(e wire.Exec, files []*os.File) (s *session, master *
 		return nil, nil, err
 	}
 	defer v.close()
-	stdio := files[1:]
+	stdio, agent := files[1:], (*os.File)(nil)
+	if e.Agent {
+		stdio, agent = files[1:len(files)-1], files[len(files)-1]
+	}
 	if e.Terminal != nil {
 		var slave *os.File
 		if master, slave, err = openTerminal(v.pts, *e.Terminal); err != nil {
@@ -51,7 +58,13 @@ func (i *sessionInit) start(e wire.Exec, files []*os.File) (s *session, master *
 		stdio = []*os.File{slave, slave, slave}
 	}
 	s = &session{groups: i.groups, told: make(chan struct{}), host: make(chan *wire.Conn, 1)}
-	if s.group, err = i.groups.forSession(e.Session); err == nil {
+	if agent != nil {
+		err = s.bringAgent(v, agent)
+	}
+	if err == nil {
+		s.group, err = i.groups.forSession(e.Session)
+	}
+	if err == nil {
 		err = s.launch(i, e, v, stdio)
 	}
 	if err == nil {
@@ -132,6 +145,9 @@ func (s *session) attend(door, master *os.File, leave *visit, linger time.Durati
 			return err
 		}
 	}
+	if s.agent != nil {
+		s.offering.Go(s.agent.serve)
+	}
 	go s.tell()
 	go func() {
 		defer s.over()
@@ -209,6 +225,10 @@ func (s *session) obey() error {
 // end kills what is left of the session and gives back what it had. It is called once, whatever had been made.
 func (s *session) end() {
 	s.killPID1()
+	if s.agent != nil {
+		s.agent.close()
+		s.offering.Wait()
+	}
 	if s.group != nil {
 		s.groups.giveBack(s.group)
 	}

@@ -16,7 +16,7 @@ const maxStarting = 64
 // sessionInit is pid 1 of the half that callers' work runs in.
 type sessionInit struct {
 	root        *os.File
-	program     *os.File // this one, for sessions that dial
+	program     *os.File // this one, for sessions that are forwards
 	groups      *groups
 	confinement *confinement
 	zygote      *zygoteProcess
@@ -137,12 +137,15 @@ func (i *sessionInit) execute(m wire.Message, files []*os.File) (*session, *os.F
 	if err := m.Decode(&e); err != nil {
 		return nil, nil, err
 	}
-	if e.Forward != nil && (e.Terminal != nil || len(e.Command) > 0) {
-		return nil, nil, fmt.Errorf("%w: a session that dials runs nothing else", wire.ErrMalformed)
+	if e.Forward != nil && (e.Terminal != nil || len(e.Command) > 0 || e.Agent) {
+		return nil, nil, fmt.Errorf("%w: a session that is a forward runs nothing else", wire.ErrMalformed)
 	}
 	want := 4 // the session's socket, stdin, stdout, stderr
 	if e.Terminal != nil {
 		want = 1
+	}
+	if e.Agent {
+		want++
 	}
 	if len(files) != want {
 		return nil, nil, fmt.Errorf("%w: %d descriptors for a session, not %d", wire.ErrMalformed, len(files), want)

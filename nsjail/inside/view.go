@@ -18,6 +18,7 @@ import (
 // what the half has: a filesystem made for each session would be what its start costs most.
 type view struct {
 	homes, home, tmp, varTmp, shm, pts *os.File
+	agent                              *os.File // nil: no ssh-agent
 	open                               []*os.File
 }
 
@@ -30,7 +31,7 @@ const (
 
 // prepareViews makes what newView counts on.
 func prepareViews() error {
-	for _, dir := range []string{tmpDirs, shmDirs, homesDir, emptyDir} {
+	for _, dir := range []string{tmpDirs, shmDirs, homesDir, emptyDir, agentDir} {
 		if err := os.Mkdir(dir, 0o555); err != nil {
 			return fmt.Errorf("cannot prepare for sessions: %w", err)
 		}

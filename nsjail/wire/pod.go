@@ -11,7 +11,8 @@ const (
 )
 
 // Exec asks for a session. With it come the pod's end of the session's socket and then, where there is no terminal, the
-// pod's ends of stdin, stdout and stderr. The answer comes with the terminal's master, where there is one.
+// pod's ends of stdin, stdout and stderr; last the socket for the caller's ssh-agent, where that comes along. The answer comes
+// with the terminal's master, where there is one.
 type Exec struct {
 	Session  string    `json:"session"`           // names it in the log, and its cgroup
 	Home     string    `json:"home"`              // PRINCIPAL.KIND: the caller's own home and /tmp
@@ -20,18 +21,10 @@ type Exec struct {
 	Env      [][]byte  `json:"env"`               // NAME=VALUE
 	Terminal *Terminal `json:"terminal"`          // nil: pipes
 	Forward  *Forward  `json:"forward,omitempty"` // in place of a command: carry bytes between standard files and this
+	Agent    bool      `json:"agent,omitempty"`   // the last descriptor is a socket by which connections to the caller's ssh-agent are offered
 	// Linger is how long what the session leaves behind lives on after its door has gone, in nanoseconds; 0: not at all.
 	Linger time.Duration `json:"linger,omitempty"`
 }
-
-// Forward is where a session connects to that is somebody's forward. Once it is connected it writes ForwardOK to standard error; where it cannot, why.
-type Forward struct {
-	Network string `json:"network"` // tcp or unix
-	Address string `json:"address"` // HOST:PORT, or a path
-}
-
-// ForwardOK is what a session that dials says when it is connected, and the only thing that it says then.
-const ForwardOK = "connected\n"
 
 // Terminal is what a terminal starts with.
 type Terminal struct {

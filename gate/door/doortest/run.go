@@ -35,6 +35,9 @@ func Shell() string {
 
 // run starts what a door asks for and returns the descriptors of an OpenReply.
 func (w *Warden) run(q client.OpenRequest) ([]*os.File, error) {
+	if q.Op == string(gate.OpForwardRemote) {
+		return w.listen(q)
+	}
 	if q.Forward != (gate.Destination{}) {
 		q.Command = []byte(w.Inside(q.Forward.Address()))
 	}

@@ -33,6 +33,8 @@ type Warden struct {
 	Single bool
 	// There is what stands at an address inside, as a shell command; nil: nothing does.
 	There func(address string) string
+	// AgentSocket is where a caller's ssh-agent is offered; empty: nowhere.
+	AgentSocket string
 	// Asks for a touch beside a certificate, of the keys that KnowTouch names.
 	Asks bool
 	// Sign is what it has signed by keys that it does not ask.
@@ -81,6 +83,7 @@ type Seen struct {
 	GaveUp   int // requests for whose answer nobody waits any more
 	Signed   int // key exchanges
 	Running  int // sessions whose command has not ended
+	Over     int // connections from inside that the door says are over
 }
 
 // New makes a warden with a new host key. Start starts it.
@@ -295,10 +298,16 @@ func (w *Warden) open(who *asserted, m wire.Message) (any, []*os.File, error) {
 		}
 	}
 	reply := client.OpenReply{Session: "fake-session"}
-	if q.AgentForward {
+	if q.AgentForward && w.AgentSocket == "" {
 		reply.Said = "no ssh-agent here"
 	}
 	files, err := w.run(q)
+	if q.AgentForward && w.AgentSocket != "" && err == nil {
+		reply.Agent = true
+		var agent *os.File
+		agent, err = w.offer("unix", w.AgentSocket)
+		files = append(files, agent)
+	}
 	if err != nil || w.Record == "" {
 		return reply, files, err
 	}

@@ -135,14 +135,15 @@ type Terminal struct {
 
 // OpenRequest asks for a session where the connection's user name says.
 type OpenRequest struct {
-	Op       string    `json:"op"` // shell, exec or sftp
+	Op       string    `json:"op"` // shell, exec, sftp or forward-...
 	Command  []byte    `json:"command,omitempty"`
 	Env      [][]byte  `json:"env,omitempty"`   // NAME=VALUE for the session
 	Marks    [][]byte  `json:"marks,omitempty"` // NAME=VALUE that are evidence only
 	Terminal *Terminal `json:"terminal,omitempty"`
 	Alone    bool      `json:"alone,omitempty"` // the client has said that it opens no other session
 
-	// Forward is where an op forward-... leads. Its session says on standard error whether it is connected: wire.ForwardOK, or why not.
+	// Forward is where an op forward-... leads. Its session says on standard error whether it is connected: wire.ForwardOK, or why not. Of
+	// forward-remote it is where that listens: its session says so itself, and whether it does, by Session.Offers.
 	Forward gate.Destination `json:"forward,omitzero"`
 
 	AgentForward bool `json:"agent_forward,omitempty"` // the client wants to bring its ssh-agent along
@@ -152,10 +153,13 @@ type OpenRequest struct {
 }
 
 // OpenReply comes with descriptors: the session's socket and then stdin, stdout, stderr (the door's ends of pipes); or the
-// session's socket and the terminal's master.
+// session's socket and the terminal's master. That of an op forward-remote has a socket in place of stdin, on which it offers what connects;
+// and another such one comes behind these where the caller's ssh-agent is along.
 type OpenReply struct {
 	Session string `json:"session"`
 	Said    string `json:"said,omitempty"` // for the caller: what was asked for beside the session, and is not to be had
+
+	Agent bool `json:"agent,omitempty"` // the caller's ssh-agent is along
 
 	// Record is how the session is recorded, best-effort or required, and then the last descriptor is where to; empty: it is not.
 	Record string     `json:"record,omitempty"`
@@ -170,7 +174,8 @@ type GiveUp struct {
 // Notice is what callers in a session are to know, without having asked.
 type Notice struct {
 	Session string `json:"session"`
-	Text    string `json:"text"` // a sentence, lower case, without a full stop
+	Text    string `json:"text"`            // a sentence, lower case, without a full stop
+	Agent   bool   `json:"agent,omitempty"` // it is why the caller's ssh-agent has to leave the session, which goes on
 }
 
 // StruckRequest asks which limits of its fork a session of this connection has run into since it was opened.

@@ -24,14 +24,14 @@ func (c *Client) Open(ctx context.Context, q OpenRequest) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSession(r.Session, files, q.Terminal != nil)
+	s, err := newSession(r, files, q)
 	if err != nil {
 		if to != nil {
 			to.File.Close()
 		}
 		return nil, err
 	}
-	s.Said, s.Tape = r.Said, to
+	s.Tape = to
 	return s, nil
 }
 

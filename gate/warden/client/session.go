@@ -2,9 +2,9 @@ package client
 
 import (
 	"fmt"
-	"io"
 	"os"
 
+	"forkgate/gate"
 	"forkgate/nsjail/wire"
 )
 
@@ -17,40 +17,80 @@ type Session struct {
 	Stdout *os.File
 	Stderr *os.File
 	Master *os.File // the terminal's master; nil where there are pipes
-	Tape   *Tape    // where it is recorded; nil: it is not
-	conn   *wire.Conn
+
+	Offers *wire.Conn // of an op forward-remote, in place of Stdin: what it says, and offers (wire.TypeListening)
+	Agent  *wire.Conn // of connections to the caller's ssh-agent, in the same way; nil: it is not along
+
+	Tape *Tape // where it is recorded; nil: it is not
+	conn *wire.Conn
 }
 
 // newSession takes over the descriptors of an OpenReply.
-func newSession(id string, files []*os.File, terminal bool) (*Session, error) {
-	want := 4
+func newSession(r OpenReply, files []*os.File, q OpenRequest) (_ *Session, err error) {
+	want, terminal, listens := 4, q.Terminal != nil, q.Op == string(gate.OpForwardRemote)
 	if terminal {
 		want = 2
+	}
+	if r.Agent {
+		want++
 	}
 	if len(files) != want {
 		wire.CloseAll(files)
 		return nil, fmt.Errorf("%w: a session has %d descriptors, not %d", wire.ErrMalformed, want, len(files))
 	}
-	for i, f := range files[1:] {
-		pollable, err := wire.Pollable(f)
+	s := &Session{ID: r.Session, Said: r.Said}
+	defer func() {
 		if err != nil {
-			wire.CloseAll(files)
-			return nil, err
+			s.Close()
 		}
-		files[i+1] = pollable
+	}()
+	t := taker{files: files}
+	s.conn = t.conn()
+	switch {
+	case terminal:
+		s.Master = t.file()
+	case listens:
+		s.Offers, s.Stdout, s.Stderr = t.conn(), t.file(), t.file()
+	default:
+		s.Stdin, s.Stdout, s.Stderr = t.file(), t.file(), t.file()
 	}
-	conn, err := wire.NewConn(files[0])
-	if err != nil {
-		wire.CloseAll(files)
-		return nil, err
+	if r.Agent {
+		s.Agent = t.conn()
 	}
-	s := &Session{ID: id, conn: conn}
-	if terminal {
-		s.Master = files[1]
-	} else {
-		s.Stdin, s.Stdout, s.Stderr = files[1], files[2], files[3]
+	return s, t.err
+}
+
+// taker takes over one descriptor after another. After the first that does not work it closes them.
+type taker struct {
+	files []*os.File
+	err   error
+}
+
+func (t *taker) next() *os.File {
+	f := t.files[0]
+	t.files = t.files[1:]
+	return f
+}
+
+func (t *taker) file() *os.File {
+	f := t.next()
+	if t.err != nil {
+		f.Close()
+		return nil
 	}
-	return s, nil
+	f, t.err = wire.Pollable(f)
+	return f
+}
+
+func (t *taker) conn() *wire.Conn {
+	f := t.next()
+	if t.err != nil {
+		f.Close()
+		return nil
+	}
+	var c *wire.Conn
+	c, t.err = wire.NewConn(f)
+	return c
 }
 
 // Resize sets the size of the terminal.
@@ -78,10 +118,18 @@ func (s *Session) Wait() (wire.Exit, error) {
 
 // Close ends the session, if it still runs, and gives back its descriptors.
 func (s *Session) Close() error {
-	err := s.conn.Close()
-	for _, f := range []io.Closer{s.Stdin, s.Stdout, s.Stderr, s.Master} {
-		if f.(*os.File) != nil {
+	var err error
+	if s.conn != nil {
+		err = s.conn.Close()
+	}
+	for _, f := range []*os.File{s.Stdin, s.Stdout, s.Stderr, s.Master} {
+		if f != nil {
 			f.Close()
+		}
+	}
+	for _, c := range []*wire.Conn{s.Offers, s.Agent} {
+		if c != nil {
+			c.Close()
 		}
 	}
 	if s.Tape != nil {

@@ -1,0 +1,71 @@
+package door
+
+import (
+	"golang.org/x/crypto/ssh"
+)
+
+// maxWaiting is how many requests about the connection may wait for their answers. A client that sends more of them waits.
+const maxWaiting = 64
+
+// take takes in a request that concerns the connection as a whole. One that has something listen inside takes a while, and the protocol wants
+// answers in the order of the requests: from the first of these on they are answered beside the reading of others.
+//
+// Of the promise that no session follows it is remembered that the client has given it: a stock ssh does right after it has opened its one
+// session, unless it shares its connection with whoever asks (ControlMaster). It is refused, as requests and channels are handed out side by
+// side, so that nobody can tell which sessions came before it.
+func (c *connection) take(conn *ssh.ServerConn, r *ssh.Request) (ok bool, reply []byte) {
+	if r.Type == "no-more-sessions@openssh.com" {
+		c.promised.Do(func() { close(c.alone) })
+	}
+	if c.requests == nil && !takesLong(r.Type) {
+		return c.answer(conn, r)
+	}
+	if c.requests == nil && !c.beginAnswering(conn) {
+		return false, nil
+	}
+	later := *r
+	r.WantReply = false // it gets its reply there
+	select {
+	case c.requests <- &later:
+	case <-c.ctx.Done():
+	}
+	return false, nil
+}
+
+func takesLong(kind string) bool {
+	return kind == "tcpip-forward" || kind == "streamlocal-forward@openssh.com"
+}
+
+// beginAnswering starts to answer requests one after the other, until the connection ends.
+func (c *connection) beginAnswering(conn *ssh.ServerConn) bool {
+	if c.holdOn() != nil {
+		return false
+	}
+	c.requests = make(chan *ssh.Request, maxWaiting)
+	go func() {
+		defer c.letGo()
+		defer c.survive("request")
+		for {
+			select {
+			case <-c.ctx.Done():
+				return
+			case r := <-c.requests:
+				ok, reply := c.answer(conn, r)
+				_ = r.Reply(ok, reply)
+			}
+		}
+	}()
+	return true
+}
+
+func (c *connection) answer(conn *ssh.ServerConn, r *ssh.Request) (ok bool, reply []byte) {
+	switch r.Type {
+	case "keepalive@openssh.com":
+		return true, nil
+	case "tcpip-forward", "streamlocal-forward@openssh.com":
+		return c.listen(conn, r)
+	case "cancel-tcpip-forward", "cancel-streamlocal-forward@openssh.com":
+		return c.stopListening(r), nil
+	}
+	return false, nil
+}
