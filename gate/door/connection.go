@@ -12,15 +12,13 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate/warden/client"
 )
-
-// maxChannels is how many session channels one connection may have open.
-const maxChannels = 16
 
 // Why a connection ended.
 var (
@@ -33,18 +31,19 @@ var (
 	errOneSession    = errors.New("this connection carries one session: open another one")
 )
 
-// maxForwards is how many forwards one connection may have open. Each is a process in the fork.
-const maxForwards = 64
-
 // maxOpening is how many forwards a connection asks the warden for at once: others wait. The warden hangs up on who asks for very many things without
 // waiting for an answer, and a browser opens what it likes.
 const maxOpening = 8
 
-// Why a channel is not opened.
-var (
-	errTooManyChannels = fmt.Errorf("at most %d sessions at a time on one connection", maxChannels)
-	errTooManyForwards = fmt.Errorf("at most %d forwards at a time on one connection", maxForwards)
-)
+// tooMany is why a channel is not opened: the policy lets a connection have so many of its kind at a time.
+type tooMany struct {
+	most int
+	what string
+}
+
+func (e tooMany) Error() string {
+	return fmt.Sprintf("at most %d %s at a time on one connection", e.most, e.what)
+}
 
 // connection is one SSH connection: the transport, and what belongs to it.
 type connection struct {
@@ -70,6 +69,9 @@ type connection struct {
 	watched  sync.Once // by keepAlive
 	leave    func()    // counts the connection out of those that have not authenticated
 
+	stirred atomic.Int64 // when something went by it last, in ns since 1970
+	idling  sync.Once    // by watchIdle
+
 	mu       sync.Mutex
 	holders  int // the transport, and each channel: the last one to let go clears up
 	hungUp   bool
@@ -77,6 +79,7 @@ type connection struct {
 	alone    chan struct{}       // closed when the client has said that it opens no further session
 	opening  chan struct{}       // has room for as many forwards as are asked for at once
 	promised sync.Once           // closes it
+	bounds   client.Bounds       // of what there may be at a time; none, until the warden has said so
 	sessions int                 // of the holders
 	forwards int                 // the same
 	running  map[string]*session // by the warden's names for them
@@ -135,11 +138,12 @@ func (c *connection) hold(single bool) (number int, err error) {
 	switch {
 	case c.hungUp:
 		return 0, errClosed
-	case c.sessions == maxChannels:
-		return 0, errTooManyChannels
+	case c.sessions >= c.bounds.Sessions:
+		return 0, tooMany{c.bounds.Sessions, "sessions"}
 	case single && c.channels > 0:
 		return 0, errOneSession
 	}
+	c.stir()
 	c.holders++
 	c.sessions++
 	c.channels++
@@ -165,9 +169,10 @@ func (c *connection) holdForward() error {
 	switch {
 	case c.hungUp:
 		return errClosed
-	case c.forwards == maxForwards:
-		return errTooManyForwards
+	case c.forwards >= c.bounds.Forwards:
+		return tooMany{c.bounds.Forwards, "forwards"}
 	}
+	c.stir()
 	c.holders++
 	c.forwards++
 	c.ack.again()

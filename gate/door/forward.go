@@ -119,10 +119,11 @@ func (c *connection) openSession(conn *ssh.ServerConn, op gate.Op, to gate.Desti
 	if gate.IsControl(string(who.User)) {
 		return nil, &gate.Refusal{Reason: string(who.User) + " is no repository, and nothing is forwarded there"}
 	}
+	single := c.single(who)
 	if err := c.holdForward(); err != nil {
 		return nil, err
 	}
-	run, err := c.requestForward(who, client.OpenRequest{Op: string(op), Forward: to})
+	run, err := c.requestForward(who, client.OpenRequest{Op: string(op), Forward: to, Alone: single})
 	if err != nil {
 		c.log.Info("a forward is not opened", "op", op, "to", gate.Exact(to.Address()), "error", gate.Printable(err.Error()))
 		c.letForwardGo()
@@ -138,7 +139,7 @@ func (c *connection) requestForward(who client.AssertRequest, q client.OpenReque
 	case <-c.ctx.Done():
 		return nil, errClosed
 	}
-	q.Alone = c.single(who) && c.isAlone(c.ctx, who.ClientVersion)
+	q.Alone = q.Alone && c.isAlone(c.ctx, who.ClientVersion)
 	warden, err := c.warden.ready(c.ctx, who)
 	if err != nil {
 		return nil, err
@@ -169,7 +170,11 @@ func whyNot(err error) (text string, prohibited bool) {
 	if errors.As(err, &inside) {
 		return inside.Error(), false
 	}
-	for _, known := range []error{errTooManyForwards, errNowhere, errUnrecorded, errNoAnswer} {
+	var many tooMany
+	if errors.As(err, &many) {
+		return many.Error(), false
+	}
+	for _, known := range []error{errNowhere, errUnrecorded, errNoAnswer} {
 		if errors.Is(err, known) {
 			return known.Error(), false
 		}

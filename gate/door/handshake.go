@@ -149,12 +149,20 @@ func (c *connection) identity(conn *ssh.ServerConn) (client.AssertRequest, error
 	return c.assertion(conn, key), nil
 }
 
-// single reports whether the connection could be a person's. Where the warden does not say, it could.
+// single reports whether the connection could be a person's, and learns what it may have open. Where the warden does not say, it could be, and has
+// one session, in which the client hears of that.
 func (c *connection) single(who client.AssertRequest) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
 	defer cancel()
 	made, err := c.warden.assert(ctx, who)
-	return made.Single || err != nil
+	if err != nil {
+		made = client.AssertReply{Single: true, Bounds: client.Bounds{Sessions: 1}}
+	}
+	c.mu.Lock()
+	c.bounds = made.Bounds
+	c.mu.Unlock()
+	c.watchIdle(made.Bounds.Idle)
+	return made.Single
 }
 
 // hostKeys are the host keys of the warden that the door can offer.

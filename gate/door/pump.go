@@ -180,7 +180,7 @@ func (s *session) transfer(to io.Writer, from io.Reader) error { return s.c.carr
 func (c *connection) carry(to io.Writer, from io.Reader) error {
 	buffer := c.door.buffers.Get().(*[bufferSize]byte)
 	defer c.door.buffers.Put(buffer)
-	// The structs hide ReadFrom and WriteTo of os.File, which would bring buffers of their own.
-	_, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, buffer[:])
+	// Both hide ReadFrom and WriteTo of os.File, which would bring buffers of their own.
+	_, err := io.CopyBuffer(struct{ io.Writer }{to}, stirring{c, from}, buffer[:])
 	return err
 }

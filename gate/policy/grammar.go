@@ -128,6 +128,12 @@ var grammar = []blockKind{
 		{"resolvers", `["192.0.2.53", ...]`, "whom pods with egress ask for names; nobody where it is left out", optional},
 		{"forks_per_principal", "8", "how many forks a principal has at most; 8 where it is left out", optional},
 	}, nil},
+	{"connections", "", "what one SSH connection may have open, and for how long; there is one such block at most", []field{
+		{"sessions", "16", "sessions at a time on one connection (ControlMaster); 16 where it is left out", optional},
+		{"forwards", "64", "forwards at a time on one connection, and what connects to -R; 64 where it is left out", optional},
+		{"principal", "256", "connections that a principal has at a time; 256 where it is left out", optional},
+		{"idle", shapeTime, "a connection by which nothing goes for so long is ended, whatever keepalives its client sends; never where it is left out", optional},
+	}, nil},
 	{"recordings", "", "what recordings of sessions may take of the disk, and who reads them; there is one such block at most", []field{
 		{"quota", shapeSize, "all of them together; 10GiB where it is left out", optional},
 		{"principal", shapeSize, "those of one principal; a quarter of the quota where it is left out", optional},

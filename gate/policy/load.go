@@ -26,6 +26,7 @@ func Load(sources ...Source) (*Policy, error) {
 		l.readRules()
 		l.readRepositories()
 		l.readPods()
+		l.readConnections()
 		l.readRecordings()
 		l.readRedactions()
 		l.noteMisspelt()

@@ -25,6 +25,7 @@ type Policy struct {
 	repositories  map[string]Repository
 	named         []NamedRepository
 	pods          Pods
+	connections   Connections
 	recordings    Recordings
 	redactions    gate.Redactions // by name
 	records       bool            // some rule wants sessions recorded

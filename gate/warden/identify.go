@@ -131,11 +131,17 @@ func assert(ctx context.Context, r *request, q client.AssertRequest) (answer, er
 	}
 	r.metrics.took.WithLabelValues(timedHandshake).Observe(r.now().Sub(r.arrived).Seconds())
 	r.metrics.took.WithLabelValues(timedLogin).Observe(r.now().Sub(r.signed.at(q.SessionID)).Seconds())
-	reply := client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Touch: r.asksForTouch(ctx)}
+	reply := client.AssertReply{Single: who.attested != nil || r.mayBePerson(), Bounds: r.bounds(), Touch: r.asksForTouch(ctx)}
 	if reply.Touch {
 		reply.Sign = r.toSign(who)
 	}
 	return answer{body: reply}, nil
+}
+
+// bounds are what policy lets a connection have open, as it begins.
+func (r *request) bounds() client.Bounds {
+	c := r.rules.Connections()
+	return client.Bounds{Sessions: c.Sessions, Forwards: c.Forwards, Idle: c.Idle}
 }
 
 // recognize finds out whose the key is that has signed the connection.
@@ -160,7 +166,7 @@ func (r *request) login(who *identity) error {
 	logout, ok := r.logins.take(who.principal)
 	if !ok {
 		return &gate.Refusal{
-			Reason: fmt.Sprintf("%s has %d connections already, which is the limit", who.principal, maxLogins),
+			Reason: fmt.Sprintf("%s has %d connections already, which is the limit", who.principal, r.rules.Connections().Principal),
 			Hint:   "end some of them",
 		}
 	}

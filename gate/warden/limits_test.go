@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/ssh"
 
 	"forkgate/fork"
 	"forkgate/gate"
@@ -157,4 +159,28 @@ func TestTheEndOfAForkIsRecorded(t *testing.T) {
 	}
 	h.log.fail = errors.New("disk full")
 	h.ending([]fork.Tree{tree}, fork.Room{})
+}
+
+// What a connection may have open is the policy's to say, and how many of them a principal has.
+func TestBoundsOfConnections(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	asserts := func(user string, key ssh.PublicKey) (client.Bounds, error) {
+		c := dial(t, h.door)
+		reply, err := c.Assert(t.Context(), client.AssertRequest{User: []byte(user), Key: key.Marshal(), SessionID: signHash(t, c)})
+		return reply.Bounds, err
+	}
+	if got, err := asserts("demo+x", h.bob); err != nil || got != (client.Bounds{Sessions: 16, Forwards: 64}) {
+		t.Errorf("where nothing is said: %+v, %v", got, err)
+	}
+	h.more(t, "connections {\n  sessions = 3\n  forwards = 0\n  principal = 2\n  idle = \"1h\"\n}\n")
+	if got, err := asserts("demo+x", h.bob); err != nil || got != (client.Bounds{Sessions: 3, Idle: time.Hour}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := asserts("demo+x", h.bob); !refusedWith(err, "bob has 2 connections already, which is the limit") {
+		t.Errorf("a third connection: %v", err)
+	}
+	if _, err := asserts("demo", h.alice); err != nil {
+		t.Errorf("another principal's: %v", err)
+	}
 }

@@ -25,6 +25,7 @@ type Policy interface {
 	Autostart() []string                     // repositories
 	Accounts() []string                      // of this host, that somebody may speak by
 	Pods() policy.Pods
+	Connections() policy.Connections
 	Recordings() policy.Recordings
 	Redactions() gate.Redactions
 	Contents() policy.Contents
@@ -152,6 +153,14 @@ func (r *rules) Pods() policy.Pods {
 		return p.Pods()
 	}
 	return policy.DefaultPods()
+}
+
+// Connections is what SSH connections may have open; without a policy the defaults.
+func (r *rules) Connections() policy.Connections {
+	if p := r.has.Load().policy; p != nil {
+		return p.Connections()
+	}
+	return policy.DefaultConnections()
 }
 
 // Recordings is what recordings of sessions may take; without a policy the defaults.

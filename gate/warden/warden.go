@@ -84,7 +84,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 		gates: map[role]*gate.Gate[*opened]{}, sshd: startedBySSHD,
 		messages: messages(), words: words(),
 		requests: newLimit[string](maxRequests), connections: map[role]*limit[uint32]{},
-		logins: newLimit[string](maxLogins), serials: newSerials(rules.now), strangers: newStrangers(),
+		logins: boundedBy[string](func() int { return rules.Connections().Principal }), serials: newSerials(rules.now), strangers: newStrangers(),
 		since: rules.now(), now: rules.now,
 	}
 	pods.agentEnters = w.reconsiderAgents

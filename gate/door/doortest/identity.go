@@ -39,7 +39,7 @@ func (w *Warden) assert(who *asserted, m wire.Message) (any, []*os.File, error) 
 		}
 	}
 	who.done = true
-	return client.AssertReply{Single: w.Single, Touch: w.Asks, Sign: w.Sign}, nil, nil
+	return client.AssertReply{Single: w.Single, Bounds: w.Bounds, Touch: w.Asks, Sign: w.Sign}, nil, nil
 }
 
 func (w *Warden) touch(who *asserted, m wire.Message) (any, []*os.File, error) {

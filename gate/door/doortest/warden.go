@@ -31,6 +31,8 @@ type Warden struct {
 	Verb func(client.AssertRequest, client.VerbRequest) ([]byte, error)
 	// Single connections could be a person's.
 	Single bool
+	// Bounds are what a connection may have open.
+	Bounds client.Bounds
 	// There is what stands at an address inside, as a shell command; nil: nothing does.
 	There func(address string) string
 	// AgentSocket is where a caller's ssh-agent is offered; empty: nowhere.
@@ -97,7 +99,10 @@ func New(t testing.TB) *Warden {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Warden{Path: filepath.Join(t.TempDir(), "warden.sock"), HostKey: signer, t: t, keys: map[string]bool{}}
+	return &Warden{
+		Path: filepath.Join(t.TempDir(), "warden.sock"), HostKey: signer, Bounds: client.Bounds{Sessions: 16, Forwards: 64},
+		t: t, keys: map[string]bool{},
+	}
 }
 
 // Start listens. The warden stops at the end of the test, or with Stop.

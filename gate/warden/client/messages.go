@@ -5,6 +5,7 @@ package client
 
 import (
 	"net/netip"
+	"time"
 
 	"forkgate/gate"
 	"forkgate/gate/tape"
@@ -82,11 +83,19 @@ type AssertRequest struct {
 // AssertReply says what kind of connection it is. A single one could be a person's, or came with a certificate: it has one session
 // channel in its whole life, and ends with it.
 type AssertReply struct {
-	Single bool `json:"single"`
-	Touch  bool `json:"touch,omitempty"` // a touch of a security key would make a difference: ask the client for one
+	Single bool   `json:"single"`
+	Bounds Bounds `json:"bounds"`
+	Touch  bool   `json:"touch,omitempty"` // a touch of a security key would make a difference: ask the client for one
 
 	// Sign is the command by which a key signs that cannot be asked to authenticate, if the principal has such a one.
 	Sign string `json:"sign,omitempty"`
+}
+
+// Bounds are what the connection may have open.
+type Bounds struct {
+	Sessions int           `json:"sessions"`       // at a time
+	Forwards int           `json:"forwards"`       // the same
+	Idle     time.Duration `json:"idle,omitempty"` // in ns: it is ended when nothing has gone by it for so long; 0: it is not
 }
 
 // TouchRequest hands over what a security key has signed for this connection, after the assertion: to authenticate, or by

@@ -1,0 +1,96 @@
+package door_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate/door"
+	"forkgate/gate/door/doortest"
+	"forkgate/gate/warden/client"
+	"forkgate/tests/need"
+)
+
+// A connection by which nothing goes ends, however often its client says that it is there; its session hears why. Controls: one that carries something
+// now and then does not, and none does where policy says nothing.
+func TestIdleConnections(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		idle    time.Duration
+		command string
+		ends    bool
+	}{
+		{"silent", 300 * time.Millisecond, "sleep 60", true},
+		{"not silent", 2 * time.Second, "for i in 1 2 3 4 5 6 7 8; do sleep 0.5; echo; done", false},
+		{"without a limit", 0, "sleep 1", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, func(w *doortest.Warden, _ *door.Config) { w.Bounds.Idle = test.idle })
+			c := p.dial("demo")
+			over := make(chan struct{})
+			defer close(over)
+			go func() { // a client's keepalives
+				for {
+					select {
+					case <-over:
+						return
+					case <-time.After(50 * time.Millisecond):
+					}
+					if _, _, err := c.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+						return
+					}
+				}
+			}()
+			s, err := c.NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var errs bytes.Buffer
+			s.Stderr = &errs
+			err = s.Run(test.command)
+			if told := strings.Contains(errs.String(), "forkgate: nothing has gone by this connection for 300ms, which is the limit: it ends"); (err != nil) != test.ends || told != test.ends {
+				t.Errorf("%v, %q", err, errs.String())
+			}
+			if test.ends {
+				need.Eventually(t, "it is over inside", func() bool { return p.warden.Seen().Running == 0 })
+			}
+		})
+	}
+}
+
+// How many sessions and forwards a connection has is the policy's to say, and the one who is refused hears the number.
+func TestBoundsOfAConnection(t *testing.T) {
+	t.Parallel()
+	p := open(t, func(w *doortest.Warden, _ *door.Config) { w.Bounds = client.Bounds{Sessions: 2, Forwards: 1} })
+	c := p.dial("demo")
+	for range 2 {
+		p.session(c)
+	}
+	if _, _, err := c.OpenChannel("session", nil); err == nil || !strings.Contains(err.Error(), "at most 2 sessions at a time on one connection") {
+		t.Errorf("a third session: %v", err)
+	}
+	l, err := c.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, _, err = c.OpenChannel("direct-tcpip", ssh.Marshal(direct{"localhost", 80, "", 0}))
+	if err == nil || !strings.Contains(err.Error(), "at most 1 forwards at a time on one connection") {
+		t.Errorf("a second forward: %v", err)
+	}
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got, err := io.ReadAll(conn); len(got) > 0 || err != nil {
+		t.Errorf("what connects to the first: %q, %v", got, err)
+	}
+}
