@@ -65,7 +65,20 @@ func BenchmarkAgainstRivals(b *testing.B) {
 }
 
 // driven has a driver in the host's network carry the plan out.
-func driven(b *testing.B, h *host.Host, p plan) []round {
+func driven(b *testing.B, h *host.Host, p plan) (rounds []round) {
+	b.Helper()
+	drivenTo(b, h, p, &rounds)
+	return rounds
+}
+
+// drivenAll is driven for a plan that measures several things.
+func drivenAll(b *testing.B, h *host.Host, p plan) (rounds [][]round) {
+	b.Helper()
+	drivenTo(b, h, p, &rounds)
+	return rounds
+}
+
+func drivenTo(b *testing.B, h *host.Host, p plan, rounds any) {
 	b.Helper()
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -82,11 +95,9 @@ func driven(b *testing.B, h *host.Host, p plan) []round {
 	if err != nil {
 		b.Fatalf("%s: %v\n%s", p.Kind, err, h.Journal(b))
 	}
-	var rounds []round
-	if err := json.Unmarshal(out, &rounds); err != nil {
+	if err := json.Unmarshal(out, rounds); err != nil {
 		b.Fatal(err)
 	}
-	return rounds
 }
 
 // newForks measures round by round, because a principal may have eight forks at most: each is removed before the next.
@@ -122,6 +133,7 @@ func startSSHD(b *testing.B, h *host.Host, key string) string {
 			PrintMotd no
 			PrintLastLog no
 			MaxStartups 200
+			Subsystem sftp /usr/lib/openssh/sftp-server
 			PidFile none
 		END
 		systemd-run --quiet --unit=rival /usr/sbin/sshd -D -f /etc/ssh/rival_config

@@ -19,11 +19,13 @@ import (
 // plan is what a driver is to measure. The driver is this test binary again, in the host's network namespace: so that no
 // helper program stands between the clock and the client.
 type plan struct {
-	Kind   string // logins, floor, forks, crowd or attested
+	Kind   string // logins, floor, forks, crowd, attested, hold or transfers
 	Config string // ssh_config with the hosts gate and sshd
 	Rounds int
 	Ours   []member
 	Rivals []member
+
+	Transfers []transfer
 }
 
 // member is one account of a crowd.
@@ -33,6 +35,13 @@ func drive(text string) error {
 	var p plan
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
 		return err
+	}
+	if p.Kind == "hold" {
+		return p.hold()
+	}
+	if p.Kind == "transfers" {
+		all, err := p.carryAll()
+		return errors.Join(err, json.NewEncoder(os.Stdout).Encode(all))
 	}
 	measure := map[string]func(p plan, n int) (round, error){
 		"logins": func(p plan, _ int) (round, error) { return p.pair("demo@gate") },
@@ -102,17 +111,9 @@ func (p plan) crowds(int) (r round, err error) {
 func crowd(members []member) (time.Duration, error) {
 	configs := make([]*ssh.ClientConfig, len(members))
 	for i, m := range members {
-		key, err := os.ReadFile(m.Key)
-		if err != nil {
+		var err error
+		if configs[i], err = m.config(); err != nil {
 			return 0, err
-		}
-		signer, err := ssh.ParsePrivateKey(key)
-		if err != nil {
-			return 0, err
-		}
-		configs[i] = &ssh.ClientConfig{
-			User: m.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), // loopback
-			Config: ssh.Config{KeyExchanges: []string{"curve25519-sha256"}, Ciphers: []string{"aes128-gcm@openssh.com"}},
 		}
 	}
 	errs := make([]error, len(members))
@@ -123,6 +124,21 @@ func crowd(members []member) (time.Duration, error) {
 	}
 	all.Wait()
 	return time.Since(start), errors.Join(errs...)
+}
+
+func (m member) config() (*ssh.ClientConfig, error) {
+	key, err := os.ReadFile(m.Key)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := ssh.ParsePrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return &ssh.ClientConfig{
+		User: m.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), // loopback
+		Config: ssh.Config{KeyExchanges: []string{"curve25519-sha256"}, Ciphers: []string{"aes128-gcm@openssh.com"}},
+	}, nil
 }
 
 // login comes from an address of its own: both servers count connections by source.
