@@ -24,7 +24,7 @@ const (
 	pipeSize    = 1 << 20
 	// eofDelay is how long end of file waits for the exit status, which by rights comes before it, once a command has closed its
 	// output. A client that has nothing to send either closes the channel at end of file, and the library then closes it too: a
-	// status that comes later, as it does on a busy machine, is lost.
+	// status that comes later is lost. So who has said that nothing more comes (ssh -n) gets no end of file before the status.
 	eofDelay = 2 * time.Second
 	// lastWords is how long output may still come after a session vanished. What is left of it is not worth waiting for.
 	lastWords = time.Second
@@ -106,7 +106,9 @@ func (s *session) settle(ctx context.Context, run *client.Session, exited <-chan
 		select {
 		case end = <-exited:
 		case <-time.After(eofDelay):
-			s.sendEOF()
+			if !s.saidAll.Load() {
+				s.sendEOF()
+			}
 			end = <-exited
 		}
 	}
@@ -134,6 +136,7 @@ func (s *session) feed(run *client.Session, in func(io.Writer) io.Writer) {
 	}
 	err := s.transfer(in(to), from)
 	if err == nil {
+		s.saidAll.Store(true)
 		// There is no such thing as closing one direction of a terminal.
 		if run.Stdin != nil {
 			run.Stdin.Close()

@@ -35,6 +35,7 @@ type session struct {
 	noAgent  context.CancelFunc // ends that; nil: it is not along
 	started  bool
 	sentEOF  bool
+	saidAll  atomic.Bool // the client sends no more input
 	noticed  atomic.Bool // the warden has said why it ends, and the caller hears it
 	work     sync.WaitGroup
 	telling  sync.WaitGroup // of what the warden says before it answers; part of work
