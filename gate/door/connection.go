@@ -83,11 +83,12 @@ type connection struct {
 	sessions int                 // of the holders
 	forwards int                 // the same
 	running  map[string]*session // by the warden's names for them
+	latest   chan struct{}       // of the requests that wait: closed when it has been answered
 	unheard  []string            // what no session was there to hear
 	early    []client.Notice     // for sessions that have not begun, or are over
 
 	listeners map[listener]*listening
-	requests  chan *ssh.Request // that are answered beside the reading of others; nil: none yet. Of the goroutine that reads them
+	requests  chan waiting // requests that are answered beside the reading of others; nil: none yet. Of the goroutine that reads them
 }
 
 func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *connection {

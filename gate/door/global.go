@@ -1,6 +1,8 @@
 package door
 
 import (
+	"context"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -23,13 +25,37 @@ func (c *connection) take(conn *ssh.ServerConn, r *ssh.Request) (ok bool, reply 
 	if c.requests == nil && !c.beginAnswering(conn) {
 		return false, nil
 	}
-	later := *r
+	later := waiting{*r, make(chan struct{})}
 	r.WantReply = false // it gets its reply there
+	c.mu.Lock()
+	c.latest = later.answered
+	c.mu.Unlock()
 	select {
-	case c.requests <- &later:
+	case c.requests <- later:
 	case <-c.ctx.Done():
 	}
 	return false, nil
+}
+
+// waiting is a request that waits for its answer.
+type waiting struct {
+	ssh.Request
+	answered chan struct{} // closed then
+}
+
+// caughtUp waits until all has been answered that the client had asked of the connection before. A session begins no sooner: with a command that is
+// quick its client would have gone before it hears that something does not listen (ExitOnForwardFailure of ssh_config(5)).
+func (c *connection) caughtUp(ctx context.Context) {
+	c.mu.Lock()
+	latest := c.latest
+	c.mu.Unlock()
+	if latest == nil {
+		return
+	}
+	select {
+	case <-latest:
+	case <-ctx.Done():
+	}
 }
 
 func takesLong(kind string) bool {
@@ -41,7 +67,7 @@ func (c *connection) beginAnswering(conn *ssh.ServerConn) bool {
 	if c.holdOn() != nil {
 		return false
 	}
-	c.requests = make(chan *ssh.Request, maxWaiting)
+	c.requests = make(chan waiting, maxWaiting)
 	go func() {
 		defer c.letGo()
 		defer c.survive("request")
@@ -50,8 +76,9 @@ func (c *connection) beginAnswering(conn *ssh.ServerConn) bool {
 			case <-c.ctx.Done():
 				return
 			case r := <-c.requests:
-				ok, reply := c.answer(conn, r)
+				ok, reply := c.answer(conn, &r.Request)
 				_ = r.Reply(ok, reply)
+				close(r.answered)
 			}
 		}
 	}()

@@ -260,6 +260,24 @@ func TestRequestsAreAnsweredInOrder(t *testing.T) {
 	r.expect(82)
 }
 
+// A session begins once what was asked for before it has been answered: real ssh says that nothing listens, and not that the command did well.
+func TestASessionComesBehindWhatWasAskedBefore(t *testing.T) {
+	need.Tools(t, "ssh")
+	p := open(t, func(w *doortest.Warden, _ *door.Config) {
+		w.Judge = func(_ client.AssertRequest, q client.OpenRequest) error {
+			if q.Op == string(gate.OpForwardRemote) {
+				time.Sleep(300 * time.Millisecond)
+				return &gate.Refusal{Reason: "no"}
+			}
+			return nil
+		}
+	})
+	got := run(t, p.ssh("ssh", "-l", "demo", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "host", "true"), "")
+	if got.Code != 255 || !strings.Contains(got.Stderr, "remote port forwarding failed") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // sshAgent starts one that has a key.
 func sshAgent(t *testing.T, key string) (socket string) {
 	t.Helper()

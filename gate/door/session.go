@@ -160,6 +160,7 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	if gate.IsControl(string(s.who.User)) {
 		return wire.Exit{}, s.control(ctx, warden, j)
 	}
+	s.c.caughtUp(ctx)
 	request := client.OpenRequest{
 		Op: string(j.op), Command: j.command, Env: s.env.session, Marks: s.env.marks, Terminal: s.terminal, Alone: s.alone(ctx),
 		AgentForward: s.forward, Told: s.told,
