@@ -140,7 +140,7 @@ func TestAlgorithms(t *testing.T) {
 		"key exchange": {Config: ssh.Config{KeyExchanges: []string{ssh.InsecureKeyExchangeDH14SHA1, ssh.KeyExchangeDH14SHA256}}},
 		"cipher":       {Config: ssh.Config{Ciphers: []string{ssh.InsecureCipherAES128CBC}}},
 		"mac": {Config: ssh.Config{
-			Ciphers: []string{ssh.CipherAES128CTR}, MACs: []string{ssh.HMACSHA1, ssh.HMACSHA256},
+			Ciphers: []string{ssh.CipherAES128CTR}, MACs: []string{ssh.HMACSHA1, ssh.InsecureHMACSHA196},
 		}},
 	}
 	for name, config := range weak {
@@ -151,13 +151,15 @@ func TestAlgorithms(t *testing.T) {
 			t.Errorf("%s: agreed on a weak one", name)
 		}
 	}
-	strong := ssh.ClientConfig{
-		User: "demo", Auth: []ssh.AuthMethod{ssh.PublicKeys(p.key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
-		Config: ssh.Config{Ciphers: []string{ssh.CipherAES128CTR}, MACs: []string{ssh.HMACSHA256ETM}},
+	for _, mac := range []string{ssh.HMACSHA256ETM, ssh.HMACSHA256} {
+		strong := ssh.ClientConfig{
+			User: "demo", Auth: []ssh.AuthMethod{ssh.PublicKeys(p.key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+			Config: ssh.Config{Ciphers: []string{ssh.CipherAES128CTR}, MACs: []string{mac}},
+		}
+		c, err := ssh.Dial("tcp", p.addr, &strong)
+		if err != nil {
+			t.Fatalf("%s: %v", mac, err)
+		}
+		c.Close()
 	}
-	c, err := ssh.Dial("tcp", p.addr, &strong)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
 }
