@@ -11,10 +11,10 @@ var openSSH = []row{
 			"stdin": `"${ssh[@]}" gate cat <$HUGE | sha256sum`,
 			"-L":    `behind "${ssh[@]}" -N -L $LOCAL:localhost:7000 gate; open $LOCAL; line`,
 			"-D":    `behind "${ssh[@]}" -N -D $LOCAL gate; socks $LOCAL`,
-			"-W":    `echo through | timeout 20 "${ssh[@]}" -W localhost:7000 gate`,
+			"-W":    `echo through | "${ssh[@]}" -W localhost:7000 gate`,
 			// One socket leads to another.
 			"socket": `behind "${ssh[@]}" -N -L $PWD/s:/tmp/s gate; until [ -S s ]; do sleep 0.05; done
-				echo through | timeout 20 socat -t 20 - UNIX-CONNECT:$PWD/s`,
+				echo through | socat -t 200 - UNIX-CONNECT:$PWD/s`,
 			"refused":         `"${ssh[@]}" gate ` + whose,
 			"forward refused": `"${ssh[@]}" -W localhost:7000 gate`,
 			"keys":            `"${ssh[@]}" gate ` + whose,

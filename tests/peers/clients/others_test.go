@@ -11,7 +11,7 @@ var putty = []row{
 			"stdin":           `ppk; plink "${putty[@]}" -T $HOST cat <$HUGE | sha256sum`,
 			"-L":              `ppk; behind plink "${putty[@]}" -N -L $LOCAL:localhost:7000 $HOST; open $LOCAL; line`,
 			"-D":              `ppk; behind plink "${putty[@]}" -N -D $LOCAL $HOST; socks $LOCAL`,
-			"-W":              `ppk; echo through | timeout 20 plink "${putty[@]}" -nc localhost:7000 $HOST`,
+			"-W":              `ppk; echo through | plink "${putty[@]}" -nc localhost:7000 $HOST`,
 			"refused":         `ppk; plink "${putty[@]}" -T $HOST ` + whose,
 			"forward refused": `ppk; plink "${putty[@]}" -nc localhost:7000 $HOST`,
 			"keys":            `ppk; plink "${putty[@]}" -T $HOST ` + whose,
@@ -48,7 +48,7 @@ var libraries = []row{
 			// It has no program for files: others call it.
 			"copy":    `drop; rsync -e "${dropbear[*]:0:7}" $BIG $HOST:copied; rsync -e "${dropbear[*]:0:7}" $HOST:copied got`,
 			"-L":      `drop; behind "${dropbear[@]:0:7}" -N -L $LOCAL:localhost:7000 $HOST; open $LOCAL; line`,
-			"-W":      `drop; echo through | timeout 20 "${dropbear[@]:0:7}" -B localhost:7000 $HOST`,
+			"-W":      `drop; echo through | "${dropbear[@]:0:7}" -B localhost:7000 $HOST`,
 			"refused": `drop; "${dropbear[@]}" ` + whose,
 			"keys":    `drop; "${dropbear[@]}" ` + whose,
 		},
@@ -71,7 +71,7 @@ var libraries = []row{
 				c -l $URL/d/; c -o got $URL/d/moved; c -T $BIG $URL/d/gone; c -o list $URL/ -Q "rm d/gone"`,
 			"copy": curl + `; URL=${URL/sftp:/scp:}; c -T $BIG $URL/copied; c -o got $URL/copied`,
 			// It waits for an answer of SFTP after the channel has been closed.
-			"refused": curl + `; c --max-time 5 $URL/orders.txt`,
+			"refused": curl + `; c --max-time 15 $URL/orders.txt`,
 			"keys":    curl + `; c $URL/../../home/ | sed s,^,/home/,`,
 		},
 	},
@@ -100,7 +100,7 @@ func library(name, program string, shows map[string]string, extra ...string) row
 		"pty":             program + ` pty ` + terminal,
 		"stdin":           `cat $HUGE | ` + program + ` exec cat | sha256sum`,
 		"files":           program + ` files`,
-		"-W":              `echo through | timeout 20 ` + program + ` direct localhost 7000`,
+		"-W":              `echo through | ` + program + ` direct localhost 7000`,
 		"refused":         program + ` exec ` + whose,
 		"forward refused": program + ` direct localhost 7000 </dev/null`,
 		"keys":            program + ` exec ` + whose,
@@ -109,7 +109,7 @@ func library(name, program string, shows map[string]string, extra ...string) row
 		r.does[word] = map[string]string{
 			"-L":     `behind ` + program + ` local $LOCAL localhost 7000; open $LOCAL; line`,
 			"-D":     `behind ` + program + ` socks $LOCAL; socks $LOCAL`,
-			"socket": `echo through | timeout 20 ` + program + ` unix /tmp/s`,
+			"socket": `echo through | ` + program + ` unix /tmp/s`,
 		}[word]
 	}
 	return r

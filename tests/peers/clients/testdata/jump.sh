@@ -32,7 +32,7 @@ tar -C bring -c . | "${ssh[@]}" gate 'mkdir bring; tar -x -C bring'
 behind "${ssh[@]}" gate 'exec sh bring/run'
 printf '[127.0.0.1]:2200 %s\n' "$(cat bring/host.pub)" >inside
 jump=(-F $CONFIG -i $KEY -o UserKnownHostsFile=$PWD/inside -J $LOGIN@$NAME)
-for _ in $(seq 200); do ssh "${jump[@]}" -p 2200 rediacc@127.0.0.1 true 2>>tries && break; sleep 0.1; done
+for _ in $(seq 600); do ssh "${jump[@]}" -p 2200 rediacc@127.0.0.1 true 2>>tries && break; sleep 0.1; done
 ssh "${jump[@]}" -p 2200 rediacc@127.0.0.1 'set -- $SSH_CONNECTION; echo $(id -u) $1 $4' || tail behind tries >&2
 scp -q "${jump[@]}" -P 2200 $BIG rediacc@127.0.0.1:/tmp/copied
 scp -q "${jump[@]}" -P 2200 rediacc@127.0.0.1:/tmp/copied back

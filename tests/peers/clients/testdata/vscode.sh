@@ -5,7 +5,7 @@ mkdir -p up/bin; cp $TESTDATA/standin.py up/bin/code-server; chmod 755 up/bin/co
 coproc window { exec "${ssh[@]}" -T -D $LOCAL gate bash 2>window; }
 pid=$window_PID; end+='kill $pid 2>/dev/null || :;'
 id=8103e3b00ff0
-until_line() { local line; while IFS= read -r -t 60 line <&${window[0]}; do echo "$line" >>said; [[ $line != *"$1"* ]] || return 0; done; cat said window >&2; exit 1; }
+until_line() { local line; while IFS= read -r -t 200 line <&${window[0]}; do echo "$line" >>said; [[ $line != *"$1"* ]] || return 0; done; cat said window >&2; exit 1; }
 cat >&${window[1]} <<END
 echo "$id: running"
 export VSCODE_AGENT_FOLDER=\$HOME/.vscode-server; COMMIT=7f329fe6c66b0f86ae1574c2911b681ad5a45d63
@@ -17,7 +17,7 @@ if ! wget --timeout=2 --tries=1 -nv -O vscode-server.tar.gz https://update.code.
 fi
 tar -xf vscode-server.tar.gz --no-same-owner; echo \$RANDOM\$RANDOM >../token
 bin/code-server --start-server --host=127.0.0.1 --accept-server-license-terms --enable-remote-auto-shutdown --port=0 --connection-token-file ../token &>../log </dev/null &
-for i in \$(seq 600); do LISTENING_ON=\$(sed -n 's/Extension host agent listening on //p' ../log); [ -z "\$LISTENING_ON" ] || break; sleep .03; done
+for i in \$(seq 6000); do LISTENING_ON=\$(sed -n 's/Extension host agent listening on //p' ../log); [ -z "\$LISTENING_ON" ] || break; sleep .03; done
 echo "$id: start"; echo "listeningOn==\$LISTENING_ON=="; echo "arch==\$ARCH=="; echo "platform==\${PLATFORM,,}=="; echo "connectionToken==\$(cat ../token)=="; echo "$id: end"
 END
 until_line "$id: running"
@@ -33,6 +33,6 @@ echo $(value platform) $(value arch)
 kill $pid; wait $pid || :
 left() { "${ssh[@]}" gate 'pgrep -f [c]ode-server'; }
 if [[ $("${ssh[@]}" gate 'echo $HOME') = *.agent ]]; then
-  for _ in $(seq 200); do [ -n "$(left)" ] || break; sleep 0.1; done
+  for _ in $(seq 600); do [ -n "$(left)" ] || break; sleep 0.1; done
   left || echo gone
 fi

@@ -30,12 +30,12 @@ def window():
         head += exactly(s, 1)
     if b" 101 " not in head:
         raise ConnectionError(head)
-    together.wait(60)
+    together.wait(200)
     data = os.urandom(300000)
     threading.Thread(target=s.sendall, args=(data,)).start()
     if exactly(s, len(data)) == data:
         whole.append(1)
-    together.wait(60)
+    together.wait(200)
 
 
 threads = [threading.Thread(target=window) for _ in range(wanted)]
