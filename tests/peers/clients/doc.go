@@ -4,28 +4,28 @@
 //
 // go test -v prints the table:
 //
-//	CLIENT    EXEC  PTY  STDIN  FILES  COPY  -L   -D   -W   SOCKET  REFUSED         FORWARD REFUSED  KEYS
-//	ssh       yes   yes  yes    -      -     yes  yes  yes  yes     told, 254       told, 255        ed25519 ecdsa rsa
-//	scp       -     -    -      -      yes   -    -    -    -       told, 255       -                -
-//	scp-old   -     -    -      -      yes   -    -    -    -       told, 1         -                -
-//	sftp      -     -    -      yes    -     -    -    -    -       told, 255       -                -
-//	sshfs     -     -    -      yes    -     -    -    -    -       silent, 1       -                -
-//	rsync     -     -    -      -      yes   -    -    -    -       told, 254 or 12 -                -
-//	git       -     -    -      -      yes   -    -    -    -       told, 128       -                -
-//	lftp      -     -    -      yes    -     -    -    -    -       silent, 1       -                -
-//	plink     yes   yes  yes    -      -     yes  yes  yes  -       told, 254       told, 1          ed25519 ecdsa rsa
-//	pscp      -     -    -      -      yes   -    -    -    -       told, 1         -                -
-//	psftp     -     -    -      yes    -     -    -    -    -       told, 1         -                -
-//	dbclient  yes   yes  yes    -      yes   yes  -    yes  -       told, 254       -                ed25519 ecdsa rsa
-//	paramiko  yes   yes  yes    yes    -     -    -    yes  -       told, 254       told, 1          ed25519 ecdsa rsa
-//	asyncssh  yes   yes  yes    yes    -     yes  yes  yes  yes     told, 254       told, 1          ed25519 ecdsa rsa
-//	libssh    yes   yes  yes    yes    -     -    -    yes  -       told, 254       told, 1          ed25519 ecdsa rsa
-//	libssh2   -     -    -      yes    yes   -    -    -    -       silent, 28      -                ed25519 ecdsa
-//	rclone    -     -    -      yes    -     -    -    -    -       silent, 1       -                ed25519 ecdsa rsa
+//	CLIENT    EXEC  PTY  STDIN  FILES  COPY  -L   -D   -W   SOCKET  REFUSED         FORWARD REFUSED  KEYS               -R   -R SOCKET  -A
+//	ssh       yes   yes  yes    -      -     yes  yes  yes  yes     told, 254       told, 255        ed25519 ecdsa rsa  yes  yes        yes
+//	scp       -     -    -      -      yes   -    -    -    -       told, 255       -                -                  -    -          -
+//	scp-old   -     -    -      -      yes   -    -    -    -       told, 1         -                -                  -    -          -
+//	sftp      -     -    -      yes    -     -    -    -    -       told, 255       -                -                  -    -          -
+//	sshfs     -     -    -      yes    -     -    -    -    -       silent, 1       -                -                  -    -          -
+//	rsync     -     -    -      -      yes   -    -    -    -       told, 254 or 12 -                -                  -    -          -
+//	git       -     -    -      -      yes   -    -    -    -       told, 128       -                -                  -    -          -
+//	lftp      -     -    -      yes    -     -    -    -    -       silent, 1       -                -                  -    -          -
+//	plink     yes   yes  yes    -      -     yes  yes  yes  -       told, 254       told, 1          ed25519 ecdsa rsa  yes  -          yes
+//	pscp      -     -    -      -      yes   -    -    -    -       told, 1         -                -                  -    -          -
+//	psftp     -     -    -      yes    -     -    -    -    -       told, 1         -                -                  -    -          -
+//	dbclient  yes   yes  yes    -      yes   yes  -    yes  -       told, 254       -                ed25519 ecdsa rsa  yes  -          yes
+//	paramiko  yes   yes  yes    yes    -     -    -    yes  -       told, 254       told, 1          ed25519 ecdsa rsa  yes  -          yes
+//	asyncssh  yes   yes  yes    yes    -     yes  yes  yes  yes     told, 254       told, 1          ed25519 ecdsa rsa  yes  yes        yes
+//	libssh    yes   yes  yes    yes    -     -    -    yes  -       told, 254       told, 1          ed25519 ecdsa rsa  -    -          -
+//	libssh2   -     -    -      yes    yes   -    -    -    -       silent, 28      -                ed25519 ecdsa      -    -          -
+//	rclone    -     -    -      yes    -     -    -    -    -       silent, 1       -                ed25519 ecdsa rsa  -    -          -
 //
 // exec tells the outputs and the exit code apart; stdin is 100 MB there and back; files is SFTP's put, get, rename, list, mkdir, rm and
-// rmdir; copy is the program's own way of moving a file, both ways; socket is a forward to a unix socket. What a refusal becomes is the
-// last thing but one: whether the client shows reason and hint, and what it ends with. 254 where it passes the gate's code on.
+// rmdir; copy is the program's own way of moving a file, both ways; socket is a forward to a unix socket. Below REFUSED is what becomes
+// of a refusal: whether the client shows reason and hint, and what it ends with, 254 where it passes the gate's code on.
 //
 // What is not there, and why:
 //
@@ -35,6 +35,8 @@
 //     OpenSSH's sshd where that cannot start the subsystem: libssh2 1.10 takes the end of the channel for bytes to come.
 //   - libssh2 before 1.11 has no RSA with SHA-2, so no RSA at all here; and it and dbclient know no MAC of the better kind, for which the
 //     gate has hmac-sha2-256.
+//   - -R and -A are asked of those that bring them, and not of libssh. An agent's key lends nothing: for -A all come by a person's, into a
+//     fork that no agent has entered.
 //   - dbclient ends a refused forward without a word, with 0 for -B, and knows neither SOCKS nor unix sockets. PuTTY has no unix sockets.
 //   - paramiko, libssh and libssh2 are libraries: that they listen here, for -L and -D, is their programs' affair. What they do is open
 //     the channel, which is the column -W.
@@ -42,7 +44,7 @@
 //   - OpenSSH's scp and sftp end with 255 or 1 whatever the server's code is, PuTTY's with 1, git with 128.
 //   - A connection that could be a person's carries one session, so a vouched key does not get along with what holds more than one on it:
 //     JetBrains Gateway, Zed's master connection, TRAMP with its ControlMaster. A key that is not vouched does, in forks; VS Code does by both.
-//   - X11 is refused to all, as tests/scripts shows. -R and the ssh-agent are columns that go test -tags reverse has.
+//   - X11 is refused to all, as tests/scripts shows.
 //
 // The stories are files in testdata: every extension of SFTP that OpenSSH's client has a use for; ProxyJump into an sshd that an agent runs
 // in its fork; and editors. Of those Emacs with TRAMP and vim with netrw are the real ones. VS Code, JetBrains Gateway and Zed are their

@@ -1,5 +1,3 @@
-//go:build reverse
-
 package clients
 
 import (
@@ -12,7 +10,7 @@ import (
 )
 
 // reverse is what leads from the fork to the client: ports and sockets that are listened on inside, and the client's ssh-agent, for a
-// person in a fork that no agent has entered. It needs go test -tags reverse.
+// person in a fork that no agent has entered.
 func reverse() ([]column, map[string]map[string]string) {
 	return []column{
 		{name: "-R", check: answered},
@@ -23,7 +21,7 @@ func reverse() ([]column, map[string]map[string]string) {
 
 const (
 	// outside starts a server in the host's network, where the client is.
-	outside = `behind python3 $TESTDATA/serve.py $((LOCAL + 1)) $PWD/s; until grep -q ready behind; do sleep 0.05; done; `
+	outside = `rm -f behind s; behind python3 $TESTDATA/serve.py $((LOCAL + 1)) $PWD/s; until grep -qs ready behind; do sleep 0.05; done; `
 	// asks is stock ssh, which asks what is listened on in the fork.
 	asks = `"${ssh[@]}" gate 'for _ in $(seq 200); do { exec 3<>/dev/tcp/127.0.0.1/7100; } 2>/dev/null && break; sleep 0.05; done
 		echo through >&3; head -n 1 <&3'`
