@@ -66,8 +66,9 @@ type connection struct {
 	tries       int           // that have failed
 
 	deadline *time.Timer
-	watched  sync.Once // by keepAlive
-	leave    func()    // counts the connection out of those that have not authenticated
+	watched  sync.Once    // by keepAlive
+	heard    atomic.Int64 // when something came of the client last, in ns since 1970
+	leave    func()       // counts the connection out of those that have not authenticated
 
 	stirred atomic.Int64 // when something went by it last, in ns since 1970
 	idling  sync.Once    // by watchIdle
@@ -222,7 +223,11 @@ func (c *connection) Read(p []byte) (int, error) {
 	if c.reader.Buffered() == 0 {
 		c.ack.arm()
 	}
-	return c.reader.Read(p)
+	n, err := c.reader.Read(p)
+	if n > 0 {
+		c.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
 }
 
 // Write writes to the client.

@@ -220,13 +220,32 @@ func (r *rawClient) prove(user string, signer, with ssh.Signer) bool {
 	return err == nil && p[0] == 52
 }
 
-// exec opens a session, runs a command and waits for its exit status.
-func (r *rawClient) exec(command string) uint32 {
+// open opens a session, the door's channel 0, with much of a window.
+func (r *rawClient) open() {
+	r.openWith(1<<20, 1<<15)
+}
+
+func (r *rawClient) openWith(window, packet uint32) {
 	r.send(ssh.Marshal(struct {
 		Kind            string `sshtype:"90"`
 		ID, Window, Max uint32
-	}{"session", 7, 1 << 20, 1 << 15}))
+	}{"session", 7, window, packet}))
 	r.expect(91)
+}
+
+// request asks for something on the session, and waits for no answer.
+func (r *rawClient) request(kind string, payload []byte) {
+	r.send(ssh.Marshal(struct {
+		ID        uint32 `sshtype:"98"`
+		Request   string
+		WantReply bool
+		Payload   []byte `ssh:"rest"`
+	}{0, kind, false, payload}))
+}
+
+// exec opens a session, runs a command and waits for its exit status.
+func (r *rawClient) exec(command string) uint32 {
+	r.open()
 	r.send(ssh.Marshal(struct {
 		ID        uint32 `sshtype:"98"`
 		Request   string
