@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"os/user"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -124,14 +126,24 @@ func logger() *slog.Logger { return systemd.Log(os.Stderr, slog.LevelInfo) }
 
 func gateCommand() *cobra.Command {
 	c := &cobra.Command{Use: "gate", Short: "speak SSH (an unprivileged user)", Args: words(0, 0)}
+	var config door.Config
 	addresses := c.Flags().StringSlice("listen", nil, "TCP addresses to listen on, such as :2222, beside the sockets that systemd passes")
 	paths := c.Flags().StringSlice("socket", nil, "paths of unix sockets to listen on as well")
 	place := c.Flags().String("warden", client.Socket, "the warden's socket")
-	startups := c.Flags().Int("max-startups", 100, "connections that have not logged in yet, in all")
-	perSource := c.Flags().Int("max-startups-per-source", 10, "of these, from one IPv4 address or IPv6 /64")
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
+	c.Flags().IntVar(&config.MaxStartups, "max-startups", 100, "connections that have not logged in yet, in all")
+	c.Flags().IntVar(&config.MaxPerSource, "max-startups-per-source", 10, "of these, from one IPv4 address or IPv6 /64; fewer while that pays for connections that came to nothing")
+	exempt := c.Flags().StringSlice("penalty-exempt", nil, "addresses and networks that never pay for those, such as 192.0.2.7,10.0.0.0/8")
+	c.Flags().DurationVar(&config.Report, "report", time.Minute, "how often the journal and the metrics hear of connections that came to nothing")
+	c.Flags().DurationVar(&config.KeepAlive, "keepalive", time.Minute, "how often clients are asked whether they are still there; silence for three times as long ends a connection")
+	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if os.Geteuid() == 0 {
 			return errors.New("the gate parses what strangers send, and does not run as root; use systemctl start forkgate-gate")
+		}
+		if config.Exempt, err = networks(*exempt); err != nil {
+			return err
+		}
+		if config.MaxStartups < 1 || config.MaxPerSource < 1 || config.KeepAlive < time.Millisecond || config.Report < time.Millisecond {
+			return errors.New("--max-startups and --max-startups-per-source are numbers from 1 on, --keepalive and --report times such as 1m")
 		}
 		debug.SetGCPercent(gcPercent)
 		listeners, err := listeners(*addresses, *paths)
@@ -141,11 +153,26 @@ func gateCommand() *cobra.Command {
 		if err := systemd.Ready(); err != nil {
 			return err
 		}
-		return door.Serve(cmd.Context(), listeners, door.Config{
-			Dial: door.DialSocket(*place), Log: logger(), MaxStartups: *startups, MaxPerSource: *perSource,
-		})
+		config.Dial, config.Log = door.DialSocket(*place), logger()
+		return door.Serve(cmd.Context(), listeners, config)
 	}
 	return c
+}
+
+// networks reads addresses and networks. One in IPv4 that is written as IPv6 is the IPv4 one, as sources are.
+func networks(words []string) (all []netip.Prefix, err error) {
+	for _, w := range words {
+		n, err := netip.ParsePrefix(w)
+		if a, ok := netip.ParseAddr(w); ok == nil && a.Zone() == "" {
+			a = a.Unmap()
+			n, err = a.Prefix(a.BitLen())
+		}
+		if err != nil || n.Addr().Is4In6() {
+			return nil, fmt.Errorf("--penalty-exempt: %q is no address or network; write it like 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32", w)
+		}
+		all = append(all, n)
+	}
+	return all, nil
 }
 
 // listeners are the sockets that systemd passed and those that the flags ask for.

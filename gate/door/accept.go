@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"forkgate/gate/warden/client"
 )
 
 // accept serves each connection that arrives, until ctx ends. The accept loop of gliderlabs/ssh is not used: it makes up
@@ -38,15 +40,15 @@ func (d *door) accept(ctx context.Context, l net.Listener) error {
 // admit starts serving a connection, or closes it when too many are still on their way in.
 func (d *door) admit(raw net.Conn) {
 	source := sourceOf(raw)
-	here, leave, ok := d.startups.enter(source.Addr(), time.Now())
+	now := time.Now()
+	stands := d.penalties.standing(source.Addr(), d.MaxPerSource, now)
+	here, leave, ok := d.startups.enter(source.Addr(), stands.places, now)
 	if !ok {
 		raw.Close()
-		if d.startups.worthSaying(time.Now()) {
-			d.Log.Warn("too many connections have not authenticated: closing new ones", "source", source)
-		}
+		d.strangers.count(source, func(q *client.StrangersRequest) *int { return &q.TurnedAway })
 		return
 	}
-	c := newConnection(d, raw, source, leave)
+	c := newConnection(d, raw, source, leave, d.HandshakeTimeout/time.Duration(stands.haste))
 	d.startups.evictable(here, func() { c.hangUp(errCrowded) })
 	go func() {
 		defer c.hangUp(errClosed)

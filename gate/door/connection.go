@@ -64,6 +64,7 @@ type connection struct {
 	certificate ssh.PublicKey // what has been accepted so far, where a touch is asked for
 	sign        string        // what a security key may sign to have been touched; empty: it is asked to authenticate, or has had its try
 	tries       int           // that have failed
+	ourFault    bool          // the warden did not answer, or lets nobody in
 
 	deadline *time.Timer
 	watched  sync.Once    // by keepAlive
@@ -92,7 +93,7 @@ type connection struct {
 	requests  chan waiting // requests that are answered beside the reading of others; nil: none yet. Of the goroutine that reads them
 }
 
-func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *connection {
+func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func(), patience time.Duration) *connection {
 	id := strings.ToLower(rand.Text()[:10])
 	c := &connection{
 		Conn: raw, reader: bufio.NewReader(raw), ack: newQuickAck(raw),
@@ -107,7 +108,7 @@ func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *
 	d.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deadline = time.AfterFunc(d.HandshakeTimeout, func() { c.hangUp(errTooSlow) })
+	c.deadline = time.AfterFunc(patience, func() { c.hangUp(errTooSlow) })
 	return c
 }
 
@@ -115,6 +116,7 @@ func newConnection(d *door, raw net.Conn, source netip.AddrPort, leave func()) *
 func (c *connection) authenticated() {
 	c.deadline.Stop()
 	c.leave()
+	c.door.penalties.welcome(c.source.Addr(), time.Now())
 }
 
 // hangUp ends the connection, and with it every session on it. It does not wait.

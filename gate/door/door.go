@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"syscall"
@@ -32,18 +33,21 @@ type Warden interface {
 	Struck(ctx context.Context, session string) (client.StruckReply, error)
 	Ended(ctx context.Context, session string) (client.EndedReply, error)
 	Files(context.Context, client.FilesRequest) error
+	Strangers(context.Context, client.StrangersRequest) error
 	Close() error
 }
 
 // Config is what a door needs to know. Dial is required; zero numbers stand for the defaults beside them.
 type Config struct {
 	Dial             func(context.Context) (Warden, error)
-	Log              *slog.Logger  // slog.Default()
-	HandshakeTimeout time.Duration // 20 s from accept to the end of authentication
-	MaxStartups      int           // 100 connections that have not authenticated yet
-	KeepAlive        time.Duration // 1 min: how often a client is asked whether it is still there
-	MaxPerSource     int           // 10 of these from one IPv4 address or IPv6 /64; Unix sockets count in the total only
-	Grace            time.Duration // 10 s for connections to end by themselves when the door closes; negative: none
+	Log              *slog.Logger   // slog.Default()
+	HandshakeTimeout time.Duration  // 20 s from accept to the end of authentication
+	MaxStartups      int            // 100 connections that have not authenticated yet
+	KeepAlive        time.Duration  // 1 min: how often a client is asked whether it is still there
+	MaxPerSource     int            // 10 of these from one IPv4 address or IPv6 /64; Unix sockets count in the total only
+	Exempt           []netip.Prefix // networks that pay no penalties
+	Report           time.Duration  // 1 min: how often the log and the warden are told of connections that came to nothing
+	Grace            time.Duration  // 10 s for connections to end by themselves when the door closes; negative: none
 }
 
 // DialSocket dials the warden at the path of its socket.
@@ -78,6 +82,11 @@ func Serve(ctx context.Context, listeners []net.Listener, config Config) error {
 	if err != nil {
 		return err
 	}
+	reporting, enough := context.WithCancel(d.ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() { d.report(reporting) })
+	defer telling.Wait()
+	defer enough()
 	accepting, stop := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		accepting.Go(func() error { return d.accept(stop, l) })
@@ -94,9 +103,11 @@ func Serve(ctx context.Context, listeners []net.Listener, config Config) error {
 // door is the state that connections share.
 type door struct {
 	Config
-	ctx      context.Context // outlives the one that Serve was given: a draining door still serves
-	startups *startups
-	buffers  sync.Pool // of *[bufferSize]byte
+	ctx       context.Context // outlives the one that Serve was given: a draining door still serves
+	startups  *startups
+	penalties *penalties
+	strangers strangers
+	buffers   sync.Pool // of *[bufferSize]byte
 
 	live sync.WaitGroup // one for each connection
 	mu   sync.Mutex
@@ -112,15 +123,17 @@ func newDoor(ctx context.Context, config Config) (*door, error) {
 	}
 	setDefault(&config.HandshakeTimeout, 20*time.Second)
 	setDefault(&config.KeepAlive, time.Minute)
+	setDefault(&config.Report, time.Minute)
 	setDefault(&config.MaxStartups, 100)
 	setDefault(&config.MaxPerSource, 10)
 	setDefault(&config.Grace, 10*time.Second)
 	return &door{
-		Config:   config,
-		ctx:      context.WithoutCancel(ctx),
-		startups: newStartups(config.MaxStartups, config.MaxPerSource),
-		buffers:  sync.Pool{New: func() any { return new([bufferSize]byte) }},
-		open:     map[*connection]struct{}{},
+		Config:    config,
+		ctx:       context.WithoutCancel(ctx),
+		startups:  newStartups(config.MaxStartups),
+		penalties: newPenalties(config.Exempt),
+		buffers:   sync.Pool{New: func() any { return new([bufferSize]byte) }},
+		open:      map[*connection]struct{}{},
 	}, nil
 }
 

@@ -55,6 +55,7 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 	}
 	keys, err := c.hostKeys()
 	if err != nil {
+		c.ourFault = true
 		c.log.Error("cannot serve a connection", "error", err)
 	}
 	for _, k := range keys {
@@ -88,6 +89,7 @@ func (c *connection) offered(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permis
 		return err
 	})
 	if err != nil {
+		c.ourFault = true
 		c.log.Error("cannot look up a key", "error", err)
 		// A failed login shows the client nothing but "Permission denied"; a banner before it says whose fault it is.
 		text, _ := gate.Explain(err, c.id)

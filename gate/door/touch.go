@@ -160,7 +160,9 @@ func signatureBehind(key ssh.PublicKey) ([]byte, error) {
 // failed is called when a handshake has failed. A security key that signs without being touched is refused by the library: that
 // belongs into the record, where nobody else could tell of it.
 func (c *connection) failed(err error) {
-	c.log.Info("handshake failed", "source", c.source, "error", gate.Printable(err.Error()))
+	if c.charge(err) {
+		c.log.Info("handshake failed", "source", c.source, "error", gate.Printable(err.Error()))
+	}
 	if c.offer == nil || !strings.Contains(err.Error(), "missing required user presence") {
 		return
 	}

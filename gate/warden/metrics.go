@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"forkgate/gate"
@@ -24,6 +25,7 @@ type metrics struct {
 	revoked   prometheus.Counter
 	failures  prometheus.Counter // of recordings
 	took      *prometheus.HistogramVec
+	outside   outside
 }
 
 // What is timed.
@@ -49,7 +51,10 @@ func newMetrics() *metrics {
 			Name: "forkgate_seconds", Help: "How long things take.", Buckets: []float64{.000001, .00001, .0001, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"what"}),
 	}
-	m.registry.MustRegister(m.decisions, m.logins, m.revoked, m.failures, m.took)
+	m.outside = newOutside()
+	m.registry.MustRegister(m.decisions, m.logins, m.revoked, m.failures, m.took, m.outside.strangers, m.outside.now)
+	// Of the warden itself: processes that leak show by go_goroutines and process_open_fds.
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

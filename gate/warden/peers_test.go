@@ -108,7 +108,8 @@ func TestWhoMaySayWhat(t *testing.T) {
 		"operator-verb": {op}, "status": {op}, "repo-create": {op}, "repo-remove": {op}, "rootfs-import": {op},
 		"rootfs-list": {op}, "key-enroll": {op}, "key-list": {op}, "key-remove": {op},
 		"touch": {doorLate}, "untouched": {doorEarly, doorLate}, "ended": {doorEarly, doorLate}, "files": {doorEarly, doorLate}, "untaped": {doorEarly, doorLate},
-		"give-up": {doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate},
+		"strangers": {doorEarly, doorLate},
+		"give-up":   {doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate},
 	}
 	if len(want) != len(h.messages) {
 		t.Errorf("the table has %d types, this test %d", len(h.messages), len(want))

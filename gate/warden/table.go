@@ -56,6 +56,7 @@ func messages() map[string]message {
 		client.TypeEnded:     {from: door, when: always, read: reading(ended)},
 		client.TypeUntaped:   {from: door, when: always, read: reading(untaped)},
 		client.TypeFiles:     {from: door, when: always, read: reading(filesDone)}, // of sessions of an earlier warden, too
+		client.TypeStrangers: {from: door, when: always, read: reading(strangers)},
 		client.TypeGiveUp:    {from: door | account | operator, when: always, read: reading(giveUp)},
 
 		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},

@@ -82,6 +82,7 @@ type Seen struct {
 	Untaped  []client.UntapedRequest
 	Without  []client.UntouchedRequest
 	Files    []client.FilesRequest
+	Told     []client.StrangersRequest
 	GaveUp   int // requests for whose answer nobody waits any more
 	Signed   int // key exchanges
 	Running  int // sessions whose command has not ended
@@ -281,6 +282,11 @@ func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.Fi
 		var q client.UntapedRequest
 		err := m.Decode(&q)
 		w.note(func(s *Seen) { s.Untaped = append(s.Untaped, q) })
+		return struct{}{}, nil, err
+	case client.TypeStrangers:
+		var q client.StrangersRequest
+		err := m.Decode(&q)
+		w.note(func(s *Seen) { s.Told = append(s.Told, q) })
 		return struct{}{}, nil, err
 	case client.TypeEnded:
 		return client.EndedReply{Why: w.Ended}, nil, nil

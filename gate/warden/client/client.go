@@ -136,6 +136,11 @@ func (c *Client) Files(ctx context.Context, q FilesRequest) error {
 	return c.call(ctx, TypeFiles, q, &struct{}{})
 }
 
+// Strangers tells of connections that came to nothing.
+func (c *Client) Strangers(ctx context.Context, q StrangersRequest) error {
+	return c.call(ctx, TypeStrangers, q, &struct{}{})
+}
+
 // Verb runs a control word and returns what it prints to stdout.
 func (c *Client) Verb(ctx context.Context, q VerbRequest) ([]byte, error) {
 	return c.text(ctx, question{kind: TypeVerb, body: q})

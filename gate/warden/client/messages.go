@@ -32,6 +32,7 @@ const (
 	TypeEnded     = "ended"
 	TypeFiles     = "files"
 	TypeUntaped   = "untaped"
+	TypeStrangers = "strangers"
 	TypeNotice    = "notice" // warden to door, to nobody's question
 	TypeGiveUp    = "give-up"
 
@@ -252,3 +253,16 @@ type Failed struct {
 }
 
 func (f *Failed) Error() string { return "the warden failed, session " + f.Session }
+
+// StrangersRequest tells of connections that came to nothing, since the door told last, and of the door as it is.
+type StrangersRequest struct {
+	Failed     int `json:"failed,omitempty"`      // to authenticate
+	Idle       int `json:"idle,omitempty"`        // left without having tried, or made room
+	Nonsense   int `json:"nonsense,omitempty"`    // spoke no SSH
+	Slow       int `json:"slow,omitempty"`        // took all of their time
+	TurnedAway int `json:"turned_away,omitempty"` // were closed at once, as their source had no place left
+
+	Penalized   int `json:"penalized,omitempty"` // sources
+	Connections int `json:"connections,omitempty"`
+	Goroutines  int `json:"goroutines,omitempty"`
+}
