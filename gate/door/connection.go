@@ -28,12 +28,17 @@ var (
 	errSilent        = errors.New("the client does not answer any more")
 	errCrowded       = errors.New("not authenticated yet, and others want to")
 	errChannelClosed = errors.New("the client closed the channel")
+	errFlood         = errors.New("the client asks for channels and does not wait for answers")
 	errOneSession    = errors.New("this connection carries one session: open another one")
 )
 
 // maxOpening is how many forwards a connection asks the warden for at once: others wait. The warden hangs up on who asks for very many things without
 // waiting for an answer, and a browser opens what it likes.
 const maxOpening = 8
+
+// maxAsked is how many channels a client may have asked for that are open or not answered yet. One that asks without end and reads no answer would
+// else have a goroutine of the gate's for each.
+const maxAsked = 1024
 
 // tooMany is why a channel is not opened: the policy lets a connection have so many of its kind at a time.
 type tooMany struct {
@@ -68,6 +73,7 @@ type connection struct {
 
 	deadline *time.Timer
 	watched  sync.Once    // by keepAlive
+	asked    atomic.Int64 // channels that are open or not answered yet
 	heard    atomic.Int64 // when something came of the client last, in ns since 1970
 	leave    func()       // counts the connection out of those that have not authenticated
 
