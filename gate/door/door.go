@@ -47,6 +47,7 @@ type Config struct {
 	MaxPerSource     int            // 10 of these from one IPv4 address or IPv6 /64; Unix sockets count in the total only
 	Exempt           []netip.Prefix // networks that pay no penalties
 	Report           time.Duration  // 1 min: how often the log and the warden are told of connections that came to nothing
+	Rekey            uint64         // bytes after which a connection gets new keys; what its cipher is good for, 1 GiB at least
 	Grace            time.Duration  // 10 s for connections to end by themselves when the door closes; negative: none
 }
 

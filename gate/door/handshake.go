@@ -43,7 +43,7 @@ var (
 // the right one.
 func (c *connection) serverConfig() *ssh.ServerConfig {
 	config := &ssh.ServerConfig{
-		Config:                    ssh.Config{KeyExchanges: keyExchanges(), Ciphers: ciphers(), MACs: macs()},
+		Config:                    ssh.Config{KeyExchanges: keyExchanges(), Ciphers: ciphers(), MACs: macs(), RekeyThreshold: c.door.Rekey},
 		ServerVersion:             serverVersion,
 		MaxAuthTries:              maxOffers,
 		PublicKeyAuthAlgorithms:   userKeys(),

@@ -56,15 +56,7 @@ func (r *rawClient) exchangeKeys() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	lists := [][]string{
-		{"curve25519-sha256"}, {"ssh-ed25519"}, {"aes128-gcm@openssh.com"}, {"aes128-gcm@openssh.com"},
-		{"hmac-sha2-256-etm@openssh.com"}, {"hmac-sha2-256-etm@openssh.com"}, {"none"}, {"none"}, {}, {},
-	}
-	ourInit := append([]byte{20}, make([]byte, 16)...)
-	for _, l := range lists {
-		ourInit = append(ourInit, ssh.Marshal(struct{ S string }{strings.Join(l, ",")})...)
-	}
-	ourInit = append(ourInit, 0, 0, 0, 0, 0)
+	ourInit := r.kexInit()
 	r.send(ourInit)
 	theirInit := r.expect(20)
 
@@ -104,6 +96,19 @@ func (r *rawClient) exchangeKeys() {
 		return sum[:]
 	}
 	r.out, r.in = newGCM(r.t, derive('A'), derive('C')), newGCM(r.t, derive('B'), derive('D'))
+}
+
+// kexInit offers one algorithm of each kind (RFC 4253, section 7.1).
+func (r *rawClient) kexInit() []byte {
+	lists := [][]string{
+		{"curve25519-sha256"}, {"ssh-ed25519"}, {"aes128-gcm@openssh.com"}, {"aes128-gcm@openssh.com"},
+		{"hmac-sha2-256-etm@openssh.com"}, {"hmac-sha2-256-etm@openssh.com"}, {"none"}, {"none"}, {}, {},
+	}
+	init := append([]byte{20}, make([]byte, 16)...)
+	for _, l := range lists {
+		init = append(init, ssh.Marshal(struct{ S string }{strings.Join(l, ",")})...)
+	}
+	return append(init, 0, 0, 0, 0, 0)
 }
 
 func newGCM(t *testing.T, iv, key []byte) *gcm {
