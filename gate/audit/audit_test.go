@@ -29,12 +29,12 @@ func open(t *testing.T) (*Log, string) {
 	return l, filepath.Join(o.Dir, current)
 }
 
-func options(t *testing.T) Options {
+func options(t testing.TB) Options {
 	dir := t.TempDir()
 	return Options{Dir: filepath.Join(dir, "audit"), Key: filepath.Join(dir, "key"), Copy: filepath.Join(dir, "anchor")}
 }
 
-func reopen(t *testing.T, o Options) *Log {
+func reopen(t testing.TB, o Options) *Log {
 	t.Helper()
 	l, err := Open(o, quiet())
 	if err != nil {

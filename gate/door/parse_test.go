@@ -100,6 +100,44 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
+// Where a channel leads is where the client said, or nowhere.
+func FuzzForward(f *testing.F) {
+	type port struct {
+		Host   string
+		Port   uint32
+		Origin string
+		From   uint32
+	}
+	type socket struct {
+		Path, Reserved string
+		Unused         uint32
+	}
+	f.Add(false, ssh.Marshal(port{"localhost", 80, "127.0.0.1", 1}))
+	f.Add(false, ssh.Marshal(port{"localhost", 65536 + 80, "", 0}))
+	f.Add(true, ssh.Marshal(socket{"/run/docker.sock", "", 0}))
+	f.Add(true, []byte{0, 0, 0, 9, 'x'})
+	f.Fuzz(func(t *testing.T, toSocket bool, payload []byte) {
+		kind := "direct-tcpip"
+		if toSocket {
+			kind = "direct-streamlocal@openssh.com"
+		}
+		op, to, ok := parseForward(kind, payload)
+		if !ok || to.Check(op) != nil {
+			return
+		}
+		again := append(ssh.Marshal(struct {
+			Host string
+			Port uint32
+		}{to.Host, uint32(to.Port)}), payload[min(len(payload), 8+len(to.Host)):]...)
+		if toSocket {
+			again = append(ssh.Marshal(struct{ Path string }{to.Path}), payload[min(len(payload), 4+len(to.Path)):]...)
+		}
+		if string(again) != string(payload) || (op == gate.OpForwardUnix) != toSocket {
+			t.Fatalf("%q leads to %+v by %s", payload, to, op)
+		}
+	})
+}
+
 func TestModes(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]int{
