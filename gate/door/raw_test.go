@@ -24,6 +24,7 @@ type rawClient struct {
 	t         *testing.T
 	conn      net.Conn
 	reader    *bufio.Reader
+	theirs    string // the server's version
 	sessionID []byte
 	out, in   *gcm
 }
@@ -35,12 +36,7 @@ type gcm struct {
 
 func dialRaw(t *testing.T, address string) *rawClient {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	r := &rawClient{t: t, conn: conn, reader: bufio.NewReader(conn)}
+	r := connectRaw(t, address)
 	r.exchangeKeys()
 	r.send(ssh.Marshal(struct {
 		Service string `sshtype:"5"`
@@ -49,13 +45,26 @@ func dialRaw(t *testing.T, address string) *rawClient {
 	return r
 }
 
-func (r *rawClient) exchangeKeys() {
-	const version = "SSH-2.0-raw"
-	fmt.Fprintf(r.conn, "%s\r\n", version)
-	theirs, err := r.reader.ReadString('\n')
+// rawVersion is what a rawClient calls itself.
+const rawVersion = "SSH-2.0-raw"
+
+// connectRaw gets as far as the versions.
+func connectRaw(t *testing.T, address string) *rawClient {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { conn.Close() })
+	r := &rawClient{t: t, conn: conn, reader: bufio.NewReader(conn)}
+	fmt.Fprintf(conn, "%s\r\n", rawVersion)
+	if r.theirs, err = r.reader.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *rawClient) exchangeKeys() {
 	ourInit := r.kexInit()
 	r.send(ourInit)
 	theirInit := r.expect(20)
@@ -86,7 +95,7 @@ func (r *rawClient) exchangeKeys() {
 	hash := sha256.Sum256(append(ssh.Marshal(struct {
 		OurVersion, TheirVersion              string
 		OurInit, TheirInit, Host, Ours, Their []byte
-	}{version, strings.TrimRight(theirs, "\r\n"), ourInit, theirInit, reply.HostKey, ourKey, reply.Key}), secret...))
+	}{rawVersion, strings.TrimRight(r.theirs, "\r\n"), ourInit, theirInit, reply.HostKey, ourKey, reply.Key}), secret...))
 	r.sessionID = hash[:]
 	r.send([]byte{21})
 	r.expect(21)

@@ -18,7 +18,7 @@ import (
 )
 
 // startSSHD starts Debian's sshd as the current user on a loopback port, letting in the key in dir.
-func startSSHD(t *testing.T, dir string) (addr string) {
+func startSSHD(t *testing.T, dir string, more ...string) (addr string) {
 	t.Helper()
 	need.Tools(t, "sshd", "ssh-keygen")
 	if os.Getuid() == 0 {
@@ -49,7 +49,7 @@ PrintMotd no
 PermitRootLogin prohibit-password
 MaxStartups 100
 Subsystem sftp /usr/lib/openssh/sftp-server
-`, port, hostKey, dir))
+`, port, hostKey, dir)+strings.Join(more, "\n")+"\n")
 	path, err := exec.LookPath("sshd")
 	if err != nil {
 		t.Fatal(err)
