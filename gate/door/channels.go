@@ -11,6 +11,21 @@ import (
 // channelHandler serves a channel until it ends.
 type channelHandler func(*connection, *ssh.ServerConn, ssh.NewChannel)
 
+// maxUnanswered is how many channels a client may have asked for beyond those that it may have open: they are refused, and it has not read that yet.
+// One that asks without end and reads no answer would else have a goroutine of the gate's for each.
+const maxUnanswered = 1024
+
+// enter counts a channel in that a client asks for, until the returned function is called. Too many end the connection.
+func (c *connection) enter() (leave func()) {
+	c.mu.Lock()
+	most := int64(maxUnanswered + c.bounds.Sessions + c.bounds.Forwards)
+	c.mu.Unlock()
+	if c.asked.Add(1) > most {
+		c.hangUp(errFlood)
+	}
+	return func() { c.asked.Add(-1) }
+}
+
 // channelHandlers has the kinds of channels that the door knows (RFC 4254, and PROTOCOL of OpenSSH).
 func channelHandlers() map[string]channelHandler {
 	return map[string]channelHandler{

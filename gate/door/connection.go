@@ -36,10 +36,6 @@ var (
 // waiting for an answer, and a browser opens what it likes.
 const maxOpening = 8
 
-// maxAsked is how many channels a client may have asked for that are open or not answered yet. One that asks without end and reads no answer would
-// else have a goroutine of the gate's for each.
-const maxAsked = 1024
-
 // tooMany is why a channel is not opened: the policy lets a connection have so many of its kind at a time.
 type tooMany struct {
 	most int

@@ -35,10 +35,7 @@ func (c *connection) speak() {
 func (c *connection) handler(handle channelHandler) ssh.ChannelHandler {
 	return func(_ *ssh.Server, conn *gossh.ServerConn, asked gossh.NewChannel, _ ssh.Context) {
 		defer c.survive("channel " + gate.Printable(asked.ChannelType()))
-		if c.asked.Add(1) > maxAsked {
-			c.hangUp(errFlood)
-		}
-		defer c.asked.Add(-1)
+		defer c.enter()()
 		c.watched.Do(func() { go c.keepAlive(conn) })
 		handle(c, conn, asked)
 	}
