@@ -81,7 +81,7 @@ func (c *connection) bridge(channel ssh.Channel, requests <-chan *ssh.Request, e
 	ways.Go(func() {
 		defer c.survive("forward")
 		defer close(sent)
-		c.inward(e.in, e.flow.in(channel))
+		c.inward(e.in, e.flow.in(&growing{from: channel, pipe: e.in}))
 	})
 	ways.Go(func() {
 		defer c.survive("forward")
@@ -89,7 +89,7 @@ func (c *connection) bridge(channel ssh.Channel, requests <-chan *ssh.Request, e
 		<-sent
 		e.gone()
 	})
-	if err := c.carry(channel, e.flow.out(e.out)); err == nil {
+	if err := c.carry(channel, e.flow.out(&growing{from: e.out, pipe: e.out})); err == nil {
 		_ = channel.CloseWrite()
 	}
 	e.over()

@@ -60,8 +60,8 @@ func TestForwardText(t *testing.T) {
 	}
 }
 
-// An ssh-agent that policy keeps outside stays there, and the client's user hears why: the protocol has no room for that, standard error has.
-func TestNoAgentForwarding(t *testing.T) {
+// A display, and an ssh-agent that policy keeps outside stay there, and the client's user hears why: the protocol has no room for that, standard error has.
+func TestWhatStaysOutside(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	c := p.dial("demo")
@@ -73,13 +73,18 @@ func TestNoAgentForwarding(t *testing.T) {
 	if ok, err := s.SendRequest("auth-agent-req@openssh.com", true, nil); !ok || err != nil {
 		t.Errorf("%v, %v", ok, err)
 	}
+	if ok, err := s.SendRequest("x11-req", true, nil); ok || err != nil {
+		t.Errorf("X11: %v, %v", ok, err)
+	}
 	var errs bytes.Buffer
 	s.Stderr = &errs
 	if err := s.Run("echo $SSH_AUTH_SOCK"); err != nil {
 		t.Error(err)
 	}
-	if got := errs.String(); got != "forkgate: no ssh-agent here\n" {
-		t.Errorf("it hears %q", got)
+	for _, want := range []string{"forkgate: no ssh-agent here\n", "forkgate: X11 is not forwarded; ports, sockets and ssh-agents are\n"} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("it hears %q", errs.String())
+		}
 	}
 	opened := p.warden.Seen().Opened
 	if len(opened) != 1 || !opened[0].AgentForward {

@@ -66,7 +66,7 @@ func TestWhatIsOffered(t *testing.T) {
 			"mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521", "kex-strict-s-v00@openssh.com",
 		},
 		hostKeys: []string{"ssh-ed25519"},
-		ciphers:  ciphers, macs: []string{"hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"}, compression: []string{"none"},
+		ciphers:  ciphers, macs: []string{"hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256"}, compression: []string{"none"},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("offered\n%v\nwant\n%v", got, want)

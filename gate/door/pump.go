@@ -19,9 +19,9 @@ import (
 
 const (
 	bufferSize = 128 << 10
-	// largeUpload is after how many bytes the pipe to a command grows to pipeSize.
-	largeUpload = 1 << 20
-	pipeSize    = 1 << 20
+	// much is after how many bytes the pipe that they go by grows to pipeSize.
+	much     = 1 << 20
+	pipeSize = 1 << 20
 	// eofDelay is how long end of file waits for the exit status, which by rights comes before it, once a command has closed its
 	// output. A client that has nothing to send either closes the channel at end of file, and the library then closes it too: a
 	// status that comes later is lost. So who has said that nothing more comes (ssh -n) gets no end of file before the status.
@@ -45,7 +45,7 @@ func (s *session) pump(ctx context.Context, op gate.Op, run *client.Session) (wi
 	if run.Master != nil {
 		s.spawn(&out, func() { _ = s.transfer(ways.out, run.Master) })
 	} else {
-		s.spawn(&out, func() { _ = s.transfer(ways.out, run.Stdout) })
+		s.spawn(&out, func() { _ = s.transfer(ways.out, &growing{from: run.Stdout, pipe: run.Stdout}) })
 		s.spawn(&out, func() { _ = s.transfer(recorder.stream(tape.Errors, s.channel.Stderr()), run.Stderr) })
 	}
 	s.spawn(&s.work, func() { s.unread.stop(ctx, run) })
@@ -132,7 +132,7 @@ func (s *session) settle(ctx context.Context, run *client.Session, exited <-chan
 func (s *session) feed(run *client.Session, in func(io.Writer) io.Writer) {
 	to, from := run.Master, io.Reader(s.channel)
 	if run.Stdin != nil {
-		to, from = run.Stdin, &upload{from: s.channel, pipe: run.Stdin}
+		to, from = run.Stdin, &growing{from: s.channel, pipe: run.Stdin}
 	}
 	err := s.transfer(in(to), from)
 	if err == nil {
@@ -149,20 +149,20 @@ func (s *session) feed(run *client.Session, in func(io.Writer) io.Writer) {
 	_, _ = io.Copy(io.Discard, s.channel)
 }
 
-// upload reads what a client sends. When it turns out to be much, the pipe to the command gets the most room that anybody may
+// growing reads what goes by a pipe, into it or out of it. When that turns out to be much, the pipe gets the most room that anybody may
 // give it (pipe(7)): with 64 KiB, door and command wait for each other most of the time. Not before, because the room for all
 // pipes of a user is limited.
-type upload struct {
+type growing struct {
 	from io.Reader
 	pipe *os.File
 	seen int
 }
 
-func (u *upload) Read(p []byte) (int, error) {
-	n, err := u.from.Read(p)
-	if u.seen < largeUpload {
-		if u.seen += n; u.seen >= largeUpload {
-			enlarge(u.pipe)
+func (g *growing) Read(p []byte) (int, error) {
+	n, err := g.from.Read(p)
+	if g.seen < much {
+		if g.seen += n; g.seen >= much {
+			enlarge(g.pipe)
 		}
 	}
 	return n, err

@@ -33,6 +33,7 @@ type session struct {
 	unread   unread
 	forward  bool               // the client wants to bring its ssh-agent along
 	noAgent  context.CancelFunc // ends that; nil: it is not along
+	display  bool               // it asks for X11
 	started  bool
 	sentEOF  bool
 	saidAll  atomic.Bool // the client sends no more input
@@ -92,6 +93,9 @@ func (s *session) answer(r *ssh.Request) (start *job, ok bool) {
 	case "auth-agent-req@openssh.com": // PROTOCOL of OpenSSH; the session is told where policy says no: see do
 		s.forward = true
 		return nil, true
+	case "x11-req": // RFC 4254 section 6.3.1; the session is told: see do
+		s.display = true
+		return nil, false
 	case "pty-req":
 		terminal, ok := parsePty(r.Payload)
 		if ok = ok && s.terminal == nil; ok {
@@ -176,6 +180,9 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	s.log = s.log.With("session", opened.ID)
 	if opened.Said != "" {
 		s.told("forkgate: " + opened.Said)
+	}
+	if s.display {
+		s.told("forkgate: X11 is not forwarded; ports, sockets and ssh-agents are")
 	}
 	s.offerAgent(ctx, opened)
 	defer s.begin()()
