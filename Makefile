@@ -19,7 +19,7 @@ docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall install-attest uninstall-attest test test-quick test-vm redteam fuzz lint vuln player bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm redteam fuzz lint vuln player bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -91,13 +91,21 @@ uninstall-attest: ## remove what make install-attest has installed; the key and 
 	rm -f $(libdir)/sysctl.d/60-forkgate-attest.conf $(docdir)/attest.hcl.example
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 
-test: needs-build build/rootfs.tar ## run all tests but test-vm, as root; installs what they need (Debian, Ubuntu)
+test: test-race test-root test-hosts ## run all tests but test-vm, as root; installs what they need (Debian, Ubuntu). make -k goes on after one that fails
+
+needs-test: needs-build build/rootfs.tar
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
 	@packaging/needs test
+
+test-race: needs-test
 	REQUIRE=all $(GO) test -race -timeout 10m -exec "$(ROOTEXEC)" $(RACE)
+
+test-root: needs-test
 	REQUIRE=all $(GO) test -p 2 -timeout 15m -exec "$(ROOTEXEC)" \
 	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE) ./tests/...)")
-	# One after the other: they boot hosts, and set what the whole machine has once.
+
+# One after the other: they boot hosts, and set what the whole machine has once.
+test-hosts: needs-test
 	REQUIRE=all $(GO) test -p 1 -timeout 15m -exec "$(ROOTEXEC)" $$($(GO) list ./tests/... | grep -v /tests/vm$$)
 
 # The tools inside the sessions of tests, benchmarks and the demo: built again when what it is made of changes.

@@ -52,6 +52,8 @@ type connection struct {
 	reader *bufio.Reader
 	ack    *quickAck
 
+	received int // bytes of the client, until they are much
+
 	door   *door
 	id     string // names the connection in the log and to the caller
 	log    *slog.Logger
@@ -222,12 +224,22 @@ func (c *connection) survive(where string) {
 	}
 }
 
-// Read reads from the client. The buffer is for the version exchange, which asks for one byte at a time.
+// readAhead is how much of what a client sends is read at once when that turns out to be much: the library asks for each packet in pieces, and each
+// would be a system call. It is not taken before, as there may be many connections that only wait.
+const readAhead = 256 << 10
+
+// Read reads from the client. The buffer is for the version exchange, which asks for one byte at a time, and for uploads.
 func (c *connection) Read(p []byte) (int, error) {
 	if c.reader.Buffered() == 0 {
 		c.ack.arm()
+		if c.received >= much && c.reader.Size() < readAhead {
+			c.reader = bufio.NewReaderSize(c.Conn, readAhead)
+		}
 	}
 	n, err := c.reader.Read(p)
+	if c.received < much {
+		c.received += n
+	}
 	if n > 0 {
 		c.heard.Store(time.Now().UnixNano())
 	}

@@ -70,6 +70,9 @@ func (c *connection) startListening(conn *ssh.ServerConn, want wanted) (port uin
 	if port, err = listens(run.Offers); err != nil {
 		return 0, err
 	}
+	if want.to.Port != 0 {
+		port = want.to.Port // whatever the pod says: the client knows it by this
+	}
 	name := listener{host: want.host, port: port, path: want.to.Path}
 	ctx, end := context.WithCancel(c.ctx)
 	flow := c.newFlow(run, end)

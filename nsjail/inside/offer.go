@@ -22,6 +22,7 @@ type offers struct {
 
 	mu       sync.Mutex // of what follows, and of sending
 	open     map[uint64]carried
+	ended    bool // nothing is carried any more
 	carrying sync.WaitGroup
 }
 
@@ -87,6 +88,12 @@ type carried struct {
 	in, out *os.File
 }
 
+func (c carried) end() {
+	c.Close()
+	c.in.Close()
+	c.out.Close()
+}
+
 // gone has nothing go to the client any more, whose end is over. What that has sent goes on.
 func (o *offers) gone(id uint64) {
 	o.mu.Lock()
@@ -100,10 +107,9 @@ func (o *offers) gone(id uint64) {
 func (o *offers) dropAll() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.ended = true
 	for _, one := range o.open {
-		one.Close()
-		one.in.Close()
-		one.out.Close()
+		one.end()
 	}
 }
 
@@ -138,8 +144,12 @@ func (o *offers) offer(conn net.Conn) {
 		return
 	}
 	// Before the door hears that they are there: it may say that it is over at once.
+	one := carried{conn, in, out}
 	o.mu.Lock()
-	o.open[id] = carried{conn, in, out}
+	o.open[id] = one
+	if o.ended {
+		one.end()
+	}
 	o.mu.Unlock()
 	o.send(id, wire.TypeCarrying, struct{}{})
 	o.carrying.Go(func() {
