@@ -47,10 +47,13 @@ func (a *audience) tell(guid, text string) (told int) {
 }
 
 // tellOne tells one session why it is ended. Nobody waits for the door, which asks as well: its connection may be another warden's, and the end may
-// be there before the notice is.
+// be there before the notice is. It is told once: who ends a session may have to try again.
 func (a *audience) tellOne(session, text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.missed[session] == text {
+		return
+	}
 	for c := range a.here {
 		if c.has(session) {
 			c.saying.Go(func() { c.say(client.Notice{Session: session, Text: text}) })

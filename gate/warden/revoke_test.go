@@ -317,3 +317,30 @@ func (h *host) waitsFor(t *testing.T, line string) {
 	t.Helper()
 	need.Eventually(t, "the log has "+line, func() bool { return h.log.has(line) })
 }
+
+// Who cannot be ended at once hears why once, however often it is tried.
+func TestWhyASessionEndsIsToldOnce(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	hers := h.sit(t, "demo", h.alice)
+	h.pods.mu.Lock()
+	h.pods.stays = true
+	h.pods.mu.Unlock()
+	h.becomes(t, strings.Replace(h.text, "vouched = true", "vouched = false", 1))
+	for range 3 {
+		h.lookAfterSessions(t.Context())
+	}
+	<-hers.heard
+	h.pods.mu.Lock()
+	h.pods.stays = false
+	h.pods.mu.Unlock()
+	h.lookAfterSessions(t.Context())
+	if h.alive(hers)[0] {
+		t.Error("it lives")
+	}
+	select {
+	case n := <-hers.heard:
+		t.Errorf("again: %+v", n)
+	default:
+	}
+}
