@@ -73,7 +73,9 @@ func (p *penalties) standing(source netip.Addr, places int, now time.Time) stand
 	switch debt := p.debts.left(from, now); {
 	case debt < leastDebt:
 		return standing{places, 1}
-	case debt < 4*leastDebt, p.trust.left(from, now) > 0:
+	case p.trust.left(from, now) > 0: // whose logins would be closed on with the others'
+		return standing{places, 2}
+	case debt < 4*leastDebt:
 		return standing{max(places/2, 1), 2}
 	default:
 		return standing{max(places/5, 1), 4}
