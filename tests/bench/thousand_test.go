@@ -49,7 +49,6 @@ func BenchmarkThousand(b *testing.B) {
 	must(b, os.WriteFile(filepath.Join(h.Root(), "etc/forkgate/policy.d/thousand.hcl"), []byte(thousandPolicy), 0o644))
 	h.Must(b, "systemctl", "reload", "forkgate-warden")
 	address := startSSHD(b, h, names[0])
-	h.Must(b, "sh", "-c", "prlimit --nofile=65536:65536 --pid $(systemctl show -P MainPID rival)")
 	var ours, theirs []member
 	for n := range thousand {
 		ours = append(ours, member{host.Address + ":" + host.Port, fmt.Sprintf("demo+of%d", n%people), filepath.Join(h.Dir, names[n%people])})
@@ -201,5 +200,9 @@ func (m member) talk(n int) (talker, error) {
 	if err != nil {
 		return talker{}, err
 	}
-	return talker{in, bufio.NewReader(out)}, session.Start("exec cat")
+	if err := session.Start("exec cat"); err != nil {
+		return talker{}, err
+	}
+	t := talker{in, bufio.NewReader(out)}
+	return t, t.ask("are you there") // the answer to exec comes before anything runs
 }
