@@ -76,12 +76,8 @@ func TestBoundsOfAConnection(t *testing.T) {
 	if _, _, err := c.OpenChannel("session", nil); err == nil || !strings.Contains(err.Error(), "at most 2 sessions at a time on one connection") {
 		t.Errorf("a third session: %v", err)
 	}
-	l, err := c.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, _, err = c.OpenChannel("direct-tcpip", ssh.Marshal(direct{"localhost", 80, "", 0}))
+	l := p.listen(c)
+	_, _, err := c.OpenChannel("direct-tcpip", ssh.Marshal(direct{"localhost", 80, "", 0}))
 	if err == nil || !strings.Contains(err.Error(), "at most 1 forwards at a time on one connection") {
 		t.Errorf("a second forward: %v", err)
 	}

@@ -131,14 +131,14 @@ func (s insideSays) Error() string { return gate.Printable(string(s[:min(len(s),
 func (c *connection) forgetListener(name listener, l *listening) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l.isStopped()
+	l.noteStopped()
 	if c.listeners[name] == l {
 		delete(c.listeners, name)
 	}
 }
 
-// isStopped notes that nothing listens any more. It is called with the connection's lock.
-func (l *listening) isStopped() {
+// noteStopped notes that nothing listens any more. It is called with the connection's lock.
+func (l *listening) noteStopped() {
 	select {
 	case <-l.stopped:
 	default:

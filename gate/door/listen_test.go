@@ -56,16 +56,23 @@ func ask(t *testing.T, network, address, text string) string {
 	return string(got)
 }
 
+// listen asks for a port inside, any that is free.
+func (p *place) listen(c *ssh.Client) net.Listener {
+	p.t.Helper()
+	l, err := c.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { l.Close() })
+	return l
+}
+
 // What listens inside brings what connects there to the client, each direction to its own end, many at a time; and by the port that it got.
 func TestAListenerBringsConnections(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	c := p.dial("demo")
-	l, err := c.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := p.listen(c)
 	go shout(l)
 	long := strings.Repeat("through ", 1<<16)
 	var all sync.WaitGroup
@@ -123,10 +130,7 @@ func TestAListenerIsCancelled(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	c := p.dial("demo")
-	l, err := c.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := p.listen(c)
 	address, port := l.Addr().String(), l.Addr().(*net.TCPAddr).Port
 	there, err := net.Dial("tcp", address)
 	if err != nil {
@@ -166,10 +170,7 @@ func TestAListenerEndsWithItsConnection(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	c := p.dial("demo")
-	l, err := c.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := p.listen(c)
 	address := l.Addr().String()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {

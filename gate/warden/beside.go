@@ -10,13 +10,17 @@ import (
 // What comes beside a session is permitted when it begins, and asked about again when more is known: the forwards of a connection once a
 // session of it brings a mark of an agent, and the ssh-agents that are along once an agent enters where they are.
 
-// forwardsHear has the connection's forwards know what a session of it has said of an agent, and ends those that policy permits no agent.
-func (r *request) forwardsHear(ctx context.Context, marks []string) {
+// forwardsHear has the connection's forwards know what a session of it has said of an agent, ends those that policy permits no agent, and returns
+// why, by their names.
+func (r *request) forwardsHear(ctx context.Context, marks []string) (ended map[string]gate.Decision) {
+	ended = map[string]gate.Decision{}
 	for _, l := range r.pods.sessions.forwardsOf(r.connection, marks) {
 		if d, ok := r.stillPermitted(l); !ok {
 			r.revoke(ctx, l, d)
+			ended[l.ID] = d
 		}
 	}
+	return ended
 }
 
 // overheard refuses a forward that was permitted before a session of its connection said of an agent what policy would refuse it for.
@@ -28,9 +32,8 @@ func (r *request) overheard(ctx context.Context, ask gate.Ask) error {
 	if len(marks) <= len(ask.Evidence.Env) {
 		return nil
 	}
-	r.forwardsHear(ctx, texts(marks))
-	if l, ok := r.pods.sessions.find(r.session); ok && l.End != "" {
-		return &gate.Refusal{Reason: l.End}
+	if d, ok := r.forwardsHear(ctx, texts(marks))[r.session]; ok {
+		return d.Refusal()
 	}
 	return nil
 }

@@ -1,12 +1,14 @@
 package warden
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
+	"forkgate/nsjail"
 )
 
 // A forward that a person's connection was permitted ends when a session of it brings the mark of an agent. Control: without one it goes on, and so does
@@ -120,5 +122,37 @@ func TestAnAgentWhoseDoorIsGone(t *testing.T) {
 	h.brings(t, "demo+hers", "CLAUDECODE=1")
 	if h.alive(sitting{id: s.ID})[0] {
 		t.Error("it lives on with its ssh-agent")
+	}
+}
+
+// A forward that is about to run when a session of its connection brings the mark of an agent is refused as an agent's. Control: without the mark it runs.
+func TestAForwardThatAnAgentOvertakes(t *testing.T) {
+	for name, marks := range map[string][]string{"an agent": {"CLAUDECODE=1"}, "a person": nil} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			h.more(t, forwards)
+			theirs := make(chan *client.Client, 1)
+			run := h.Warden.pods.exec
+			h.Warden.pods.exec = func(ctx context.Context, dir, guid string, e nsjail.Exec) (*nsjail.Session, error) {
+				if e.Forward != nil {
+					c := <-theirs
+					theirs <- c // a pod that does not run is started, and asked again
+					if s, err := c.Open(ctx, client.OpenRequest{Op: "shell", Marks: say(marks...)}); err == nil {
+						s.Close()
+					}
+				}
+				return run(ctx, dir, guid, e)
+			}
+			h.start(t)
+			c := h.connect(t, "demo", h.alice)
+			theirs <- c
+			s, err := c.Open(t.Context(), client.OpenRequest{Op: string(gate.OpForwardLocal), Forward: gate.Destination{Host: "localhost", Port: 80}})
+			if err == nil {
+				s.Close()
+			}
+			if refused := refusedWith(err, "no rule permits"); refused != (marks != nil) || !refused && err != nil {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
