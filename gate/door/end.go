@@ -120,11 +120,10 @@ func (s *session) end(exit wire.Exit) {
 	_ = s.channel.Close()
 }
 
-// sendEOF says that no more output comes.
+// sendEOF says that no more output comes, unless somebody is cut off in the middle of it, whose end is that of the channel.
 func (s *session) sendEOF() {
 	if !s.sentEOF {
-		s.sentEOF = true
-		_ = s.channel.CloseWrite()
+		s.sentEOF = s.channel.CloseWrite() == nil
 	}
 }
 

@@ -2,6 +2,7 @@ package door_test
 
 import (
 	"bufio"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -82,5 +83,29 @@ func TestWhyIsSaidOnce(t *testing.T) {
 	}
 	if status, rest := exitStatus(t, requests), readAll(t, stderr); status != 255 || rest != "forkgate: the session was ended from outside, session fake-session\n" {
 		t.Errorf("status %d, and then %q", status, rest)
+	}
+}
+
+// What the gate says and what a command writes to stderr at the same time each arrive whole.
+func TestNoticesBetweenOutput(t *testing.T) {
+	t.Parallel()
+	const said, wrote = 200, 16 << 20
+	p := open(t)
+	channel, requests, err := p.dial("demo").OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRequest(t, channel, "exec", execReq{fmt.Sprintf("echo up; head -c %d /dev/zero | tr '\\0' x >&2", wrote)})
+	if line, err := bufio.NewReader(channel).ReadString('\n'); line != "up\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	for range said {
+		p.warden.Say("look out")
+	}
+	all := readAll(t, channel.Stderr())
+	status := exitStatus(t, requests)
+	heard := strings.Count(all, "forkgate: look out\n")
+	if rest := strings.ReplaceAll(all, "forkgate: look out\n", ""); status != 0 || heard == 0 || len(rest) != wrote || strings.Trim(rest, "x") != "" {
+		t.Errorf("status %d, %d of %d notices, %d of %d bytes", status, heard, said, len(rest), wrote)
 	}
 }

@@ -50,7 +50,7 @@ type job struct {
 
 func newSession(c *connection, number int, who client.AssertRequest, conn ssh.Conn, channel ssh.Channel) *session {
 	id := fmt.Sprintf("%s-%d", c.id, number)
-	return &session{c: c, id: id, log: c.log.With("channel", number), who: who, conn: conn, channel: channel, wishes: newWishes(), unread: newUnread()}
+	return &session{c: c, id: id, log: c.log.With("channel", number), who: who, conn: conn, channel: &outlet{Channel: channel}, wishes: newWishes(), unread: newUnread()}
 }
 
 // serve answers the client's requests until the channel is closed. It never waits for what was started: a window may change

@@ -76,10 +76,10 @@ var networkRows = []row{
 		control: &step{host, "probe tcp 2001:4860::2 7777; for a in 2001:4860::1 " + private6 + "; do probe tcp $a 80; done", "answer: host\ntcp: done\n(?:answer: world\ntcp: done\n?){6}"},
 	},
 	{
-		// The world answers neither packet, and writes down what reaches it. The route takes the address only once it is ready: without
-		// that the probe would leave with the pod's own.
+		// The world answers neither packet, and writes down what reaches it. The route takes the address only once that is ready, and is
+		// tried until then: without it the probe would leave with the pod's own.
 		name: "another pod's IPv6 address taken", by: "nft: one source for each link",
-		attempt: step{container, online6 + "probe udp " + world6 + " 80 own6; ip -6 address add $NEIGHBOUR6/128 dev eth0; sleep 2; until [ -z \"$(ip -6 address show dev eth0 tentative)\" ]; do sleep 1; done; ip -6 route add " + world6 + " via $GATEWAY6 dev eth0 src $NEIGHBOUR6 && probe udp " + world6 + " 80 stolen6; ip -6 route del " + world6 + "; ip -6 address del $NEIGHBOUR6/128 dev eth0; " + online6,
+		attempt: step{container, online6 + "probe udp " + world6 + " 80 own6; ip -6 address add $NEIGHBOUR6/128 dev eth0; for i in $(seq 30); do ip -6 route add " + world6 + " via $GATEWAY6 dev eth0 src $NEIGHBOUR6 2>/dev/null && break; sleep 1; done; ip -6 route show " + world6 + " | grep -q src && probe udp " + world6 + " 80 stolen6; ip -6 route del " + world6 + "; ip -6 address del $NEIGHBOUR6/128 dev eth0; " + online6,
 			isOnline + "(?:udp: ETIMEDOUT\n){2}" + isOnline[:len(isOnline)-1]},
 		after: []step{{host, "grep -c own6 /root/world; grep -c stolen6 /root/world", "1\n0"}, {neighbour, online6, isOnline[:len(isOnline)-1]}},
 	},
