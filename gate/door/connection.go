@@ -2,6 +2,7 @@ package door
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -29,6 +30,7 @@ var (
 	errCrowded       = errors.New("not authenticated yet, and others want to")
 	errChannelClosed = errors.New("the client closed the channel")
 	errFlood         = errors.New("the client asks for channels and does not wait for answers")
+	errUnsaid        = errors.New("the library began with something else than its version")
 	errOneSession    = errors.New("this connection carries one session: open another one")
 )
 
@@ -52,7 +54,8 @@ type connection struct {
 	reader *bufio.Reader
 	ack    *quickAck
 
-	received int // bytes of the client, until they are much
+	received int    // bytes of the client, until they are much
+	said     []byte // what the library is yet to say that the client has heard already: see greet
 
 	door   *door
 	id     string // names the connection in the log and to the caller
@@ -246,8 +249,16 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the client.
+// Write writes to the client. The library's first word is its version, in one piece.
 func (c *connection) Write(p []byte) (int, error) {
+	if c.said != nil {
+		said := c.said
+		c.said = nil
+		if !bytes.Equal(p, said) {
+			return 0, errUnsaid
+		}
+		return len(p), nil
+	}
 	n, err := c.Conn.Write(p)
 	c.ack.arm()
 	return n, err

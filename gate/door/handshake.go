@@ -43,7 +43,7 @@ var (
 // the right one.
 func (c *connection) serverConfig() *ssh.ServerConfig {
 	config := &ssh.ServerConfig{
-		Config:                    ssh.Config{KeyExchanges: keyExchanges(), Ciphers: ciphers(), MACs: macs(), RekeyThreshold: c.door.Rekey},
+		Config:                    ssh.Config{KeyExchanges: keyExchanges(), MACs: macs(), RekeyThreshold: c.door.Rekey},
 		ServerVersion:             serverVersion,
 		MaxAuthTries:              maxOffers,
 		PublicKeyAuthAlgorithms:   userKeys(),
@@ -61,6 +61,7 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 	for _, k := range keys {
 		config.AddHostKey(k)
 	}
+	config.Ciphers = c.greet()
 	return config
 }
 

@@ -132,3 +132,25 @@ func weakSSHD(t *testing.T) (addr string) {
 	}
 	return startSSHD(t, dir, more...)
 }
+
+// OpenSSH's client gets AES-GCM, though before version 10 it puts AES-CTR first, unless it was told not to take it.
+func TestTheFastCipherIsAgreedOn(t *testing.T) {
+	need.Tools(t, "ssh")
+	p := open(t)
+	slow := slices.Contains(offered(t, p.addr).ciphers, "chacha20-poly1305@openssh.com") // a processor without AES: the client's order it is
+	for wants, want := range map[string]string{
+		"chacha20-poly1305@openssh.com,aes128-ctr,aes128-gcm@openssh.com": "aes128-gcm@openssh.com",
+		"aes256-ctr,aes256-gcm@openssh.com,aes128-gcm@openssh.com":        "aes256-gcm@openssh.com",
+		"aes256-ctr": "aes256-ctr",
+	} {
+		if slow {
+			want, _, _ = strings.Cut(wants, ",")
+		}
+		said, err := p.ssh("ssh", "-v", "-o", "Ciphers="+wants, "host", "true").CombinedOutput()
+		for _, way := range []string{"server->client", "client->server"} {
+			if err != nil || !strings.Contains(string(said), "kex: "+way+" cipher: "+want+" ") {
+				t.Errorf("%s: no %s %s, %v:\n%s", wants, way, want, err, said)
+			}
+		}
+	}
+}

@@ -166,3 +166,18 @@ func TestExitFromPod(t *testing.T) {
 		}
 	}
 }
+
+func FuzzCiphers(f *testing.F) {
+	f.Add(ssh.Marshal(struct {
+		Cookie        [16]byte `sshtype:"20"`
+		A, B, C, D, E []string
+		F, G, H, I, J []string
+		Follows       bool
+		Reserved      uint32
+	}{C: []string{"aes128-ctr", "aes128-gcm@openssh.com"}}))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if theirs, ok := parseCiphers(payload); ok && payload[0] != 20 {
+			t.Fatalf("%v of a packet that is no key exchange", theirs)
+		}
+	})
+}

@@ -2,10 +2,13 @@ package kills_test
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"forkgate/tests/need"
 )
 
 // holds counts what services hold: the descriptors of their main processes, by what they are, and goroutines. Not the files that say how much
@@ -28,18 +31,30 @@ func (s *stage) holds(t *testing.T) map[string]int {
 	return held
 }
 
-// least is the least that services hold of each thing, for some seconds: pods are being made, and the gate tells of itself once a second.
-func (s *stage) least(t *testing.T) map[string]int {
+// gateGoroutines is how holds calls those of the gate, which tells of itself once a second.
+const gateGoroutines = `forkgate_gate{what="goroutines"}`
+
+// settled is what services hold of each thing at most, once there are as many descriptors all the time: pods are made ahead, and goroutines come
+// and go with what asks for them.
+func (s *stage) settled(t *testing.T) (most map[string]int) {
 	t.Helper()
-	held := s.holds(t)
-	for range 10 {
-		time.Sleep(time.Second / 4)
-		now := s.holds(t)
-		for what := range held {
-			held[what] = min(held[what], now[what])
+	need.Eventually(t, "what gate and warden hold stays as it is", func() bool {
+		least := s.holds(t)
+		most = maps.Clone(least)
+		for range 12 {
+			time.Sleep(time.Second / 4)
+			for what, n := range s.holds(t) {
+				least[what], most[what] = min(least[what], n), max(most[what], n)
+			}
 		}
-	}
-	return held
+		for what, n := range most {
+			if strings.Contains(what, "'s ") && least[what] != n {
+				return false
+			}
+		}
+		return least[gateGoroutines] > 0
+	})
+	return most
 }
 
 // more says of what there is more than there was.

@@ -66,7 +66,7 @@ func TestKills(t *testing.T) {
 	} {
 		t.Run(event.name, func(t *testing.T) {
 			outer(t, s.SSH(t.Context(), "demo+kills@bot", "rm -rf scp-up sftp-up rsync-up; git -C repo.git update-ref -d refs/heads/two").Args...)
-			before := s.least(t)
+			before := s.settled(t)
 			all, end := s.busy(t)
 			event.strike(t, all)
 			end()
@@ -84,6 +84,7 @@ func TestKills(t *testing.T) {
 			var left []string
 			if !eventually(func() bool { left = more(s.holds(t), before); return len(left) == 0 }) {
 				t.Errorf("gate and warden hold more than before: %q", left)
+				s.Must(t, "systemctl", "kill", "--signal", "QUIT", "forkgate-warden", "forkgate-gate") // the journal has their stacks
 			}
 			s.recordIsWhole(t)
 		})
