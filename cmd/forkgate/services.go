@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime"
 	"os/user"
 	"runtime/debug"
 	"strconv"
@@ -146,6 +147,7 @@ func gateCommand() *cobra.Command {
 			return errors.New("--max-startups and --max-startups-per-source are numbers from 1 on, --keepalive and --report times such as 1m")
 		}
 		debug.SetGCPercent(gcPercent)
+		leaveProcessors()
 		listeners, err := listeners(*addresses, *paths)
 		if err != nil {
 			return err
@@ -231,4 +233,12 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
 	return net.Listen("unix", path)
+}
+
+// leaveProcessors has the gate use half of the processors at once, unless GOMAXPROCS says otherwise: the others are for what runs in sessions,
+// which waits for the gate, or the gate for it. With as many as there are, each message wakes one more thread, which finds nothing to do.
+func leaveProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
 }

@@ -13,7 +13,8 @@ type contents struct {
 	next    uint64    // up to where the file's beginning is whole
 	size    uint64    // bytes in all
 	ahead   map[uint64][]byte
-	partial bool // it is not the file's beginning, each byte once
+	most    uint64 // of how much there is a sum
+	partial bool   // it is not the file's beginning, each byte once, or more than there is a sum of
 }
 
 // perPiece is what a piece that waits takes beside its bytes.
@@ -25,6 +26,8 @@ func (c *contents) take(at uint64, p []byte, room *int) {
 	_, twice := c.ahead[at]
 	switch {
 	case c.partial || len(p) == 0:
+	case at > c.most || uint64(len(p)) > c.most-at:
+		c.spoil(room)
 	case at == c.next:
 		c.add(p)
 		c.catchUp(room)

@@ -3,6 +3,7 @@ package sftp
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"sync"
 
@@ -20,6 +21,7 @@ const (
 // Decoder reads along in one session. Its taps may be written to at the same time.
 type Decoder struct {
 	report func(gate.FileOperation) error
+	most   uint64 // of how much there is a sum
 
 	mu       sync.Mutex
 	requests splitter
@@ -32,10 +34,13 @@ type Decoder struct {
 	err      error
 }
 
+// Everything is how much New takes sums of where each has to have one.
+const Everything = math.MaxUint64
+
 // New makes a decoder that reports each operation when it is answered, before the write returns that brought the answer. An error of
-// report's ends reading along.
-func New(report func(gate.FileOperation) error) *Decoder {
-	return &Decoder{report: report, asked: map[uint32]*asked{}, open: map[string]*file{}, room: maxRoom}
+// report's ends reading along. Of what is longer than most bytes there is no sum.
+func New(report func(gate.FileOperation) error, most uint64) *Decoder {
+	return &Decoder{report: report, most: most, asked: map[uint32]*asked{}, open: map[string]*file{}, room: maxRoom}
 }
 
 // Requests takes what the client sends, before the server has it. An error is for good, and that of the other tap as well: ErrMalformed,

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -45,7 +46,7 @@ func recorded(t testing.TB, name string) (all []piece) {
 // read is what a decoder makes of pieces.
 func read(t testing.TB, pieces []piece) (done []gate.FileOperation, err error) {
 	t.Helper()
-	d := New(func(op gate.FileOperation) error { done = append(done, op); return nil })
+	d := New(func(op gate.FileOperation) error { done = append(done, op); return nil }, Everything)
 	for _, p := range pieces {
 		to := d.Answers()
 		if p.client {
@@ -141,4 +142,28 @@ func cut(pieces []piece, r *rand.Rand) (all []piece) {
 		}
 	}
 	return all
+}
+
+// Of what is longer than a sum is wanted of there is none, wherever its pieces lie; of the rest there is.
+func TestSumsAreOfSoMuch(t *testing.T) {
+	t.Parallel()
+	const sum = "9834876d" // of three a's
+	for _, test := range []struct {
+		offsets []uint64 // of pieces of one byte
+		want    string
+	}{
+		{[]uint64{0, 1, 2}, sum},
+		{[]uint64{0, 2, 1}, sum},
+		{[]uint64{0, 1, 2, 3}, ""},
+		{[]uint64{3, 2, 1, 0}, ""},
+		{[]uint64{0, 1, math.MaxUint64}, ""},
+	} {
+		c, room := contents{most: 3}, maxRoom
+		for _, at := range test.offsets {
+			c.take(at, []byte("a"), &room)
+		}
+		if got := c.finish(&room); got[:min(len(got), 8)] != test.want || c.size != uint64(len(test.offsets)) || room != maxRoom {
+			t.Errorf("%v: %q of %d bytes, room %d of %d", test.offsets, got, c.size, room, maxRoom)
+		}
+	}
 }

@@ -30,8 +30,8 @@ type file struct {
 	cost    int
 }
 
-func newFile(path []byte, flags uint32) *file {
-	f := &file{path: kept(path), flags: flags, began: time.Now()}
+func (d *Decoder) newFile(path []byte, flags uint32) *file {
+	f := &file{path: kept(path), flags: flags, began: time.Now(), in: contents{most: d.most}, out: contents{most: d.most}}
 	f.out.partial = flags&openAppend != 0 // wherever the client says that it writes, it goes to the end
 	return f
 }

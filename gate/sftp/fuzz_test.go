@@ -34,7 +34,7 @@ func FuzzDecoder(f *testing.F) {
 				t.Errorf("%+v", op)
 			}
 			return nil
-		})
+		}, 1000)
 		for len(data) > 0 {
 			to := d.Answers()
 			if data[0]&1 != 0 {
@@ -52,7 +52,7 @@ func FuzzDecoder(f *testing.F) {
 }
 
 func BenchmarkDecoder(b *testing.B) {
-	d := New(func(gate.FileOperation) error { return nil })
+	d := New(func(gate.FileOperation) error { return nil }, Everything)
 	for _, p := range opened(openWrite) {
 		to := d.Answers()
 		if p.client {

@@ -61,9 +61,9 @@ func (d *Decoder) understand(kind byte, c *cursor) (*asked, error) {
 	switch kind {
 	case typeOpen:
 		path := c.string()
-		return opens(newFile(path, c.u32())), nil
+		return opens(d.newFile(path, c.u32())), nil
 	case typeOpendir:
-		f := newFile(c.string(), 0)
+		f := d.newFile(c.string(), 0)
 		f.dir = true
 		return opens(f), nil
 	case typeClose, typeRead, typeWrite, typeFstat, typeFsetstat, typeReaddir:

@@ -174,7 +174,7 @@ func nonsense() map[string][]piece {
 func TestWhatIsNoSFTP(t *testing.T) {
 	for name, pieces := range nonsense() {
 		calls := 0
-		d := New(func(gate.FileOperation) error { calls++; return nil })
+		d := New(func(gate.FileOperation) error { calls++; return nil }, Everything)
 		var err error
 		for _, p := range pieces {
 			to := d.Answers()
@@ -219,7 +219,7 @@ func TestBounds(t *testing.T) {
 	}{
 		"handles": {open, maxOpen}, "requests": {ask, maxAsked}, "paths": {paths, maxRoom / gate.MaxFilePath},
 	} {
-		d := New(func(gate.FileOperation) error { return nil })
+		d := New(func(gate.FileOperation) error { return nil }, Everything)
 		pieces := hello()
 		failed := 0
 		for i := 1; failed == 0 && i < 2_000_000; i++ {
@@ -246,7 +246,7 @@ func TestBounds(t *testing.T) {
 
 // What was kept is given back: a long session gets no narrower.
 func TestRoomComesBack(t *testing.T) {
-	d := New(func(gate.FileOperation) error { return nil })
+	d := New(func(gate.FileOperation) error { return nil }, Everything)
 	say := func(pieces ...piece) {
 		t.Helper()
 		for _, p := range pieces {
@@ -274,7 +274,7 @@ func TestRoomComesBack(t *testing.T) {
 // An operation that cannot be told of stops both directions before the client has the answer.
 func TestWhatCannotBeTold(t *testing.T) {
 	full := errors.New("full")
-	d := New(func(gate.FileOperation) error { return full })
+	d := New(func(gate.FileOperation) error { return full }, Everything)
 	for _, p := range append(hello(), client(typeMkdir, 1, "d")) {
 		to := d.Answers()
 		if p.client {
@@ -294,7 +294,7 @@ func TestWhatCannotBeTold(t *testing.T) {
 
 // Who asks when the answers are over may be heard, and is not told of.
 func TestOver(t *testing.T) {
-	d := New(func(gate.FileOperation) error { return nil })
+	d := New(func(gate.FileOperation) error { return nil }, Everything)
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
