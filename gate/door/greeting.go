@@ -3,6 +3,7 @@ package door
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -11,34 +12,62 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxVersion is how long a version may be that the library takes, its end included.
+const maxVersion = 255
+
+var errNoVersion = errors.New("the client's first line is no version of SSH 2")
+
+// greet exchanges versions (RFC 4253, section 4.2) in the library's place, which reads the client's again: who speaks no SSH costs neither a key
+// exchange nor a question to the warden. It waits for the client's as long as the handshake may take.
+func (c *connection) greet() error {
+	greeting := []byte(serverVersion + "\r\n")
+	if _, err := c.Write(greeting); err != nil {
+		return err
+	}
+	c.said = greeting
+	c.ack.arm()
+	version, err := c.peekLine()
+	if err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(version, []byte("SSH-2.0-")) && !bytes.HasPrefix(version, []byte("SSH-1.99-")) {
+		return errNoVersion
+	}
+	c.greeted = len(version)
+	return nil
+}
+
+// peekLine waits for the client's first line. It stays to be read.
+func (c *connection) peekLine() ([]byte, error) {
+	for have := 0; have < maxVersion; have = c.reader.Buffered() {
+		if _, err := c.reader.Peek(have + 1); err != nil {
+			return nil, err
+		}
+		line, _ := c.reader.Peek(min(c.reader.Buffered(), maxVersion))
+		if end := bytes.IndexByte(line, '\n'); end >= 0 {
+			return line[:end+1], nil
+		}
+	}
+	return nil, errNoVersion
+}
+
 const (
 	// near is up to which round trip a client's first packet is waited for. Further away what is agreed on matters less than the time.
 	near = 5 * time.Millisecond
-	// greetingTime is how long that may take. Nobody has to send it before ours (RFC 4253, section 7.1), and everybody does.
-	greetingTime = 50 * time.Millisecond
+	// firstPacketTime is how long that may take. Nobody has to send it before ours (RFC 4253, section 7.1), and everybody does.
+	firstPacketTime = 50 * time.Millisecond
 )
 
-// greet says the server's version in the library's place and returns which ciphers to offer a client, from what that offers itself: its order
-// decides, and OpenSSH's client before 10 puts AES-CTR, with a MAC over it, before AES-GCM, which takes half of the time. Of who is far away, or
-// sends nothing, or what is no key exchange, it thinks nothing: the library reads the same again.
-func (c *connection) greet() []string {
+// suitableCiphers are those to offer a client, by what that offers itself: its order decides, and OpenSSH's client before 10 puts AES-CTR, with a
+// MAC over it, before AES-GCM, which takes half of the time. Who is far away, or sends nothing, or what is no key exchange, is offered all.
+func (c *connection) suitableCiphers() []string {
 	all := ciphers()
 	if !hasAES() || c.roundTrip() > near {
 		return all
 	}
-	greeting := []byte(serverVersion + "\r\n")
-	if _, err := c.Write(greeting); err != nil {
-		return all
-	}
-	c.said = greeting
-	c.ack.arm()
-	version, ok := c.peekLine()
-	if !ok {
-		return all
-	}
-	_ = c.Conn.SetReadDeadline(time.Now().Add(greetingTime))
+	_ = c.Conn.SetReadDeadline(time.Now().Add(firstPacketTime))
 	defer func() { _ = c.Conn.SetReadDeadline(time.Time{}) }()
-	theirs, ok := c.peekCiphers(version)
+	theirs, ok := c.peekCiphers(c.greeted)
 	if !ok {
 		return all
 	}
@@ -60,23 +89,6 @@ func (c *connection) roundTrip() (rtt time.Duration) {
 		}
 	})
 	return rtt
-}
-
-// maxVersion is how long a version may be that the library takes.
-const maxVersion = 255
-
-// peekLine waits for the client's version and returns how long it is, its end included.
-func (c *connection) peekLine() (length int, ok bool) {
-	for have := 0; have <= maxVersion; have = c.reader.Buffered() {
-		if _, err := c.reader.Peek(have + 1); err != nil {
-			return 0, false
-		}
-		line, _ := c.reader.Peek(c.reader.Buffered())
-		if end := bytes.IndexByte(line, '\n'); end >= 0 {
-			return end + 1, true
-		}
-	}
-	return 0, false
 }
 
 // offeredCiphers are what a client offers for each direction.

@@ -61,7 +61,7 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 	for _, k := range keys {
 		config.AddHostKey(k)
 	}
-	config.Ciphers = c.greet()
+	config.Ciphers = c.suitableCiphers()
 	return config
 }
 

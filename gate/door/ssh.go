@@ -13,6 +13,10 @@ import (
 // handshake and to hand out channels and requests. Its context is never read: the user and the key that it shows are those
 // of the first attempt, not those that were proved.
 func (c *connection) speak() {
+	if err := c.greet(); err != nil {
+		c.failed(err)
+		return
+	}
 	server := &ssh.Server{
 		ServerConfigCallback:     func(ssh.Context) *gossh.ServerConfig { return c.serverConfig() },
 		ConnectionFailedCallback: func(_ net.Conn, err error) { c.failed(err) },

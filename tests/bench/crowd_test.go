@@ -19,13 +19,14 @@ import (
 // plan is what a driver is to measure. The driver is this test binary again, in the host's network namespace: so that no
 // helper program stands between the clock and the client.
 type plan struct {
-	Kind   string // logins, floor, forks, crowd, attested, hold or transfers
+	Kind   string // logins, floor, forks, crowd, attested, hold, floods, flood or transfers
 	Config string // ssh_config with the hosts gate and sshd
 	Rounds int
 	Ours   []member
 	Rivals []member
 
 	Transfers []transfer
+	Flood     string // by its name
 }
 
 // member is one account of a crowd.
@@ -38,6 +39,12 @@ func drive(text string) error {
 	}
 	if p.Kind == "hold" {
 		return p.hold()
+	}
+	if p.Kind == "floods" {
+		return p.floods()
+	}
+	if p.Kind == "flood" {
+		return p.flood()
 	}
 	if p.Kind == "transfers" {
 		all, err := p.carryAll()
