@@ -41,6 +41,7 @@ func (s *stage) tools() []struct {
 		{"git clone", "git-upload-pack", []string{"git", "clone", "-q", "-u", detach + "git-upload-pack", "far:repo.git", "clone"}},
 		{"git push", "git-receive-pack", []string{"git", "-C", "push", "push", "-q", "--receive-pack", detach + "git-receive-pack", "far:repo.git", "HEAD:refs/heads/two"}},
 		{"ssh -N -L", "", ssh("-N", "-o", "StreamLocalBindUnlink=yes", "-L", filepath.Join(s.dir, "socket")+":localhost:8000", "far")},
+		{"ssh -R", "cat --number", ssh("-R", "9100:"+filepath.Join(s.dir, "feed"), "far", detach+"exec 3<>/dev/tcp/localhost/9100; cat --number <&3 >/dev/null")},
 	}
 }
 
@@ -54,7 +55,7 @@ func TestKills(t *testing.T) {
 	if len(calm) == 0 {
 		t.Fatal("the fork has no processes: nothing could be found left in it")
 	}
-	// Listeners of forwards from inside (-R) and a brought ssh-agent would be further tools.
+	s.feed(t)
 	for _, event := range []struct {
 		name   string
 		strike func(t *testing.T, all []*client)

@@ -219,6 +219,32 @@ s = socket.create_server(("127.0.0.1", 8000)); print("ready", flush=True)
 c = s.accept()[0]
 while b := sys.stdin.buffer.read1(65536): c.sendall(b)`
 
+// feed has a socket among the clients' files that writes without end to whoever connects, for what leads from the fork to there.
+func (s *stage) feed(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(s.dir, "feed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				for {
+					if _, err := conn.Write(make([]byte, 1<<16)); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+}
+
 // pull reads by a forward's socket until that ends.
 func pull(t *testing.T, socket string) {
 	t.Helper()
