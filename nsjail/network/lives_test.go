@@ -86,7 +86,9 @@ func TestServiceRestarts(t *testing.T) {
 			t.Errorf("the connection that was there: %s", got)
 		}
 	}
-	// It has been claimed again: its end is seen.
+	need.Eventually(t, "the pod is claimed again", func() bool {
+		return l.host.sh(t, "awk '$6 == \"03\" && $8 == \""+Socket(l.run)+"\"' /proc/net/unix") != ""
+	})
 	p.supervisor.end()
 	need.Eventually(t, "the pod's end is seen", func() bool { return !strings.Contains(l.table(t), "10.214.0.6") })
 }
