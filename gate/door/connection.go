@@ -57,6 +57,7 @@ type connection struct {
 	received int    // bytes of the client, until they are much
 	said     []byte // what the library is yet to say that the client has heard already: see greet
 	greeted  int    // how long the client's version is, its end included
+	bundle   bundle
 
 	door   *door
 	id     string // names the connection in the log and to the caller
@@ -260,9 +261,13 @@ func (c *connection) Write(p []byte) (int, error) {
 		}
 		return len(p), nil
 	}
-	n, err := c.Conn.Write(p)
+	now := c.bundle.take(p, func(held []byte) { _, _ = c.Conn.Write(held) })
+	if len(now) == 0 {
+		return len(p), nil
+	}
+	n, err := c.Conn.Write(now)
 	c.ack.arm()
-	return n, err
+	return max(n-(len(now)-len(p)), 0), err
 }
 
 // Close is how the layers above end the connection.
