@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ const bundleTime = 2 * time.Millisecond
 // bundle sends the end of the first key exchange in one piece, as sshd does: the answer, NEWKEYS, and EXT_INFO (RFC 8308), which the library
 // writes one after the other. libssh may otherwise choose how to sign before it has heard what the server takes.
 type bundle struct {
+	wait time.Duration // in place of bundleTime, for tests
 	over atomic.Bool
 
 	mu   sync.Mutex
@@ -42,7 +44,7 @@ func (b *bundle) take(p []byte, send func([]byte)) []byte {
 		return p
 	case kind == msgKexReply && b.held == nil:
 		b.held = slices.Clone(p)
-		b.late = time.AfterFunc(bundleTime, func() { b.send(send) })
+		b.late = time.AfterFunc(cmp.Or(b.wait, bundleTime), func() { b.send(send) })
 		return nil
 	case b.held == nil:
 		return p
