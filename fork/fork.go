@@ -46,8 +46,9 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 	if err := w.do("check", func() error { return s.checkFork(parent, owner, limits) }, nil); err != nil {
 		return t, nil, err
 	}
+	now := time.Now()
 	t = Tree{Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID,
-		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: time.Now().UTC()}
+		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: now.UTC(), Expires: limits.Lives(now)}
 	spare, err := s.name(ctx, w, &t)
 	if err != nil {
 		return t, nil, err
@@ -76,6 +77,22 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 	}
 	s.registry.release(guid)
 	return t, w.steps, nil
+}
+
+// Extend has the time of a fork begin again, by its own ttl. One that does not expire stays as it is.
+//
+// Errors are ErrNotFound, ErrGrand, and that of a fork which is being made or removed.
+func (s *Store) Extend(guid string) (Tree, error) {
+	t, ok := s.registry.get(guid)
+	switch {
+	case !ok:
+		return Tree{}, fmt.Errorf("fork %s: %w", guid, ErrNotFound)
+	case t.Grand:
+		return Tree{}, fmt.Errorf("cannot extend %s: %w; it does not expire", t.Ref(), ErrGrand)
+	case t.Expires.IsZero():
+		return t, nil
+	}
+	return s.registry.change(guid, func(t *Tree) { t.Expires = t.Limits.Lives(time.Now()) }, Ready, Ready)
 }
 
 // finish lets callers in. After an error t is as it was: the undoing needs its slot.

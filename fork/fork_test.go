@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"forkgate/nsjail/idmap"
 
@@ -183,5 +184,37 @@ func TestForkSteps(t *testing.T) {
 	}
 	if names != "check record quota directory snapshot ready " {
 		t.Errorf("steps: %s", names)
+	}
+}
+
+// When a fork's time is over stands in its record, and its own ttl says how much it is given again.
+func TestForksExpire(t *testing.T) {
+	s := newStore(t, Options{})
+	demo := createRepo(t, s, "demo", Source{})
+	kept := makeFork(t, s, demo, "kept")
+	limits := roomy
+	limits.TTL = 3600
+	hour, _, err := s.Fork(t.Context(), demo, "hour", "alice", limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lives := hour.Expires.Sub(hour.Made); lives != time.Hour || !kept.Expires.IsZero() {
+		t.Errorf("it lives for %v; the one without a ttl until %v", lives, kept.Expires)
+	}
+	again, err := s.Extend(hour.GUID)
+	if err != nil || !again.Expires.After(hour.Expires) {
+		t.Errorf("extended until %v, before until %v: %v", again.Expires, hour.Expires, err)
+	}
+	if found, _ := s.Find("demo", "hour"); !found.Expires.Equal(again.Expires) {
+		t.Errorf("the record has %v, want %v", found.Expires, again.Expires)
+	}
+	if still, err := s.Extend(kept.GUID); err != nil || !still.Expires.IsZero() {
+		t.Errorf("one without a ttl is kept until %v: %v", still.Expires, err)
+	}
+	if _, err := s.Extend(demo.GUID); !errors.Is(err, ErrGrand) {
+		t.Errorf("a repository: %v", err)
+	}
+	if _, err := s.Extend(newGUID()); !errors.Is(err, ErrNotFound) {
+		t.Errorf("none: %v", err)
 	}
 }

@@ -37,6 +37,9 @@ type Tree struct {
 	State  State     `json:"state"`
 	Limits Limits    `json:"limits,omitzero"` // of a fork
 
+	// Expires is when a fork is not needed any more, unless somebody says otherwise; zero: never.
+	Expires time.Time `json:"expires,omitzero"`
+
 	// Shared is how many bytes were charged to the parent when a fork was made; see holds.
 	Shared uint64 `json:"shared,omitempty"`
 }
@@ -50,6 +53,16 @@ type Limits struct {
 	CPU    uint64   `json:"cpu,omitempty"` // percent of one processor
 	IO     uint64   `json:"io,omitempty"`  // weight
 	Egress []string `json:"egress,omitempty"`
+	TTL    uint64   `json:"ttl,omitempty"` // seconds; 0: it does not expire
+	Renew  bool     `json:"renew,omitempty"`
+}
+
+// Lives is the time that a fork has with these limits, from now on; zero: it does not expire.
+func (l Limits) Lives(now time.Time) time.Time {
+	if l.TTL == 0 {
+		return time.Time{}
+	}
+	return now.Add(time.Duration(l.TTL) * time.Second).UTC()
 }
 
 // Ref is the canonical name: "demo", or "demo:tag" for a fork.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Limits are what a fork may use of its host. The decision on op fork fixes them, and they are stored with the fork; a grand
@@ -17,6 +18,8 @@ type Limits struct {
 	CPU    uint64   `json:"cpu,omitempty"`    // percent of one processor: 200 are two
 	IO     uint64   `json:"io,omitempty"`     // weight, 1 to 10000; 100 is the usual
 	Egress []string `json:"egress,omitempty"` // where connections may go: nothing, "*", or CIDR[:PORT[/tcp|udp]]
+	TTL    uint64   `json:"ttl,omitempty"`    // seconds that it is kept; 0: until somebody removes it
+	Renew  bool     `json:"renew,omitempty"`  // the end of each session in it has those begin again
 }
 
 // String shows the limits to a person.
@@ -40,12 +43,21 @@ func (l Limits) Amounts() string {
 		{"pids", l.Pids, plain},
 		{"cpu", l.CPU, FormatCPU},
 		{"io weight", l.IO, plain},
+		{"ttl", l.TTL, l.lives},
 	} {
 		if part.value > 0 {
 			parts = append(parts, part.name+" "+part.text(part.value))
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+func (l Limits) lives(seconds uint64) string {
+	text := Span(time.Duration(seconds) * time.Second)
+	if l.Renew {
+		text += " from its last use"
+	}
+	return text
 }
 
 // FormatSize writes a number of bytes in the largest unit that it is a whole number of, as policy files do: 20GiB.

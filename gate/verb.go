@@ -33,6 +33,7 @@ func Verbs() []Verb {
 		{Name: "fork", Args: "REPO[:TAG] [TAG]", Summary: "make a fork, printing each step with its time", Op: OpFork, Min: 1, Max: 2},
 		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
 		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
+		{Name: "extend", Args: "REF", Summary: "have the time that a fork is kept begin again", Op: OpExtend, Min: 1, Max: 1},
 		{Name: "sessions", Args: "[REF]", Summary: "list the sessions that run, your own and those that are yours to end", Max: 1},
 		{Name: "kill", Args: "ID", Summary: "end a session and all that runs in it", Op: OpKill, Min: 1, Max: 1},
 		{Name: "grants", Args: "[ID]", Summary: "list what waits for approval and what is granted, of you or by you, or show one whole", Max: 1, Quotes: true},

@@ -134,6 +134,8 @@ permit "agents-make-forks" {
     pids   = 2048
     cpu    = 2
     egress = []
+    ttl    = "72h" # and removed then
+    renew  = true  # but for as long as somebody works in it
   }
 }
 
@@ -148,6 +150,8 @@ permit "people-make-forks" {
     pids   = 2048
     cpu    = 2
     egress = []
+    ttl    = "336h"
+    renew  = true
   }
 }
 

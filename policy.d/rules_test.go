@@ -46,7 +46,10 @@ func TestLimitsOfForks(t *testing.T) {
 	p := shipped(t)
 	for _, kind := range []gate.Kind{gate.Agent, gate.Human} {
 		r := gate.Request{Caller: gate.Caller{Principal: "alice", Kind: kind}, Op: "fork", Target: aliceNew, Door: "ssh"}
-		want := gate.Limits{Quota: 20 << 30, Memory: 4 << 30, Pids: 2048, CPU: 200, Egress: []string{}}
+		want := gate.Limits{Quota: 20 << 30, Memory: 4 << 30, Pids: 2048, CPU: 200, Egress: []string{}, TTL: 72 * 3600, Renew: true}
+		if kind == gate.Human {
+			want.TTL = 336 * 3600
+		}
 		if d := p.Decide(r); d.Limits == nil || d.Limits.String() != want.String() {
 			t.Errorf("want %s\n%s", want, p.Explain(r))
 		}

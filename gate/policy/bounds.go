@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -31,23 +32,34 @@ const (
 	maxPids   = 1 << 22 // PID_MAX_LIMIT, linux/threads.h
 	maxCPU    = 8192    // processors, NR_CPUS of the largest kernels
 	maxWeight = 10000   // systemd.resource-control(5), IOWeight=
+	minTTL    = 10 * time.Second
 )
 
 // bounds are limits as rules state them: what is zero is not spoken of. The strictest of what is spoken of wins, in whatever
 // order: merge is associative and commutative, and its zero changes nothing.
 type bounds struct {
-	quota, memory, pids, cpu, io uint64
-	egress                       *reaches // nil: not spoken of
+	quota, memory, pids, cpu, io, ttl uint64
+	renew                             renewal
+	egress                            *reaches // nil: not spoken of
 }
+
+// renewal is whether use has the ttl begin again: the zero renewal is not spoken of.
+type renewal uint64
+
+const (
+	neverRenewed renewal = iota + 1
+	renewedByUse
+)
 
 func (b bounds) merge(other bounds) bounds {
 	return bounds{
 		quota: stricter(b.quota, other.quota), memory: stricter(b.memory, other.memory), pids: stricter(b.pids, other.pids),
 		cpu: stricter(b.cpu, other.cpu), io: stricter(b.io, other.io), egress: b.egress.intersect(other.egress),
+		ttl: stricter(b.ttl, other.ttl), renew: stricter(b.renew, other.renew),
 	}
 }
 
-func stricter(a, b uint64) uint64 {
+func stricter[T ~uint64](a, b T) T {
 	if a == 0 || b == 0 {
 		return max(a, b)
 	}
@@ -71,7 +83,7 @@ func unless(said, otherwise uint64) uint64 {
 
 // stated are the limits that are spoken of and no others.
 func (b bounds) stated() gate.Limits {
-	return gate.Limits{Quota: b.quota, Memory: b.memory, Pids: b.pids, CPU: b.cpu, IO: b.io, Egress: b.egress.texts()}
+	return gate.Limits{Quota: b.quota, Memory: b.memory, Pids: b.pids, CPU: b.cpu, IO: b.io, Egress: b.egress.texts(), TTL: b.ttl, Renew: b.renew == renewedByUse}
 }
 
 // String shows what is spoken of.
@@ -104,8 +116,10 @@ func (l *loader) limitsOf(blocks hcl.Blocks) (bounds, bool) {
 	f := l.fields(blocks[0])
 	b := readBounds(f)
 	b.quota = f.size("quota", minQuota)
+	b.ttl = uint64(f.duration("ttl", minTTL, 0) / time.Second)
+	b.renew = f.renewal("renew")
 	if len(f.attrs) == 0 && !f.broken {
-		f.complain(f.at, "Empty block", "These limits limit nothing: name quota, memory, pids, cpu, io or egress.")
+		f.complain(f.at, "Empty block", "These limits limit nothing: name quota, memory, pids, cpu, io, egress, ttl or renew.")
 	}
 	return b, !f.broken
 }
@@ -130,6 +144,17 @@ func (f *fields) size(name string, least uint64) uint64 {
 		f.complain(attr.Expr.Range(), "Out of range", "%s is at least %s: nothing works with less.", name, gate.FormatSize(least))
 	}
 	return bytes
+}
+
+// renewal reads true or false; zero where the attribute is missing.
+func (f *fields) renewal(name string) renewal {
+	switch {
+	case !f.has(name):
+		return 0
+	case f.flag(name):
+		return renewedByUse
+	}
+	return neverRenewed
 }
 
 // number reads a whole number; zero where the attribute is missing.

@@ -32,11 +32,14 @@ func (b bounds) are(limits *gate.Limits) bool {
 		return b == (bounds{})
 	}
 	for _, pair := range [][2]uint64{
-		{b.quota, limits.Quota}, {b.memory, limits.Memory}, {b.pids, limits.Pids}, {b.cpu, limits.CPU}, {b.io, limits.IO},
+		{b.quota, limits.Quota}, {b.memory, limits.Memory}, {b.pids, limits.Pids}, {b.cpu, limits.CPU}, {b.io, limits.IO}, {b.ttl, limits.TTL},
 	} {
 		if pair[0] != 0 && pair[0] != pair[1] {
 			return false
 		}
+	}
+	if b.renew != 0 && (b.renew == renewedByUse) != limits.Renew {
+		return false
 	}
 	return b.egress == nil || slices.Equal(b.egress.texts(), limits.Egress)
 }

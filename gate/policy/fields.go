@@ -35,11 +35,8 @@ func (l *loader) fields(block *hcl.Block) *fields {
 	alien := diags.HasErrors()
 	f := &fields{l: l, attrs: content.Attributes, blocks: content.Blocks, at: block.DefRange, broken: alien, alien: alien}
 	for _, known := range kind.fields {
-		attr, there := f.attrs[known.name]
-		switch {
-		case there && known.need == later:
-			f.complain(attr.NameRange, "Not supported yet", "This version of forkgate has no %s.", known.name)
-		case !there && known.need == required && !alien:
+		_, there := f.attrs[known.name]
+		if !there && known.need == required && !alien {
 			f.complain(f.at, "Missing attribute", "%s is missing here: %s.", known.name, known.meaning)
 		}
 	}

@@ -30,7 +30,6 @@ type need int8
 const (
 	optional need = iota
 	required
-	later   // it means something in a later version: to accept it now would promise what is not kept
 	refused // it is known in order to say why it cannot be
 )
 
@@ -109,7 +108,8 @@ var grammar = []blockKind{
 		{"cpu", shapeCPU, "processors; 2 where no rule says", optional},
 		{"io", "100", "weight of its reads and writes, 1 to 10000", optional},
 		{"egress", shapeEgress, "what it reaches; nothing where no rule says", optional},
-		{"ttl", `"72h"`, "how long it lives", later},
+		{"ttl", `"72h"`, "how long it is kept, 10s at least, and removed then when nobody is in it; until somebody removes it where no rule says", optional},
+		{"renew", shapeFlag, "the end of each session in it has that begin again; it does not where one rule says false, or none speaks of it", optional},
 	}, nil},
 	{"repository", "NAME", "what a grand (production) repository gets of the host, from the next start of its pod", []field{
 		{"publish", `["443:8443/tcp", ...]`, "the host's port, and the pod's", optional},

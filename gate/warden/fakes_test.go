@@ -86,6 +86,20 @@ func (f *fakeTrees) FreshTag(string) string                   { return "agent-7f
 func (f *fakeTrees) CurrentRootfs() string                    { return "d1" }
 func (f *fakeTrees) RemoveRepo(context.Context, string) error { return fork.ErrHasForks }
 
+func (f *fakeTrees) Extend(guid string) (fork.Tree, error) {
+	t, ok := f.Get(guid)
+	if !ok {
+		return fork.Tree{}, fork.ErrNotFound
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !t.Expires.IsZero() {
+		t.Expires = t.Limits.Lives(time.Now())
+		f.trees[t.Ref()] = t
+	}
+	return t, nil
+}
+
 func (f *fakeTrees) Rootfs() ([]string, error) { return []string{"d0", "d1"}, nil }
 func (f *fakeTrees) Status() (fork.PoolStatus, error) {
 	return fork.PoolStatus{Path: "/pool", Size: 20 << 30, Free: 5 << 30}, nil

@@ -37,7 +37,7 @@ permit "fork" {
   when = op == "fork" && target.repo != "secret"
 }
 permit "own" {
-  when = target.fork && target.owner == caller.principal && contains(["shell", "exec", "sftp", "remove"], op)
+  when = target.fork && target.owner == caller.principal && contains(["shell", "exec", "sftp", "remove", "extend"], op)
 }
 permit "people" {
   when = caller.kind == "human" && target.grand && target.repo != "secret" && contains(["shell", "exec", "sftp"], op)

@@ -157,6 +157,11 @@ func (s *sessions) list() []live {
 	return s.those(func(e *entry) bool { return e.runs })
 }
 
+// in reports whether somebody has a session in a tree, or is about to.
+func (s *sessions) in(guid string) bool {
+	return len(s.those(func(e *entry) bool { return e.Asked.Target.GUID == guid })) > 0
+}
+
 func (s *sessions) those(want func(*entry) bool) (all []live) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -228,6 +228,7 @@ func (w *Warden) run(ctx context.Context, c Config, beside ...func(context.Conte
 		all.Go(func() { do(ctx) })
 	}
 	all.Go(func() { w.pods.tend(ctx, w.journal) })
+	all.Go(func() { w.collect(ctx) })
 	all.Go(func() {
 		if err := w.metrics.serve(ctx, filepath.Join(c.RunDir, "operator")); err != nil {
 			w.journal.Error("nobody can read metrics", "error", err)

@@ -22,6 +22,7 @@ type Trees interface {
 	Remove(ctx context.Context, guid string) error
 	CreateRepo(ctx context.Context, name string, source fork.Source, progress fork.Progress) (fork.Tree, error)
 	RemoveRepo(ctx context.Context, name string) error
+	Extend(guid string) (fork.Tree, error)
 	ImportRootfs(ctx context.Context, tar *os.File, progress fork.Progress) (string, error)
 	CurrentRootfs() string
 	Rootfs() ([]string, error)

@@ -38,6 +38,7 @@ func words() map[string]func(context.Context, *word) (page, error) {
 		"fork":      makeFork,
 		"show":      show,
 		"rm":        remove,
+		"extend":    extend,
 		"sessions":  listSessions,
 		"kill":      killOne,
 		"grants":    listGrants,

@@ -92,6 +92,7 @@ func (v treeView) rows() [][]string {
 		add("forks", strconv.Itoa(*v.Forks))
 	}
 	add("made", v.Made.Format(time.RFC3339))
+	add("expires", v.expires())
 	add("network id", strconv.Itoa(v.NetworkID))
 	add("working dir", v.WorkingDir)
 	add("running", strconv.FormatBool(v.Running))

@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ type treeView struct {
 	Owner      string    `json:"owner,omitempty"`
 	Parent     string    `json:"parent,omitempty"` // empty too where the parent is gone, or not the caller's to see
 	Made       time.Time `json:"made"`
+	Expires    time.Time `json:"expires,omitzero"` // of a fork that is not kept for ever
 	NetworkID  int       `json:"network_id"`
 	WorkingDir string    `json:"working_dir"`
 	Forks      *int      `json:"forks,omitempty"` // of a repository: how many the caller may see
@@ -31,7 +33,7 @@ type treeView struct {
 func (w *word) view(t fork.Tree) (treeView, bool) {
 	v := treeView{
 		Ref: t.Ref(), Kind: "fork", GUID: t.GUID, Owner: t.Owner,
-		Made: t.Made.UTC().Truncate(time.Second), NetworkID: t.NetworkID(), WorkingDir: nsjail.Mountpoint(t.GUID),
+		Made: t.Made.UTC().Truncate(time.Second), Expires: t.Expires.UTC().Truncate(time.Second), NetworkID: t.NetworkID(), WorkingDir: nsjail.Mountpoint(t.GUID),
 	}
 	if parent, ok := w.trees.Get(t.Parent); ok && w.visible(parent) {
 		v.Parent = parent.Ref()
@@ -87,12 +89,20 @@ func listForks(_ context.Context, w *word) (page, error) {
 	}
 	seen := w.views(w.trees.Forks(repo))
 	return page{data: seen, text: func(out io.Writer) {
-		rows := [][]string{{"FORK", "OWNER", "PARENT", "MADE"}}
+		rows := [][]string{{"FORK", "OWNER", "PARENT", "MADE", "EXPIRES"}}
 		for _, v := range seen {
-			rows = append(rows, []string{v.Ref, v.Owner, v.Parent, v.Made.Format(time.RFC3339)})
+			rows = append(rows, []string{v.Ref, v.Owner, v.Parent, v.Made.Format(time.RFC3339), cmp.Or(v.expires(), "never")})
 		}
 		columns(out, rows...)
 	}}, nil
+}
+
+// expires says until when a fork is kept; nothing where it is until somebody removes it.
+func (v treeView) expires() string {
+	if v.Expires.IsZero() {
+		return ""
+	}
+	return v.Expires.Format(time.RFC3339)
 }
 
 // makeFork makes a fork, and shows what took how long.
@@ -158,5 +168,25 @@ func remove(ctx context.Context, w *word) (page, error) {
 	}{target.Ref()}
 	return page{data: data, text: func(out io.Writer) {
 		fmt.Fprintf(out, "%s is removed; its space comes back within half a minute\n", target.Ref())
+	}}, nil
+}
+
+// extend has the time of a fork begin again.
+func extend(ctx context.Context, w *word) (page, error) {
+	target, err := w.target(ctx, w.args[0])
+	if err != nil {
+		return page{}, err
+	}
+	tree, err := w.trees.Extend(target.GUID)
+	if err != nil {
+		return page{}, explained(err)
+	}
+	v, _ := w.view(tree)
+	return page{data: v, text: func(out io.Writer) {
+		if until := v.expires(); until != "" {
+			fmt.Fprintf(out, "%s is kept until %s\n", v.Ref, until)
+			return
+		}
+		fmt.Fprintf(out, "%s is kept until somebody removes it\n", v.Ref)
 	}}, nil
 }

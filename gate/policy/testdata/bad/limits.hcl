@@ -56,10 +56,10 @@ permit "empty" {
   limits {}
 }
 
-permit "later" {
+permit "short" {
   when = op == "fork"
   limits {
-    ttl = "72h"
+    ttl = "1s"
   }
 }
 

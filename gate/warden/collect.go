@@ -1,0 +1,93 @@
+package warden
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"forkgate/fork"
+	"forkgate/gate"
+)
+
+const (
+	// collecting is how often forks are looked at: none of them costs more than a look at memory.
+	collecting = 2 * time.Second
+	// notice is how long before its end those in a fork hear of it, and a quarter of its time at most.
+	notice = 10 * time.Minute
+)
+
+// collector removes forks whose time is over. There is none for repositories.
+type collector struct {
+	*Warden
+	told map[string]time.Time // by GUID: the end that those inside have heard of
+}
+
+// collect removes forks whose time is over once nobody has a session in them, tells those who have, and renews those that are used and may be, until
+// ctx ends.
+func (w *Warden) collect(ctx context.Context) {
+	c := collector{w, map[string]time.Time{}}
+	for pause(ctx, collecting) {
+		c.look(ctx, w.now())
+	}
+}
+
+func (c collector) look(ctx context.Context, now time.Time) {
+	for _, t := range c.trees.Forks("") {
+		if t.Expires.IsZero() {
+			continue
+		}
+		inside := c.pods.sessions.in(t.GUID)
+		switch left := t.Expires.Sub(now); {
+		case inside && t.Limits.Renew:
+			c.renew(t, now)
+		case inside:
+			c.warn(t, left)
+		case left <= 0:
+			c.remove(ctx, t)
+		}
+	}
+}
+
+// renew has the time of a fork that is used begin again, not more often than each hundredth of it: that is written to the disk.
+func (c collector) renew(t fork.Tree, now time.Time) {
+	lives := t.Limits.Lives(now).Sub(now)
+	if t.Limits.Lives(now).Sub(t.Expires) < lives/100 {
+		return
+	}
+	if _, err := c.trees.Extend(t.GUID); err != nil {
+		c.journal.Error("cannot renew a fork that is used", "ref", t.Ref(), "error", err)
+	}
+}
+
+// warn tells those in a fork of its end, once.
+func (c collector) warn(t fork.Tree, left time.Duration) {
+	if left > min(notice, time.Duration(t.Limits.TTL)*time.Second/4) || c.told[t.GUID].Equal(t.Expires) {
+		return
+	}
+	c.told[t.GUID] = t.Expires
+	c.audience.tell(t.GUID, fmt.Sprintf("%s is kept until %s, and removed then as soon as nobody is in it; ssh gate@host extend %s keeps it longer",
+		t.Ref(), t.Expires.Format(time.RFC3339), t.Ref()))
+}
+
+// remove removes a fork that nobody enters while it is looked at for the last time. What cannot be recorded does not happen.
+func (c collector) remove(ctx context.Context, t fork.Tree) {
+	use := &c.pods.locksOf(t.GUID).use
+	if !use.TryLock() {
+		return // somebody is entering
+	}
+	defer use.Unlock()
+	if now, ok := c.trees.Get(t.GUID); !ok || !now.Expires.Equal(t.Expires) || c.pods.sessions.in(t.GUID) {
+		return
+	}
+	what := fmt.Sprintf("removing the fork %s (%s) of %s: its time was over at %s", t.Ref(), t.GUID, gate.Printable(t.Owner), t.Expires.Format(time.RFC3339))
+	if err := c.log.Service(what); err != nil {
+		c.journal.Error("a fork whose time is over stays, as the audit log does not take it", "ref", t.Ref(), "error", err)
+		return
+	}
+	c.journal.Info(what)
+	delete(c.told, t.GUID)
+	if err := c.trees.Remove(ctx, t.GUID); err != nil && !errors.Is(err, fork.ErrNotFound) {
+		c.journal.Error("cannot remove a fork whose time is over", "ref", t.Ref(), "error", err)
+	}
+}
