@@ -69,6 +69,9 @@ func TestOutOfReach6(t *testing.T) {
 		if a.network == "ping" {
 			want = "ok " + a.address
 		}
+		for n := 0; n < 3 && !strings.HasPrefix(got, want); n++ { // who asks for a neighbour first may be too late with the rest
+			got = attacker.try(t, a.network, a.address)
+		}
 		if !strings.HasPrefix(got, want) {
 			t.Errorf("control: without rules, %s: %s: this proves nothing", a.what, got)
 		}
