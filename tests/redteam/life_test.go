@@ -14,6 +14,7 @@ var lifeRows = []row{
 			{host, "pgrep -fc '^sleep 71717'", "[12]"},
 		},
 		attempt: step{host, `link=fg$((($(forkgate show --json $REF | sed -n 's/.*"network_id": \([0-9]*\).*/\1/p') - 2816) / 64)); ip -o link show $link | wc -l; forkgate rm $REF >/dev/null && echo removed
+			for i in $(seq 50); do ip -o link show $link >/dev/null 2>&1 || break; sleep 0.1; done # the kernel takes it with the namespace, in its own time
 			echo left: $(pgrep -fc '^sleep 71717') $(ls -d $POOL/forks/$GUID /run/forkgate/pods/$GUID 2>/dev/null | wc -l) $(find /sys/fs/cgroup -name "*$GUID*" | wc -l) $(grep -c $GUID /proc/self/mountinfo) $(ip -o link show $link 2>/dev/null | wc -l)`,
 			"1\nremoved\nleft: 0 0 0 0 0"},
 	},
