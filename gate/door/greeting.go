@@ -105,7 +105,8 @@ func (c *connection) peekCiphers(after int) (theirs offeredCiphers, ok bool) {
 		return theirs, false
 	}
 	length, padding := binary.BigEndian.Uint32(head[after:]), uint32(head[after+4])
-	if length > uint32(c.reader.Size()) || padding+1 > length {
+	// What does not fit would leave the deadline's error to the library.
+	if length > uint32(c.reader.Size()-after-4) || padding+1 > length {
 		return theirs, false
 	}
 	packet, err := c.reader.Peek(after + 4 + int(length))

@@ -1,12 +1,16 @@
 package door_test
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -151,6 +155,22 @@ func TestTheFastCipherIsAgreedOn(t *testing.T) {
 			if err != nil || !strings.Contains(string(said), "kex: "+way+" cipher: "+want+" ") {
 				t.Errorf("%s: no %s %s, %v:\n%s", wants, way, want, err, said)
 			}
+		}
+	}
+}
+
+// A first packet that comes in pieces, and is too long to be looked at, ends no connection.
+func TestALongFirstPacket(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int{1000, 4076, 4084, 4096, 4100} {
+		r := connectRaw(t, open(t).addr)
+		if _, err := r.conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(length)), append([]byte{4, 20}, make([]byte, 200)...)...)); err != nil {
+			t.Fatal(err)
+		}
+		r.expect(20)
+		_ = r.conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		if _, err := r.reader.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%d bytes: %v", length, err)
 		}
 	}
 }

@@ -92,6 +92,10 @@ func listenSocket(path string) (net.Listener, error) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return l, err
 	}
+	// To connect to a file or a directory is refused as well, and those are somebody's.
+	if there, statErr := os.Lstat(path); statErr != nil || there.Mode().Type() != os.ModeSocket {
+		return nil, err
+	}
 	if conn, dialled := net.Dial("unix", path); !errors.Is(dialled, syscall.ECONNREFUSED) {
 		if dialled == nil {
 			conn.Close()

@@ -160,6 +160,16 @@ func TestWhatIsNotListenedOn(t *testing.T) {
 			t.Errorf("%s: %s %s", address, said.Type, said.Body)
 		}
 	}
+	for _, there := range []string{"echo precious >/tmp/there", "rm /tmp/there; ln -s /etc/passwd /tmp/there", "rm /tmp/there; mkdir /tmp/there"} {
+		before, _ := p.sh(t, there+"; stat -c '%i %F' /tmp/there")
+		var no wire.No
+		if _, said := p.listens(t, "unix", "/tmp/there"); said.Decode(&no) != nil || no.Error != "address already in use" {
+			t.Errorf("%s: %s %s", there, said.Type, said.Body)
+		}
+		if after, _ := p.sh(t, "stat -c '%i %F' /tmp/there"); after != before || before == "" {
+			t.Errorf("%s: it was %q, and is %q", there, before, after)
+		}
+	}
 	for range 2 { // the second finds what the first has left
 		door, said := p.listens(t, "unix", "/tmp/s")
 		port(t, said)
