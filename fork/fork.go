@@ -48,7 +48,7 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 	}
 	now := time.Now()
 	t = Tree{Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID,
-		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: now.UTC(), Expires: limits.Lives(now)}
+		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: now.UTC(), Expires: limits.Expiry(now)}
 	spare, err := s.name(ctx, w, &t)
 	if err != nil {
 		return t, nil, err
@@ -92,7 +92,7 @@ func (s *Store) Extend(guid string) (Tree, error) {
 	case t.Expires.IsZero():
 		return t, nil
 	}
-	return s.registry.change(guid, func(t *Tree) { t.Expires = t.Limits.Lives(time.Now()) }, Ready, Ready)
+	return s.registry.change(guid, func(t *Tree) { t.Expires = t.Limits.Expiry(time.Now()) }, Ready, Ready)
 }
 
 // finish lets callers in. After an error t is as it was: the undoing needs its slot.

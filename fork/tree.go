@@ -57,12 +57,15 @@ type Limits struct {
 	Renew  bool     `json:"renew,omitempty"`
 }
 
-// Lives is the time that a fork has with these limits, from now on; zero: it does not expire.
-func (l Limits) Lives(now time.Time) time.Time {
+// Life is how long a fork is kept with these limits; zero: it does not expire.
+func (l Limits) Life() time.Duration { return time.Duration(l.TTL) * time.Second }
+
+// Expiry is the end of a life that begins now; zero: it has none.
+func (l Limits) Expiry(now time.Time) time.Time {
 	if l.TTL == 0 {
 		return time.Time{}
 	}
-	return now.Add(time.Duration(l.TTL) * time.Second).UTC()
+	return now.Add(l.Life()).UTC()
 }
 
 // Ref is the canonical name: "demo", or "demo:tag" for a fork.

@@ -54,7 +54,9 @@ func (b *bundle) take(p []byte, send func([]byte)) []byte {
 	}
 	b.late.Stop()
 	b.over.Store(true)
-	return append(b.held, p...)
+	all := append(b.held, p...)
+	b.held = nil
+	return all
 }
 
 // send sends what is held, before anything that comes later.
@@ -64,5 +66,6 @@ func (b *bundle) send(send func([]byte)) {
 	if !b.over.Load() {
 		send(b.held)
 		b.over.Store(true)
+		b.held = nil
 	}
 }

@@ -56,8 +56,9 @@ type connection struct {
 
 	received int    // bytes of the client, until they are much
 	said     []byte // what the library is yet to say that the client has heard already: see greet
-	greeted  int    // how long the client's version is, its end included
 	bundle   bundle
+
+	versionLength int // of the client's, its end included
 
 	door   *door
 	id     string // names the connection in the log and to the caller

@@ -33,7 +33,7 @@ func (c *connection) greet() error {
 	if !bytes.HasPrefix(version, []byte("SSH-2.0-")) && !bytes.HasPrefix(version, []byte("SSH-1.99-")) {
 		return errNoVersion
 	}
-	c.greeted = len(version)
+	c.versionLength = len(version)
 	return nil
 }
 
@@ -67,7 +67,7 @@ func (c *connection) suitableCiphers() []string {
 	}
 	_ = c.Conn.SetReadDeadline(time.Now().Add(firstPacketTime))
 	defer func() { _ = c.Conn.SetReadDeadline(time.Time{}) }()
-	theirs, ok := c.peekCiphers(c.greeted)
+	theirs, ok := c.peekCiphers(c.versionLength)
 	if !ok {
 		return all
 	}

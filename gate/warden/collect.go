@@ -13,20 +13,27 @@ import (
 const (
 	// collecting is how often forks are looked at: none of them costs more than a look at memory.
 	collecting = 2 * time.Second
-	// notice is how long before its end those in a fork hear of it, and a quarter of its time at most.
-	notice = 10 * time.Minute
+	// warning is how long before its end those in a fork hear of it, and a quarter of its time at most.
+	warning = 10 * time.Minute
+	// retrying is how long a fork is left alone that could not be removed: each attempt is a line of the audit log.
+	retrying = time.Minute
 )
 
 // collector removes forks whose time is over. There is none for repositories.
 type collector struct {
 	*Warden
 	told map[string]time.Time // by GUID: the end that those inside have heard of
+	next map[string]time.Time // by GUID: when one that could not be removed is tried again
+}
+
+func newCollector(w *Warden) collector {
+	return collector{w, map[string]time.Time{}, map[string]time.Time{}}
 }
 
 // collect removes forks whose time is over once nobody has a session in them, tells those who have, and renews those that are used and may be, until
 // ctx ends.
 func (w *Warden) collect(ctx context.Context) {
-	c := collector{w, map[string]time.Time{}}
+	c := newCollector(w)
 	for pause(ctx, collecting) {
 		c.look(ctx, w.now())
 	}
@@ -43,7 +50,8 @@ func (c collector) look(ctx context.Context, now time.Time) {
 			c.renew(t, now)
 		case inside:
 			c.warn(t, left)
-		case left <= 0:
+		case left <= 0 && !now.Before(c.next[t.GUID]):
+			c.next[t.GUID] = now.Add(retrying)
 			c.remove(ctx, t)
 		}
 	}
@@ -51,8 +59,7 @@ func (c collector) look(ctx context.Context, now time.Time) {
 
 // renew has the time of a fork that is used begin again, not more often than each hundredth of it: that is written to the disk.
 func (c collector) renew(t fork.Tree, now time.Time) {
-	lives := t.Limits.Lives(now).Sub(now)
-	if t.Limits.Lives(now).Sub(t.Expires) < lives/100 {
+	if gained := t.Limits.Expiry(now).Sub(t.Expires); gained < t.Limits.Life()/100 {
 		return
 	}
 	if _, err := c.trees.Extend(t.GUID); err != nil {
@@ -62,11 +69,11 @@ func (c collector) renew(t fork.Tree, now time.Time) {
 
 // warn tells those in a fork of its end, once.
 func (c collector) warn(t fork.Tree, left time.Duration) {
-	if left > min(notice, time.Duration(t.Limits.TTL)*time.Second/4) || c.told[t.GUID].Equal(t.Expires) {
+	if left > min(warning, t.Limits.Life()/4) || c.told[t.GUID].Equal(t.Expires) {
 		return
 	}
 	c.told[t.GUID] = t.Expires
-	c.audience.tell(t.GUID, fmt.Sprintf("%s is kept until %s, and removed then as soon as nobody is in it; ssh gate@host extend %s keeps it longer",
+	c.audience.tell(t.GUID, fmt.Sprintf("%s is kept until %s, and removed then as soon as nobody is in it; ssh gate@host extend %s keeps it longer, if policy lets you",
 		t.Ref(), t.Expires.Format(time.RFC3339), t.Ref()))
 }
 
@@ -74,7 +81,8 @@ func (c collector) warn(t fork.Tree, left time.Duration) {
 func (c collector) remove(ctx context.Context, t fork.Tree) {
 	use := &c.pods.locksOf(t.GUID).use
 	if !use.TryLock() {
-		return // somebody is entering
+		delete(c.next, t.GUID) // somebody is entering, who may be gone in a moment
+		return
 	}
 	defer use.Unlock()
 	if now, ok := c.trees.Get(t.GUID); !ok || !now.Expires.Equal(t.Expires) || c.pods.sessions.in(t.GUID) {
@@ -86,8 +94,10 @@ func (c collector) remove(ctx context.Context, t fork.Tree) {
 		return
 	}
 	c.journal.Info(what)
-	delete(c.told, t.GUID)
 	if err := c.trees.Remove(ctx, t.GUID); err != nil && !errors.Is(err, fork.ErrNotFound) {
 		c.journal.Error("cannot remove a fork whose time is over", "ref", t.Ref(), "error", err)
+		return
 	}
+	delete(c.told, t.GUID)
+	delete(c.next, t.GUID)
 }

@@ -1,7 +1,10 @@
 package warden
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +23,7 @@ func expiring(t *testing.T, renew bool) (*host, collector, fork.Tree) {
 		Repo: "demo", Tag: "hers", Owner: "alice", Parent: demo.GUID, Limits: fork.Limits{TTL: 3600, Renew: renew}, Expires: time.Now().Add(time.Hour).UTC(),
 	})
 	h.trees.add(fork.Tree{Repo: "demo", Tag: "kept", Owner: "alice", Parent: demo.GUID})
-	return h, collector{h.Warden, map[string]time.Time{}}, made
+	return h, newCollector(h.Warden), made
 }
 
 func (h *host) there(ref string) bool {
@@ -49,11 +52,29 @@ func TestAForkGoesByItself(t *testing.T) {
 	}
 }
 
+// One that cannot be removed is tried again after a while: each attempt is a line of the record.
+func TestAForkThatStaysIsTriedAgain(t *testing.T) {
+	h, c, made := expiring(t, false)
+	end := h.trees.end
+	h.trees.end = func(context.Context, string) error { return errors.New("its pod does not end") }
+	for s := range 30 {
+		c.look(t.Context(), made.Expires.Add(time.Duration(s)*2*time.Second))
+	}
+	attempts := slices.DeleteFunc(h.log.all(), func(l string) bool { return !strings.HasPrefix(l, "service removing ") })
+	if !h.there("demo:hers") || len(attempts) != 1 {
+		t.Errorf("within a minute: %q", attempts)
+	}
+	h.trees.end = end
+	if c.look(t.Context(), made.Expires.Add(retrying)); h.there("demo:hers") {
+		t.Error("it stays")
+	}
+}
+
 // A fork stays for as long as somebody is in it, who hears once that it is about to go.
 func TestNobodysForkGoesFromUnderHim(t *testing.T) {
 	h, c, made := expiring(t, false)
 	s := h.sit(t, "demo+hers", h.alice)
-	c.look(t.Context(), made.Expires.Add(-notice-time.Second))
+	c.look(t.Context(), made.Expires.Add(-warning-time.Second))
 	select {
 	case n := <-s.heard:
 		t.Fatalf("too early: %q", n.Text)

@@ -94,7 +94,7 @@ func (f *fakeTrees) Extend(guid string) (fork.Tree, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !t.Expires.IsZero() {
-		t.Expires = t.Limits.Lives(time.Now())
+		t.Expires = t.Limits.Expiry(time.Now())
 		f.trees[t.Ref()] = t
 	}
 	return t, nil

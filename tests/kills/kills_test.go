@@ -84,8 +84,8 @@ func TestKills(t *testing.T) {
 			outer(t, s.SSH(t.Context(), "demo+kills@bot", "true").Args...)
 			var left []string
 			if !eventually(func() bool { left = more(s.holds(t), before); return len(left) == 0 }) {
-				t.Errorf("gate and warden hold more than before: %q", left)
 				s.Must(t, "systemctl", "kill", "--signal", "QUIT", "forkgate-warden", "forkgate-gate") // the journal has their stacks
+				t.Fatalf("gate and warden hold more than before: %q", left)
 			}
 			s.recordIsWhole(t)
 		})
