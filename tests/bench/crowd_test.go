@@ -37,16 +37,14 @@ func drive(text string) error {
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
 		return err
 	}
-	if p.Kind == "hold" {
+	switch p.Kind {
+	case "hold":
 		return p.hold()
-	}
-	if p.Kind == "floods" {
+	case "floods":
 		return p.floods()
-	}
-	if p.Kind == "flood" {
+	case "flood":
 		return p.flood()
-	}
-	if p.Kind == "transfers" {
+	case "transfers":
 		all, err := p.carryAll()
 		return errors.Join(err, json.NewEncoder(os.Stdout).Encode(all))
 	}
@@ -148,19 +146,27 @@ func (m member) config() (*ssh.ClientConfig, error) {
 	}, nil
 }
 
-// login comes from an address of its own: both servers count connections by source.
-func (m member) login(config *ssh.ClientConfig, n int) error {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(n+1))}, Timeout: 30 * time.Second}
+// dial logs in from an address.
+func (m member) dial(config *ssh.ClientConfig, from net.IP) (*ssh.Client, error) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}, Timeout: 30 * time.Second}
 	conn, err := dialer.Dial("tcp", m.Address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, channels, requests, err := ssh.NewClientConn(conn, m.Address, config)
 	if err != nil {
 		conn.Close()
+		return nil, err
+	}
+	return ssh.NewClient(c, channels, requests), nil
+}
+
+// login comes from an address of its own: both servers count connections by source.
+func (m member) login(config *ssh.ClientConfig, n int) error {
+	client, err := m.dial(config, net.IPv4(127, 0, 1, byte(n+1)))
+	if err != nil {
 		return err
 	}
-	client := ssh.NewClient(c, channels, requests)
 	defer client.Close()
 	session, err := client.NewSession()
 	if err != nil {

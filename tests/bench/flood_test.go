@@ -233,22 +233,10 @@ func (m member) enter() (ssh.Conn, ssh.Channel, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 9, 1)}, Timeout: 30 * time.Second}
-	raw, err := dialer.Dial("tcp", m.Address)
+	conn, err := m.dial(config, net.IPv4(127, 0, 9, 1))
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, channels, requests, err := ssh.NewClientConn(raw, m.Address, config)
-	if err != nil {
-		raw.Close()
-		return nil, nil, err
-	}
-	go ssh.DiscardRequests(requests)
-	go func() {
-		for c := range channels {
-			_ = c.Reject(ssh.Prohibited, "")
-		}
-	}()
 	channel, answers, err := conn.OpenChannel("session", nil)
 	if err != nil {
 		conn.Close()

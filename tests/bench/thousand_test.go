@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"forkgate/tests/host"
 )
 
@@ -179,16 +177,11 @@ func (m member) talk(n int) (talker, error) {
 	if err != nil {
 		return talker{}, err
 	}
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(2+n/250), byte(1+n%250))}, Timeout: 30 * time.Second}
-	conn, err := dialer.Dial("tcp", m.Address)
+	client, err := m.dial(config, net.IPv4(127, 0, byte(2+n/250), byte(1+n%250)))
 	if err != nil {
 		return talker{}, err
 	}
-	c, channels, requests, err := ssh.NewClientConn(conn, m.Address, config)
-	if err != nil {
-		return talker{}, err
-	}
-	session, err := ssh.NewClient(c, channels, requests).NewSession()
+	session, err := client.NewSession()
 	if err != nil {
 		return talker{}, err
 	}
