@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,7 @@ type event struct {
 	what       uint32
 	pid, other int
 	comm       string
+	when       time.Duration // of CLOCK_MONOTONIC
 }
 
 // errLost says that the kernel has dropped events, because nobody read them in time.
@@ -139,6 +141,7 @@ func parseEvent(b []byte) (e event, ok bool) {
 		return 0
 	}
 	e.what = binary.NativeEndian.Uint32(b[header:])
+	e.when = time.Duration(binary.NativeEndian.Uint64(b[header+8:]))
 	thread, process := word(0), word(1)
 	e.pid = int(process)
 	switch e.what {
@@ -163,3 +166,12 @@ func parseEvent(b []byte) (e event, ok bool) {
 }
 
 func (s *eventSocket) close() error { return unix.Close(s.fd) }
+
+// monotonic is the clock of the events: ktime_get_ns() in the kernel's drivers/connector/cn_proc.c.
+func monotonic() time.Duration {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return math.MaxInt64 // nothing is soon
+	}
+	return time.Duration(now.Nano())
+}

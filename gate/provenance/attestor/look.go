@@ -28,7 +28,7 @@ func (w *watch) scan() {
 		parents[pid] = p.Parent
 		k := &known{start: p.Start}
 		if old := w.known[pid]; old != nil && (old.start == 0 || old.start == p.Start) {
-			k.agent, k.first, k.again = old.agent, old.first, old.again
+			k.agent, k.first, k.again, k.late = old.agent, old.first, old.again, old.late
 		}
 		w.known[pid] = k
 		w.look(k, p)
@@ -58,12 +58,13 @@ func (w *watch) look(k *known, p chain.Process) {
 }
 
 // executed takes the snapshot. A process that has ended meanwhile, or executed another program, shows nothing of this one.
-func (w *watch) executed(k *known, pid int) {
+func (w *watch) executed(k *known, e event) {
 	was := k.agent != ""
 	k.environ, k.exec = nil, false
-	if p, ok := w.lookAt(k, pid); ok {
+	if p, ok := w.lookAt(k, e.pid); ok {
 		k.environ, k.exec = w.relevant(p.Environ), true
 	}
+	k.late = k.late || w.now()-e.when > soon
 	if was {
 		k.again = true
 	} else {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"forkgate/gate/provenance"
 	"forkgate/gate/provenance/chain"
@@ -20,6 +21,7 @@ type watch struct {
 	agents []provenance.Agent
 	names  map[string]bool // of variables that matter
 	mark   func(pid int)   // has what a process starts inherit a mark; see chain.Marked
+	now    func() time.Duration
 
 	mu        sync.Mutex
 	events    *eventSocket // nil where the kernel tells nothing
@@ -41,12 +43,17 @@ type known struct {
 	exec    bool     // that was seen
 	first   []string // environ when it became an agent
 	again   bool     // it has executed a program since
+	late    bool     // see chain.Remembered
 }
+
+// soon is how long after it was executed a program still shows what it was started with: it starts up, and has been told nothing yet that
+// an agent could act upon. A script that executes what does the work is one program in this.
+const soon = 100 * time.Millisecond
 
 // newWatch begins to listen, and then looks at what is there. Of what happens in between it hears afterwards.
 func newWatch(proc fs.FS, agents []provenance.Agent, mark func(pid int)) (*watch, error) {
 	w := &watch{
-		proc: proc, agents: agents, mark: mark, names: variables(agents),
+		proc: proc, agents: agents, mark: mark, now: monotonic, names: variables(agents),
 		known: map[int]*known{}, terminals: map[terminal]string{}, ended: map[int]bool{},
 	}
 	var silent error
@@ -107,13 +114,14 @@ func (w *watch) take(e event) {
 	case procFork:
 		child := &known{parent: e.other}
 		if k := w.known[e.other]; k != nil {
-			child.agent, child.environ, child.exec, child.first, child.again = k.agent, k.environ, k.exec, k.first, k.again
+			*child = *k
+			child.start, child.parent = 0, e.other
 		}
 		w.known[e.pid] = child
 		delete(w.ended, e.pid)
 	case procExec:
 		delete(w.ended, e.pid) // another thread has taken the first one's place
-		w.executed(w.get(e.pid), e.pid)
+		w.executed(w.get(e.pid), e)
 	case procComm:
 		// Programs that run under an interpreter call themselves what they are.
 		if k := w.get(e.pid); slices.ContainsFunc(w.agents, func(a provenance.Agent) bool { return slices.Contains(a.Comm, e.comm) }) {
@@ -166,7 +174,7 @@ func (w *watch) Process(pid int, start uint64) (chain.Remembered, bool) {
 		return chain.Remembered{}, false
 	}
 	k.start = start
-	return chain.Remembered{Agent: k.agent, Parent: k.parent, Environ: k.environ, Exec: k.exec, First: k.first, Again: k.again}, true
+	return chain.Remembered{Agent: k.agent, Parent: k.parent, Environ: k.environ, Exec: k.exec, First: k.first, Again: k.again, Late: k.late}, true
 }
 
 // Terminal tells of an agent that ran on a terminal.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"forkgate/gate/provenance"
 	"forkgate/gate/provenance/chain"
@@ -18,6 +19,7 @@ func newTestWatch() (w *watch, marked *[]int) {
 	return &watch{
 		proc: fstest.MapFS{}, agents: []provenance.Agent{{Name: "Claude Code", Comm: []string{"claude"}}},
 		names: map[string]bool{chain.OverrideVariable: true}, mark: func(pid int) { *marked = append(*marked, pid) },
+		now:   func() time.Duration { return time.Hour },
 		known: map[int]*known{}, terminals: map[terminal]string{}, ended: map[int]bool{},
 	}, marked
 }
@@ -67,6 +69,18 @@ func TestWhoTracesMakesAnAgent(t *testing.T) {
 	w.tell(event{what: procComm, pid: 10, comm: "claude"}, event{what: procPtrace, pid: 20, other: 10})
 	if r, _ := w.Process(20, 1); r.Agent == "" || !slices.Contains(*marked, 20) {
 		t.Errorf("an agent's debugger makes %+v, marked %d", r, *marked)
+	}
+}
+
+// A process that is looked at late may have made of itself what it shows, and so may what it has forked.
+func TestWhoIsLookedAtLate(t *testing.T) {
+	w, _ := newTestWatch()
+	w.tell(event{what: procExec, pid: 10, when: time.Hour - soon}, event{what: procFork, pid: 11, other: 10},
+		event{what: procExec, pid: 20, when: time.Hour - soon - 1}, event{what: procFork, pid: 21, other: 20}, event{what: procExec, pid: 21, when: time.Hour})
+	for pid, late := range map[int]bool{10: false, 11: false, 20: true, 21: true} {
+		if r, _ := w.Process(pid, 5); r.Late != late {
+			t.Errorf("process %d: %+v", pid, r)
+		}
 	}
 }
 

@@ -35,6 +35,7 @@ type Remembered struct {
 	Exec    bool     // that was seen
 	First   []string // right after it executed the program that made it an agent; nil where that was not seen
 	Again   bool     // it has executed another since: what Environ holds is its own choice
+	Late    bool     // somebody has looked at a program that it, or who forked it, executed only when it had had time to change what shows
 }
 
 // Judgement is what comes out.

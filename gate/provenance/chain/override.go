@@ -115,7 +115,7 @@ func (c *court) protectionOf(i int) provenance.Protection {
 	has := func(p provenance.Protection) bool { return slices.Contains(c.protections, p) }
 	r := c.remembered[i]
 	switch {
-	case !has(provenance.NoTIOCSTI) || !has(provenance.Events) || r == nil || !r.Exec:
+	case !has(provenance.NoTIOCSTI) || !has(provenance.Events) || r == nil || !r.Exec || r.Late:
 		return ""
 	case has(provenance.NoPtrace):
 		return provenance.NoPtrace

@@ -56,6 +56,11 @@ func TestTheOverride(t *testing.T) {
 			tr.without(provenance.NoPtrace)
 			tr.memory.processes[tr.chain[top].PID] = Remembered{Parent: 300}
 		}, "demo", provenance.Unprotected, ""},
+		{"looked at late", agentWith("demo"), func(tr *trial) {
+			r := tr.memory.processes[tr.chain[top].PID]
+			r.Late = true
+			tr.memory.processes[tr.chain[top].PID] = r
+		}, "demo", provenance.Unprotected, ""},
 		{"terminals are open", agentWith("demo"), func(tr *trial) { tr.without(provenance.NoTIOCSTI) }, "demo", provenance.Unprotected, ""},
 		{"every repository", agentWith("*"), nil, "*", provenance.Malformed, ""},
 		{"a pattern", agentWith("demo*"), nil, "demo*", provenance.Malformed, ""},
