@@ -10,8 +10,16 @@ lends = sys.argv[1] == "lend"
 async def execute(connection, command, **options):
     piped = stat.S_ISFIFO(os.fstat(0).st_mode)  # nothing else can be waited for
     stdin = sys.stdin if piped else asyncssh.DEVNULL
-    process = await connection.create_process(command, encoding=None, stdin=stdin, stdout=sys.stdout, stderr=sys.stderr, **options)
+    process = await connection.create_process(command, encoding=None, stdin=stdin, **options)
+    await asyncio.gather(copied(process.stdout, sys.stdout.buffer), copied(process.stderr, sys.stderr.buffer))
     return (await process.wait()).exit_status
+
+
+# What asyncssh redirects into a pipe itself is lost where nobody has read it when the connection ends, at sshd as well.
+async def copied(reader, to):
+    while data := await reader.read(65536):
+        to.write(data)
+        to.flush()
 
 
 async def pump(streams):
