@@ -53,7 +53,7 @@ func (c *connection) session(conn *ssh.ServerConn, asked ssh.NewChannel) {
 		_ = asked.Reject(ssh.Prohibited, "nobody has authenticated")
 		return
 	}
-	single := c.single(who)
+	single, _ := c.meet(who) // the session hears what is wrong
 	number, err := c.hold(single)
 	if err != nil {
 		_ = asked.Reject(ssh.ResourceShortage, err.Error())

@@ -70,6 +70,7 @@ type connection struct {
 
 	// Of the handshake, and of its goroutine alone.
 	offer       ssh.PublicKey // what the client offered last
+	proof       ssh.PublicKey // what has proved who speaks
 	certificate ssh.PublicKey // what has been accepted so far, where a touch is asked for
 	sign        string        // what a security key may sign to have been touched; empty: it is asked to authenticate, or has had its try
 	tries       int           // that have failed

@@ -119,7 +119,10 @@ func (c *connection) openSession(conn *ssh.ServerConn, op gate.Op, to gate.Desti
 	if gate.IsControl(string(who.User)) {
 		return nil, &gate.Refusal{Reason: string(who.User) + " is no repository, and nothing is forwarded there"}
 	}
-	single := c.single(who)
+	single, err := c.meet(who)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.holdForward(); err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 		VerifiedPublicKeyCallback: c.proved,
 		// gliderlabs/ssh sets NoClientAuth when it has no handlers of its own. Without this callback nobody would need a key.
 		NoClientAuthCallback: func(ssh.ConnMetadata) (*ssh.Permissions, error) { return nil, errNoPassword },
-		AuthLogCallback:      func(_ ssh.ConnMetadata, method string, err error) { c.attempted(method, err) },
+		AuthLogCallback:      c.attempted,
 	}
 	keys, err := c.hostKeys()
 	if err != nil {
@@ -66,11 +66,12 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 }
 
 // attempted takes note of how an attempt to authenticate went. That one goes on, or a key is not known, is no failure.
-func (c *connection) attempted(method string, err error) {
+func (c *connection) attempted(meta ssh.ConnMetadata, method string, err error) {
 	var partly *ssh.PartialSuccessError
 	switch {
 	case err == nil:
 		c.authenticated()
+		c.arrive(c.assertion(meta, c.proof))
 	case method == "none", errors.Is(err, errUnknownKey), errors.Is(err, errNoTouch), errors.As(err, &partly):
 	default:
 		if c.tries++; c.tries == maxTries {
@@ -129,6 +130,7 @@ func (c *connection) proved(meta ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Per
 
 // permissions say which key, or certificate, has proved who speaks.
 func (c *connection) permissions(key ssh.PublicKey) *ssh.Permissions {
+	c.proof = key
 	return &ssh.Permissions{ExtraData: map[any]any{proofKey{}: key}}
 }
 
@@ -150,22 +152,6 @@ func (c *connection) identity(conn *ssh.ServerConn) (client.AssertRequest, error
 		return client.AssertRequest{}, errUnproven
 	}
 	return c.assertion(conn, key), nil
-}
-
-// single reports whether the connection could be a person's, and learns what it may have open. Where the warden does not say, it could be, and has
-// one session, in which the client hears of that.
-func (c *connection) single(who client.AssertRequest) bool {
-	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
-	defer cancel()
-	made, err := c.warden.assert(ctx, who)
-	if err != nil {
-		made = client.AssertReply{Single: true, Bounds: client.Bounds{Sessions: 1}}
-	}
-	c.mu.Lock()
-	c.bounds = made.Bounds
-	c.mu.Unlock()
-	c.watchIdle(made.Bounds.Idle)
-	return made.Single
 }
 
 // hostKeys are the host keys of the warden that the door can offer.

@@ -36,6 +36,7 @@ func (c *connection) watchIdle(limit time.Duration) {
 		return
 	}
 	c.idling.Do(func() {
+		c.stir()
 		go func() {
 			defer c.survive("idle")
 			for rest := limit; rest > 0; rest = limit - time.Since(time.Unix(0, c.stirred.Load())) {

@@ -5,11 +5,13 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"forkgate/gate"
 	"forkgate/gate/door"
 	"forkgate/gate/door/doortest"
 	"forkgate/gate/warden/client"
@@ -62,6 +64,65 @@ func TestIdleConnections(t *testing.T) {
 				need.Eventually(t, "it is over inside", func() bool { return p.warden.Seen().Running == 0 })
 			}
 		})
+	}
+}
+
+// A connection that has logged in and opens nothing is idle as well. Control: where policy says nothing it stays.
+func TestIdleBeforeAnythingIsOpened(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []time.Duration{300 * time.Millisecond, 0} {
+		p := open(t, func(w *doortest.Warden, _ *door.Config) { w.Bounds.Idle = limit })
+		ended := make(chan struct{})
+		c := p.dial("demo")
+		go func() { c.Wait(); close(ended) }()
+		select {
+		case <-ended:
+			if limit == 0 {
+				t.Error("it ends without a limit")
+			}
+		case <-time.After(3 * time.Second):
+			if limit != 0 {
+				t.Error("it does not end")
+			}
+		}
+	}
+}
+
+// Who logs in is known to the warden at once. A login that it does not accept is good for one session, or a forward, that hears why; a connection
+// that asks for neither ends. Control: the others stay.
+func TestTheWardenKnowsWhoLogsIn(t *testing.T) {
+	t.Parallel()
+	no := &gate.Refusal{Reason: "enough of you"}
+	var refused atomic.Bool
+	p := open(t, func(w *doortest.Warden, c *door.Config) {
+		c.HandshakeTimeout = time.Second
+		w.Refuse = func(client.AssertRequest) error {
+			if refused.Load() {
+				return no
+			}
+			return nil
+		}
+	})
+	accepted := p.dial("demo")
+	if n := len(p.warden.Seen().Asserted); n != 1 {
+		t.Errorf("after a login the warden has heard of %d", n)
+	}
+	refused.Store(true)
+	c := p.dial("demo")
+	if _, _, err := c.OpenChannel("direct-tcpip", ssh.Marshal(direct{"localhost", 80, "", 0})); err == nil || !strings.Contains(err.Error(), no.Reason) {
+		t.Errorf("a forward: %v", err)
+	}
+	s, err := c.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := s.CombinedOutput("true"); err == nil || !strings.Contains(string(text), no.Reason) {
+		t.Errorf("a session: %q, %v", text, err)
+	}
+	c = p.dial("demo")
+	c.Wait()
+	if _, _, err := accepted.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+		t.Errorf("the one that was accepted: %v", err)
 	}
 }
 

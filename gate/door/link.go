@@ -82,6 +82,13 @@ func (l *link) touch(ctx context.Context, q client.TouchRequest) error {
 	return l.warden.Touch(ctx, q)
 }
 
+// knows reports whether the warden has been told who speaks, and has accepted that.
+func (l *link) knows() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asserted
+}
+
 func (l *link) assertLocked(ctx context.Context, who client.AssertRequest) error {
 	if l.asserted {
 		return nil
