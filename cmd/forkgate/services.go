@@ -131,7 +131,7 @@ func gateCommand() *cobra.Command {
 	addresses := c.Flags().StringSlice("listen", nil, "TCP addresses to listen on, such as :2222, beside the sockets that systemd passes")
 	paths := c.Flags().StringSlice("socket", nil, "paths of unix sockets to listen on as well")
 	place := c.Flags().String("warden", client.Socket, "the warden's socket")
-	c.Flags().IntVar(&config.MaxStartups, "max-startups", 100, "connections that have not logged in yet, in all")
+	c.Flags().IntVar(&config.MaxStartups, "max-startups", 100, "connections that have not logged in yet, in all; as many again where somebody has logged in from lately")
 	c.Flags().IntVar(&config.MaxPerSource, "max-startups-per-source", 10, "of these, from one IPv4 address or IPv6 /64; fewer while that pays for connections that came to nothing")
 	exempt := c.Flags().StringSlice("penalty-exempt", nil, "addresses and networks that never pay for those, such as 192.0.2.7,10.0.0.0/8")
 	c.Flags().DurationVar(&config.Report, "report", time.Minute, "how often the journal and the metrics hear of connections that came to nothing")

@@ -42,7 +42,7 @@ func (d *door) admit(raw net.Conn) {
 	source := sourceOf(raw)
 	now := time.Now()
 	stands := d.penalties.standing(source.Addr(), d.MaxPerSource, now)
-	here, leave, ok := d.startups.enter(source.Addr(), stands.places, now)
+	here, leave, ok := d.startups.enter(source.Addr(), stands, now)
 	if !ok {
 		raw.Close()
 		d.strangers.count(source, func(q *client.StrangersRequest) *int { return &q.TurnedAway })

@@ -42,7 +42,7 @@ type Config struct {
 	Dial             func(context.Context) (Warden, error)
 	Log              *slog.Logger   // slog.Default()
 	HandshakeTimeout time.Duration  // 20 s from accept to the end of authentication
-	MaxStartups      int            // 100 connections that have not authenticated yet
+	MaxStartups      int            // 100 connections that have not authenticated yet, and as many from where somebody has logged in
 	KeepAlive        time.Duration  // 1 min: how often a client is asked whether it is still there
 	MaxPerSource     int            // 10 of these from one IPv4 address or IPv6 /64; Unix sockets count in the total only
 	Exempt           []netip.Prefix // networks that pay no penalties

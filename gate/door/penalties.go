@@ -18,7 +18,7 @@ const (
 
 	leastDebt = 15 * time.Second // below which nothing follows: everybody mistypes
 	mostDebt  = 10 * time.Minute
-	trusted   = 10 * time.Minute // how long a login speaks for its source
+	trusted   = 12 * time.Hour // how long a login speaks for its source
 
 	// maxSources bounds both tables, to some 4 MiB together. Whoever has more addresses than that gets the oldest forgotten, and pays with many.
 	maxSources = 16384
@@ -59,26 +59,31 @@ func (p *penalties) welcome(source netip.Addr, now time.Time) {
 	p.trust.set(from, now.Add(trusted), now)
 }
 
-// standing is what a source may have: so many of its places at once, and a part of the time, as one over so much.
-type standing struct{ places, haste int }
+// standing is what a source may have: so many of its places at once, and a part of the time, as one over so much. One that is known takes them from
+// among those that strangers cannot take.
+type standing struct {
+	places, haste int
+	known         bool
+}
 
 // standing says what is left to a source of the places that each has. It is never none.
 func (p *penalties) standing(source netip.Addr, places int, now time.Time) standing {
 	from := network(source)
 	if p.isExempt(source) {
-		return standing{places, 1}
+		return standing{places, 1, true}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	known := !from.IsValid() || p.trust.left(from, now) > 0
 	switch debt := p.debts.left(from, now); {
 	case debt < leastDebt:
-		return standing{places, 1}
-	case p.trust.left(from, now) > 0: // whose logins would be closed on with the others'
-		return standing{places, 2}
+		return standing{places, 1, known}
+	case known: // whose logins would be closed on with the others'
+		return standing{places, 2, known}
 	case debt < 4*leastDebt:
-		return standing{max(places/2, 1), 2}
+		return standing{max(places/2, 1), 2, known}
 	default:
-		return standing{max(places/5, 1), 4}
+		return standing{max(places/5, 1), 4, known}
 	}
 }
 

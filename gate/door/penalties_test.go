@@ -10,7 +10,7 @@ import (
 
 var (
 	someone   = netip.MustParseAddr("192.0.2.1")
-	noPenalty = standing{10, 1}
+	noPenalty = standing{10, 1, false}
 )
 
 // What a source runs up takes places and time from it, never all of them, and lapses.
@@ -28,13 +28,13 @@ func TestPenaltiesAddUpAndLapse(t *testing.T) {
 	p.charge(someone, costFailed, now)
 	expect("after two failures", noPenalty)
 	p.charge(someone, costFailed, now)
-	expect("after three", standing{5, 2})
+	expect("after three", standing{5, 2, false})
 	now = now.Add(time.Second)
 	expect("a second later", noPenalty)
 	for range 1000 {
 		p.charge(someone, costFailed, now)
 	}
-	expect("after a thousand", standing{2, 4})
+	expect("after a thousand", standing{2, 4, false})
 	if got := p.standing(someone, 1, now); got.places != 1 {
 		t.Errorf("nothing is left of one place: %+v", got)
 	}
@@ -42,7 +42,7 @@ func TestPenaltiesAddUpAndLapse(t *testing.T) {
 		t.Errorf("%d sources pay", n)
 	}
 	now = now.Add(mostDebt - leastDebt)
-	expect("nearly ten minutes later", standing{5, 2})
+	expect("nearly ten minutes later", standing{5, 2, false})
 	now = now.Add(leastDebt)
 	expect("ten minutes later", noPenalty)
 	if n := p.penalized(now); n != 0 {
@@ -72,14 +72,15 @@ func TestWhoPays(t *testing.T) {
 	} {
 		p.charge(source, mostDebt, now)
 	}
-	for source, pays := range map[string]bool{
-		"192.0.2.1": true, "192.0.2.2": false, "2001:db8::2": true, "2001:db8:0:1::1": false, "10.1.2.3": false, "2001:db8:1:2::3": false,
+	for source, want := range map[string]standing{
+		"192.0.2.1": {2, 4, false}, "192.0.2.2": noPenalty, "2001:db8::2": {2, 4, false}, "2001:db8:0:1::1": noPenalty,
+		"10.1.2.3": {10, 1, true}, "2001:db8:1:2::3": {10, 1, true},
 	} {
-		if got := p.standing(netip.MustParseAddr(source), 10, now); (got != noPenalty) != pays {
+		if got := p.standing(netip.MustParseAddr(source), 10, now); got != want {
 			t.Errorf("%s: %+v", source, got)
 		}
 	}
-	if got := p.standing(netip.Addr{}, 10, now); got != noPenalty {
+	if got := p.standing(netip.Addr{}, 10, now); got != (standing{10, 1, true}) {
 		t.Errorf("a Unix socket: %+v", got)
 	}
 }
@@ -90,12 +91,12 @@ func TestALoginIsTrusted(t *testing.T) {
 	p, now := newPenalties(nil), time.Now()
 	p.welcome(someone, now)
 	p.charge(someone, mostDebt, now)
-	if got := p.standing(someone, 10, now); got != (standing{10, 2}) {
+	if got := p.standing(someone, 10, now); got != (standing{10, 2, true}) {
 		t.Errorf("after a login: %+v", got)
 	}
 	now = now.Add(trusted)
 	p.charge(someone, mostDebt, now)
-	if got := p.standing(someone, 10, now); got != (standing{2, 4}) {
+	if got := p.standing(someone, 10, now); got != (standing{2, 4, false}) {
 		t.Errorf("long after a login: %+v", got)
 	}
 }
