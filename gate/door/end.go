@@ -27,7 +27,7 @@ func endedFromOutside(session string) string {
 }
 
 // explain tells the caller why there is no exit code of a command, and returns the one that stands for it.
-func (s *session) explain(err error) wire.Exit {
+func (s *session) explain(ctx context.Context, j job, err error) wire.Exit {
 	var failed *client.Failed
 	if errors.As(err, &failed) {
 		s.id = failed.Session
@@ -56,7 +56,11 @@ func (s *session) explain(err error) wire.Exit {
 	case !errors.Is(err, context.Canceled) && !errors.Is(err, errChannelClosed) && !errors.Is(err, errClosed):
 		s.log.Error("session failed", "session", s.id, "error", err)
 	}
-	_, _ = io.WriteString(s.stderr(), text)
+	if s.entered {
+		_, _ = io.WriteString(s.stderr(), text)
+	} else {
+		s.tell(ctx, j, text)
+	}
 	return wire.Exit{Code: code}
 }
 

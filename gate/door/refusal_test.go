@@ -31,6 +31,26 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// Who speaks a protocol with what he asked for is refused in that as well: the old scp, whose error is on its standard output, and SFTP.
+func TestRefusedInKind(t *testing.T) {
+	need.Tools(t, "ssh", "scp")
+	p := open(t, refuseAll)
+	if err := os.WriteFile(p.dir+"/file", []byte("in"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const line = "forkgate: not here (hint: elsewhere)\n"
+	for _, args := range [][]string{{p.dir + "/file", "demo@host:file"}, {"demo@host:file", p.dir + "/got"}} {
+		if got := run(t, p.ssh("scp", append([]string{"-O"}, args...)...), ""); got.Code != 1 || strings.Count(got.Stderr, "not here") != 1 || !strings.Contains(got.Stderr, line) {
+			t.Errorf("scp %q: %+v", args, got)
+		}
+	}
+	const asks = "\x00\x00\x00\x05\x01\x00\x00\x00\x03" + "\x00\x00\x00\x0a\x11\x00\x00\x00\x07\x00\x00\x00\x01." // a version, and stat of . as request 7
+	got := run(t, p.ssh("ssh", "-l", "demo", "-s", "host", "sftp"), asks)
+	if got.Code != 254 || !strings.Contains(got.Stdout, "\x65\x00\x00\x00\x07\x00\x00\x00\x03\x00\x00\x00\x24"+strings.TrimSpace(line)) {
+		t.Errorf("sftp: %+v", got)
+	}
+}
+
 func TestFailed(t *testing.T) {
 	need.Tools(t, "ssh")
 	p := open(t, func(w *doortest.Warden, _ *door.Config) {

@@ -35,6 +35,7 @@ type session struct {
 	noAgent  context.CancelFunc // ends that; nil: it is not along
 	display  bool               // it asks for X11
 	started  bool
+	entered  bool // the warden has begun it
 	sentEOF  bool
 	saidAll  atomic.Bool // the client sends no more input
 	noticed  atomic.Bool // the warden has said why it ends, and the caller hears it
@@ -147,7 +148,7 @@ func (s *session) run(ctx context.Context, j job) {
 	exit, err := s.do(ctx, j)
 	s.telling.Wait() // the reason for an end comes after that
 	if err != nil {
-		exit = s.explain(err)
+		exit = s.explain(ctx, j, err)
 	}
 	s.end(exit)
 	s.log.Info("session ended", "op", j.op, "code", exit.Code, "signal", exit.Signal, "took", time.Since(begin))
@@ -176,7 +177,7 @@ func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	s.id = opened.ID
+	s.id, s.entered = opened.ID, true
 	s.log = s.log.With("session", opened.ID)
 	if opened.Said != "" {
 		s.told("forkgate: " + opened.Said)

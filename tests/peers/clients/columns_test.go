@@ -23,6 +23,7 @@ func columns() []column {
 		{name: "-W", serves: true, check: answered},
 		{name: "socket", serves: true, check: answered},
 		{name: "refused", login: "demo", check: refused},
+		{name: "files refused", login: "demo", check: refused},
 		{name: "forward refused", login: "demo", check: refused},
 		{name: "keys"},
 	}, extra...)

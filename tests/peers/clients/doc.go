@@ -4,35 +4,34 @@
 //
 // go test -v prints the table:
 //
-//	CLIENT    EXEC  PTY  STDIN  FILES  COPY  -L   -D   -W   SOCKET  REFUSED         FORWARD REFUSED  KEYS               -R   -R SOCKET  -A
-//	ssh       yes   yes  yes    -      -     yes  yes  yes  yes     told, 254       told, 255        ed25519 ecdsa rsa  yes  yes        yes
-//	scp       -     -    -      -      yes   -    -    -    -       told, 255       -                -                  -    -          -
-//	scp-old   -     -    -      -      yes   -    -    -    -       told, 1         -                -                  -    -          -
-//	sftp      -     -    -      yes    -     -    -    -    -       told, 255       -                -                  -    -          -
-//	sshfs     -     -    -      yes    -     -    -    -    -       silent, 1       -                -                  -    -          -
-//	rsync     -     -    -      -      yes   -    -    -    -       told, 254 or 12 -                -                  -    -          -
-//	git       -     -    -      -      yes   -    -    -    -       told, 128       -                -                  -    -          -
-//	lftp      -     -    -      yes    -     -    -    -    -       silent, 1       -                -                  -    -          -
-//	plink     yes   yes  yes    -      -     yes  yes  yes  -       told, 254       told, 1          ed25519 ecdsa rsa  yes  -          yes
-//	pscp      -     -    -      -      yes   -    -    -    -       told, 1         -                -                  -    -          -
-//	psftp     -     -    -      yes    -     -    -    -    -       told, 1         -                -                  -    -          -
-//	dbclient  yes   yes  yes    -      yes   yes  -    yes  -       told, 254       -                ed25519 ecdsa rsa  yes  -          yes
-//	paramiko  yes   yes  yes    yes    -     -    -    yes  -       told, 254       told, 1          ed25519 ecdsa rsa  yes  -          yes
-//	asyncssh  yes   yes  yes    yes    -     yes  yes  yes  yes     told, 254       told, 1          ed25519 ecdsa rsa  yes  yes        yes
-//	libssh    yes   yes  yes    yes    -     -    -    yes  -       told, 254       told, 1          ed25519 ecdsa rsa  -    -          -
-//	libssh2   -     -    -      yes    yes   -    -    -    -       silent, 28      -                ed25519 ecdsa      -    -          -
-//	rclone    -     -    -      yes    -     -    -    -    -       silent, 1       -                ed25519 ecdsa rsa  -    -          -
+//	CLIENT    EXEC  PTY  STDIN  FILES  COPY  -L   -D   -W   SOCKET  REFUSED     FILES REFUSED  FORWARD REFUSED  KEYS               -R   -R SOCKET  -A
+//	ssh       yes   yes  yes    -      -     yes  yes  yes  yes     told, 254   -              told, 255        ed25519 ecdsa rsa  yes  yes        yes
+//	scp       -     -    -      -      yes   -    -    -    -       told, 1     -              -                -                  -    -          -
+//	scp-old   -     -    -      -      yes   -    -    -    -       told, 1     -              -                -                  -    -          -
+//	sftp      -     -    -      yes    -     -    -    -    -       told, 255   -              -                -                  -    -          -
+//	sshfs     -     -    -      yes    -     -    -    -    -       silent, 1   -              -                -                  -    -          -
+//	rsync     -     -    -      -      yes   -    -    -    -       told, 254¹  -              -                -                  -    -          -
+//	git       -     -    -      -      yes   -    -    -    -       told, 128   -              -                -                  -    -          -
+//	lftp      -     -    -      yes    -     -    -    -    -       told, 1     -              -                -                  -    -          -
+//	plink     yes   yes  yes    -      -     yes  yes  yes  -       told, 254   -              told, 1          ed25519 ecdsa rsa  yes  -          yes
+//	pscp      -     -    -      -      yes   -    -    -    -       told, 1     -              -                -                  -    -          -
+//	psftp     -     -    -      yes    -     -    -    -    -       told, 2     -              -                -                  -    -          -
+//	dbclient  yes   yes  yes    -      yes   yes  -    yes  -       told, 254   -              -                ed25519 ecdsa rsa  yes  -          yes
+//	paramiko  yes   yes  yes    yes    -     -    -    yes  -       told, 254   told, 1        told, 1          ed25519 ecdsa rsa  yes  -          yes
+//	asyncssh  yes   yes  yes    yes    -     yes  yes  yes  yes     told, 254   told, 1        told, 1          ed25519 ecdsa rsa  yes  yes        yes
+//	libssh    yes   yes  yes    yes    -     -    -    yes  -       told, 254   told, 1        told, 1          ed25519 ecdsa rsa  -    -          -
+//	libssh2   -     -    -      yes    yes   -    -    -    -       silent, 78  silent, 9      -                ed25519 ecdsa      -    -          -
+//	rclone    -     -    -      yes    -     -    -    -    -       -           silent, 1      -                ed25519 ecdsa rsa  -    -          -
 //
 // exec tells the outputs and the exit code apart; stdin is 100 MB there and back; files is SFTP's put, get, rename, list, mkdir, rm and
 // rmdir; copy is the program's own way of moving a file, both ways; socket is a forward to a unix socket. Below REFUSED is what becomes
-// of a refusal: whether the client shows reason and hint, and what it ends with, 254 where it passes the gate's code on.
+// of a refusal: whether the client shows reason and hint, and what it ends with, 254 where it passes the gate's code on. What is refused is what
+// the program is for; for libraries there is SFTP besides.
 //
 // What is not there, and why:
 //
-//   - sshfs throws the standard error of its ssh away unless it stays in the foreground, lftp shows its own words, and rclone and curl look
-//     at no standard error of SFTP. The reason is in `ssh` to the same place, and in the record.
-//   - curl waits for an answer of SFTP after the gate has said why and closed the channel, until --max-time ends it. It does so with
-//     OpenSSH's sshd where that cannot start the subsystem: libssh2 1.10 takes the end of the channel for bytes to come.
+//   - sshfs, rclone and curl look at no standard error of SFTP, and have words of their own for what it answers: permission denied. The
+//     reason is in `ssh` to the same place, and in the record.
 //   - libssh2 before 1.11 has no RSA with SHA-2, so no RSA at all here; and it and dbclient know no MAC of the better kind, for which the
 //     gate has hmac-sha2-256.
 //   - -R and -A are asked of those that bring them, and not of libssh. An agent's key lends nothing: for -A all come by a person's, into a
@@ -40,7 +39,7 @@
 //   - dbclient ends a refused forward without a word, with 0 for -B, and knows neither SOCKS nor unix sockets. PuTTY has no unix sockets.
 //   - paramiko, libssh and libssh2 are libraries: that they listen here, for -L and -D, is their programs' affair. What they do is open
 //     the channel, which is the column -W.
-//   - rsync passes on what ssh ends with, unless it is first to notice that ssh is gone: then it says 12.
+//   - ¹ rsync passes on what ssh ends with, unless it is first to notice that ssh is gone: then it says 12.
 //   - OpenSSH's scp and sftp end with 255 or 1 whatever the server's code is, PuTTY's with 1, git with 128.
 //   - A connection that could be a person's carries one session, so a vouched key does not get along with what holds more than one on it:
 //     JetBrains Gateway, Zed's master connection, TRAMP with its ControlMaster. A key that is not vouched does, in forks; VS Code does by both.

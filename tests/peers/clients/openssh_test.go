@@ -22,7 +22,7 @@ var openSSH = []row{
 	},
 	{
 		name:  "scp",
-		shows: map[string]string{"refused": "told, 255"},
+		shows: map[string]string{"refused": "told, 1"},
 		does: map[string]string{
 			"copy":    `scp -q -F $CONFIG -i $KEY $BIG $LOGIN@gate:copied; scp -q -F $CONFIG -i $KEY $LOGIN@gate:copied got`,
 			"refused": `scp -F $CONFIG -i $KEY $LOGIN@gate:orders.txt /dev/stdout`,
@@ -81,7 +81,7 @@ END
 	},
 	{
 		name:  "lftp",
-		shows: map[string]string{"refused": "silent, 1"},
+		shows: map[string]string{"refused": "told, 1"},
 		does: map[string]string{
 			"files": `lftp -c "set sftp:connect-program 'ssh -a -x -F $CONFIG -i $KEY'; set cmd:fail-exit yes; open -u $LOGIN, sftp://gate
 				mkdir d; mkdir d/e; put $BIG -o d/up; mv d/up d/moved; cls d; get d/moved -o got; put $BIG -o d/gone; rm d/gone; rmdir d/e"`,

@@ -27,7 +27,7 @@ var putty = []row{
 	},
 	{
 		name:  "psftp",
-		shows: map[string]string{"refused": "told, 1"},
+		shows: map[string]string{"refused": "told, 2"},
 		does: map[string]string{
 			"files":   filesBy(`ppk; psftp "${putty[@]}" -b /dev/stdin $HOST`),
 			"refused": `ppk; psftp "${putty[@]}" -b /dev/stdin $HOST <<<ls`,
@@ -54,34 +54,34 @@ var libraries = []row{
 		},
 	},
 	library("paramiko", `/usr/bin/python3 $TESTDATA/paramiko_client.py`, map[string]string{
-		"refused": "told, 254", "forward refused": "told, 1",
+		"refused": "told, 254", "files refused": "told, 1", "forward refused": "told, 1",
 	}),
 	library("asyncssh", `/usr/bin/python3 $TESTDATA/asyncssh_client.py`, map[string]string{
-		"refused": "told, 254", "forward refused": "told, 1",
+		"refused": "told, 254", "files refused": "told, 1", "forward refused": "told, 1",
 	}, "-L", "-D", "socket"),
 	library("libssh", `$LIBSSH`, map[string]string{
-		"refused": "told, 254", "forward refused": "told, 1",
+		"refused": "told, 254", "files refused": "told, 1", "forward refused": "told, 1",
 	}),
 	{
 		// curl, by libssh2. RSA keys are new in libssh2 1.11.
 		name: "libssh2", keys: []string{"ed25519", "ecdsa"},
-		shows: map[string]string{"refused": "silent, 28"},
+		shows: map[string]string{"refused": "silent, 78", "files refused": "silent, 9"},
 		does: map[string]string{
 			"files": curl + `; c --ftp-create-dirs -T $BIG $URL/d/up; c -o list $URL/ -Q "rename d/up d/moved" -Q "mkdir d/e" -Q "rmdir d/e"
 				c -l $URL/d/; c -o got $URL/d/moved; c -T $BIG $URL/d/gone; c -o list $URL/ -Q "rm d/gone"`,
 			"copy": curl + `; URL=${URL/sftp:/scp:}; c -T $BIG $URL/copied; c -o got $URL/copied`,
-			// It waits for an answer of SFTP after the channel has been closed.
-			"refused": curl + `; c --max-time 15 $URL/orders.txt`,
+			"refused":       curl + `; URL=${URL/sftp:/scp:}; c $URL/orders.txt`,
+			"files refused": curl + `; c --max-time 15 $URL/orders.txt`,
 			"keys":    curl + `; c $URL/../../home/ | sed s,^,/home/,`,
 		},
 	},
 	{
 		name: "rclone", keys: kinds,
-		shows: map[string]string{"refused": "silent, 1"},
+		shows: map[string]string{"files refused": "silent, 1"},
 		does: map[string]string{
 			"files": rclone + `; r mkdir :sftp:d/e; r copyto $BIG :sftp:d/up; r moveto :sftp:d/up :sftp:d/moved; r lsf :sftp:d
 				r copyto :sftp:d/moved got; r copyto $BIG :sftp:d/gone; r deletefile :sftp:d/gone; r rmdir :sftp:d/e`,
-			"refused": rclone + `; r cat :sftp:orders.txt`,
+			"files refused": rclone + `; r cat :sftp:orders.txt`,
 			"keys":    rclone + `; r lsf :sftp:/home | sed s,^,/home/,`,
 		},
 	},
@@ -102,6 +102,7 @@ func library(name, program string, shows map[string]string, extra ...string) row
 		"files":           program + ` files`,
 		"-W":              `echo through | ` + program + ` direct localhost 7000`,
 		"refused":         program + ` exec ` + whose,
+		"files refused":   program + ` files`,
 		"forward refused": program + ` direct localhost 7000 </dev/null`,
 		"keys":            program + ` exec ` + whose,
 	}}
