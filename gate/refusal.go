@@ -24,6 +24,14 @@ func AsRefusal(err error) (*Refusal, bool) {
 	return r, ok
 }
 
+// InLine is a refusal that stands in a line of its caller's.
+func (r *Refusal) InLine() string {
+	if r.Hint == "" {
+		return r.Reason
+	}
+	return r.Reason + " (hint: " + r.Hint + ")"
+}
+
 // Explain is the one place where an error becomes text for a caller. session is what to quote to the operator when the
 // gate failed; the true cause stays in the log.
 func Explain(err error, session string) (text string, code int) {

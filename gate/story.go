@@ -168,7 +168,7 @@ func (g *Gate[S]) bringsAgent(ask Ask, r Request) (bool, error) {
 	}
 	err := g.Permitted(ask, r.to(OpAgentForward))
 	if refusal, refused := AsRefusal(err); refused {
-		ask.Note("agent forwarding is refused: " + refusal.Reason)
+		ask.Note("agent forwarding is refused: " + refusal.InLine())
 		return false, nil
 	}
 	return err == nil, err

@@ -85,7 +85,7 @@ func TestAForwardThatIsNotOpened(t *testing.T) {
 		{direct{Host: "localhost", Port: 82}, ssh.ConnectionFailed, "connection refused"},
 		{direct{Host: "localhost", Port: 81}, ssh.Prohibited, `port 81 is\nclosed (hint: ask)`},
 		{direct{Host: "localhost", Port: 0}, ssh.Prohibited, "it leads nowhere"},
-		{direct{Host: "localhost", Port: 65536 + 80}, ssh.ResourceShortage, "malformed request"},
+		{direct{Host: "localhost", Port: 65536 + 80}, ssh.ConnectionFailed, "malformed request"},
 		{direct{Host: "", Port: 80}, ssh.Prohibited, "it leads nowhere"},
 		{direct{Host: strings.Repeat("a", 300), Port: 80}, ssh.Prohibited, "a host's name has at most 253 bytes, this one has 300"},
 	} {

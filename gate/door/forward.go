@@ -154,8 +154,11 @@ func (c *connection) requestForward(who client.AssertRequest, q client.OpenReque
 func reject(asked ssh.NewChannel, err error) {
 	why, prohibited := whyNot(err)
 	code := ssh.ResourceShortage
-	if prohibited {
+	switch {
+	case prohibited:
 		code = ssh.Prohibited
+	case errors.Is(err, errNowhere):
+		code = ssh.ConnectionFailed
 	}
 	_ = asked.Reject(code, why)
 }
@@ -163,11 +166,7 @@ func reject(asked ssh.NewChannel, err error) {
 // whyNot is what a caller hears of a forward that is not opened, and whether that is policy's word.
 func whyNot(err error) (text string, prohibited bool) {
 	if refusal, ok := gate.AsRefusal(err); ok {
-		text := refusal.Reason
-		if refusal.Hint != "" {
-			text += " (hint: " + refusal.Hint + ")"
-		}
-		return gate.Printable(text), true
+		return gate.Printable(refusal.InLine()), true
 	}
 	var inside insideSays
 	if errors.As(err, &inside) {

@@ -18,7 +18,7 @@ func TestNoForwarding(t *testing.T) {
 	p := open(t)
 	c := p.dial("demo")
 	for kind, reason := range map[string]ssh.RejectionReason{
-		"direct-tcpip": ssh.ResourceShortage, "direct-streamlocal@openssh.com": ssh.ResourceShortage, "tun@openssh.com": ssh.Prohibited,
+		"direct-tcpip": ssh.ConnectionFailed, "direct-streamlocal@openssh.com": ssh.ConnectionFailed, "tun@openssh.com": ssh.Prohibited,
 		"x11": ssh.UnknownChannelType, "auth-agent@openssh.com": ssh.UnknownChannelType, "nonsense": ssh.UnknownChannelType,
 	} {
 		_, _, err := c.OpenChannel(kind, bytes.Repeat([]byte{0}, 64))

@@ -153,5 +153,9 @@ func unpermitted(r *gate.Request) gate.Decision {
 	if r.Target.Fork && r.Target.Owner != r.Caller.Principal {
 		reason = r.Target.Ref() + " belongs to " + r.Target.Owner + "; " + reason
 	}
-	return gate.Decision{Verdict: gate.Forbid, Reason: reason}
+	hint, enters := "", slices.Contains([]gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP}, r.Op)
+	if r.Target.Fork && r.Target.Owner != r.Caller.Principal && (enters || r.Op.IsForward()) || r.Target.Grand && r.Op.IsForward() {
+		hint = "work in a fork of your own: ssh " + r.Target.Repo + "+NAME@host"
+	}
+	return gate.Decision{Verdict: gate.Forbid, Reason: reason, Hint: hint}
 }

@@ -273,7 +273,7 @@ func TestQuestions(t *testing.T) {
 			"human alice (class 2, key) asks for shell on demo\n  permit \"people\" at rules.hcl:1\nanswer: permit by \"people\"\n"},
 		{policy.Question{Caller: "agent:alice", Op: "shell", Target: "demo+x", Owner: "bob"},
 			"agent alice (class 2, key) asks for shell on demo:x\n  no rule matches\nanswer: forbid\n" +
-				"reason: demo:x belongs to bob; no rule permits shell on demo:x for agent alice\n"},
+				"reason: demo:x belongs to bob; no rule permits shell on demo:x for agent alice\nhint: work in a fork of your own: ssh demo+NAME@host\n"},
 		{policy.Question{Caller: "bob", Op: "list", Door: "operator"},
 			"agent bob (class 2, key) asks for list\n  permit \"operator\" at common.hcl:17\nanswer: permit by \"operator\"\n"},
 	} {

@@ -123,7 +123,7 @@ func TestControlWordsRefuseInWords(t *testing.T) {
 		{"show", "show takes 1 word, not 0", "ssh gate@host show REF"},
 		{"whoami now", "whoami takes no words, not 1", "ssh gate@host whoami"},
 		{"fork demo his", "demo:his exists already", "choose another tag, or leave it out for a made-up one"},
-		{"fork demo:hers mine", "demo:hers belongs to alice; no rule permits exec on demo:hers for agent bob", ""},
+		{"fork demo:hers mine", "demo:hers belongs to alice; no rule permits exec on demo:hers for agent bob", "work in a fork of your own: ssh demo+NAME@host"},
 		{"rm demo:hers", "demo:hers belongs to alice; no rule permits remove on demo:hers for agent bob", ""},
 		{"rm demo", "no rule permits remove on demo for agent bob", ""},
 		{"explain fly demo", `"fly" is no operation`, "operations are " + list(gate.Ops())},
