@@ -69,10 +69,10 @@ var libraries = []row{
 		does: map[string]string{
 			"files": curl + `; c --ftp-create-dirs -T $BIG $URL/d/up; c -o list $URL/ -Q "rename d/up d/moved" -Q "mkdir d/e" -Q "rmdir d/e"
 				c -l $URL/d/; c -o got $URL/d/moved; c -T $BIG $URL/d/gone; c -o list $URL/ -Q "rm d/gone"`,
-			"copy": curl + `; URL=${URL/sftp:/scp:}; c -T $BIG $URL/copied; c -o got $URL/copied`,
+			"copy":          curl + `; URL=${URL/sftp:/scp:}; c -T $BIG $URL/copied; c -o got $URL/copied`,
 			"refused":       curl + `; URL=${URL/sftp:/scp:}; c $URL/orders.txt`,
 			"files refused": curl + `; c --max-time 15 $URL/orders.txt`,
-			"keys":    curl + `; c $URL/../../home/ | sed s,^,/home/,`,
+			"keys":          curl + `; c $URL/../../home/ | sed s,^,/home/,`,
 		},
 	},
 	{
@@ -82,7 +82,7 @@ var libraries = []row{
 			"files": rclone + `; r mkdir :sftp:d/e; r copyto $BIG :sftp:d/up; r moveto :sftp:d/up :sftp:d/moved; r lsf :sftp:d
 				r copyto :sftp:d/moved got; r copyto $BIG :sftp:d/gone; r deletefile :sftp:d/gone; r rmdir :sftp:d/e`,
 			"files refused": rclone + `; r cat :sftp:orders.txt`,
-			"keys":    rclone + `; r lsf :sftp:/home | sed s,^,/home/,`,
+			"keys":          rclone + `; r lsf :sftp:/home | sed s,^,/home/,`,
 		},
 	},
 }
