@@ -21,7 +21,7 @@
 //	asyncssh  yes   yes  yes    yes    -     yes  yes  yes  yes     told, 254   told, 1        told, 1          ed25519 ecdsa rsa  yes  yes        yes
 //	libssh    yes   yes  yes    yes    -     -    -    yes  -       told, 254   told, 1        told, 1          ed25519 ecdsa rsa  -    -          -
 //	libssh2   -     -    -      yes    yes   -    -    -    -       silent, 78  silent, 9      -                ed25519 ecdsa      -    -          -
-//	rclone    -     -    -      yes    -     -    -    -    -       -           silent, 1      -                ed25519 ecdsa rsa  -    -          -
+//	rclone    -     -    -      yes    -     -    -    -    -       silent, 1   -              -                ed25519 ecdsa rsa  -    -          -
 //
 // exec tells the outputs and the exit code apart; stdin is 100 MB there and back; files is SFTP's put, get, rename, list, mkdir, rm and
 // rmdir; copy is the program's own way of moving a file, both ways; socket is a forward to a unix socket. Below REFUSED is what becomes

@@ -99,7 +99,7 @@ func TestRowsAreWhole(t *testing.T) {
 				t.Errorf("%s: there is no column %s", r.name, name)
 			}
 		}
-		for _, refusal := range []string{"refused", "forward refused"} {
+		for _, refusal := range []string{"refused", "files refused", "forward refused"} {
 			if r.shows[refusal] == "" && r.does[refusal] != "" || r.does["refused"] == "" {
 				t.Errorf("%s: what does it make of a refusal?", r.name)
 			}

@@ -77,12 +77,12 @@ var libraries = []row{
 	},
 	{
 		name: "rclone", keys: kinds,
-		shows: map[string]string{"files refused": "silent, 1"},
+		shows: map[string]string{"refused": "silent, 1"},
 		does: map[string]string{
 			"files": rclone + `; r mkdir :sftp:d/e; r copyto $BIG :sftp:d/up; r moveto :sftp:d/up :sftp:d/moved; r lsf :sftp:d
 				r copyto :sftp:d/moved got; r copyto $BIG :sftp:d/gone; r deletefile :sftp:d/gone; r rmdir :sftp:d/e`,
-			"files refused": rclone + `; r cat :sftp:orders.txt`,
-			"keys":          rclone + `; r lsf :sftp:/home | sed s,^,/home/,`,
+			"refused": rclone + `; r cat :sftp:orders.txt`,
+			"keys":    rclone + `; r lsf :sftp:/home | sed s,^,/home/,`,
 		},
 	},
 }
