@@ -24,17 +24,17 @@ units   = $(notdir $(wildcard packaging/units/*))
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
-build: needs-build ## build bin/forkgate, forkgate-init, forkgate-pod and forkgate-attest
+build: needs-build ## build bin/forkgate, forkgate-init, forkgate-pod, forkgate-scrub and forkgate-attest
 	$(GO) build -trimpath -o $(BIN)/forkgate ./cmd/forkgate
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod ./cmd/forkgate-attest
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod ./cmd/forkgate-scrub ./cmd/forkgate-attest
 
 needs-build:
 	@packaging/needs build
 
 install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usual
-	@test -x $(BIN)/forkgate -a -x $(BIN)/forkgate-init -a -x $(BIN)/forkgate-pod || { echo 'make install: run make build first' >&2; exit 1; }
+	@test -x $(BIN)/forkgate -a -x $(BIN)/forkgate-init -a -x $(BIN)/forkgate-pod -a -x $(BIN)/forkgate-scrub || { echo 'make install: run make build first' >&2; exit 1; }
 	install -D -m 755 $(BIN)/forkgate $(bindir)/forkgate
-	install -D -m 755 -t $(libdir)/forkgate $(BIN)/forkgate-init $(BIN)/forkgate-pod
+	install -D -m 755 -t $(libdir)/forkgate $(BIN)/forkgate-init $(BIN)/forkgate-pod $(BIN)/forkgate-scrub
 	for unit in $(units); do \
 	  install -D -m 644 packaging/units/$$unit $(libdir)/systemd/system/$$unit && \
 	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |; s|=/usr/lib/forkgate/|=$(PREFIX)/lib/forkgate/|' $(libdir)/systemd/system/$$unit || exit 1; done

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"forkgate/nsjail/wire"
 )
 
 // RunDir is where pods have their sockets on a host.
@@ -39,6 +41,8 @@ type Spec struct {
 	Ahead bool `json:"ahead,omitempty"`
 	// Autostart has the Docker daemon started with the pod, and not when somebody first needs it.
 	Autostart bool `json:"autostart,omitempty"`
+	// Scrub is what has to be done to the copy before anybody is in it, and before it has a network; nothing, where it is somebody's already.
+	Scrub []wire.Scrub `json:"scrub,omitempty"`
 }
 
 // DockerSocket is where a pod with this network id has its Docker socket inside.
@@ -93,7 +97,7 @@ func (s Spec) Write(runDir string) error {
 		return fmt.Errorf("cannot encode the spec of pod %s: %w", s.GUID, err)
 	}
 	path := filepath.Join(dir, "spec.json")
-	if err := errors.Join(os.WriteFile(path+".new", data, 0o600), os.Rename(path+".new", path)); err != nil {
+	if err := errors.Join(removeFrom(dir, scrubbedFile), os.WriteFile(path+".new", data, 0o600), os.Rename(path+".new", path)); err != nil {
 		return fmt.Errorf("cannot write the spec of pod %s: %w", s.GUID, err)
 	}
 	return nil
@@ -115,6 +119,34 @@ func ReadSpec(runDir, guid string) (Spec, error) {
 	return s, nil
 }
 
+// scrubbedFile is where a pod's supervisor says what came of Scrub.
+const scrubbedFile = "scrubbed.json"
+
+// WriteScrubbed says what came of a pod's scrubbing.
+func WriteScrubbed(runDir, guid string, done wire.Scrubbed) error {
+	data, err := json.Marshal(done)
+	if err != nil {
+		return fmt.Errorf("cannot encode how pod %s was scrubbed: %w", guid, err)
+	}
+	path := filepath.Join(Dir(runDir, guid), scrubbedFile)
+	if err := errors.Join(os.WriteFile(path+".new", data, 0o600), os.Rename(path+".new", path)); err != nil {
+		return fmt.Errorf("cannot write how pod %s was scrubbed: %w", guid, err)
+	}
+	return nil
+}
+
+// ReadScrubbed reads what came of it, in the pod's words. Where nothing is there, the pod did not come as far.
+func ReadScrubbed(runDir, guid string) (done wire.Scrubbed, err error) {
+	data, err := os.ReadFile(filepath.Join(Dir(runDir, guid), scrubbedFile))
+	if err == nil {
+		err = json.Unmarshal(data, &done)
+	}
+	if err != nil {
+		return wire.Scrubbed{}, fmt.Errorf("cannot read how pod %s was scrubbed: %w", guid, err)
+	}
+	return done, nil
+}
+
 // Clean removes what a pod that has ended left in its directory. The spec stays: it is the warden's, who may just have written it for
 // the next start. It is not an error when there is nothing.
 func Clean(runDir, guid string) error {
@@ -123,7 +155,7 @@ func Clean(runDir, guid string) error {
 
 // Remove removes a pod's directory. The pod has ended, and none is started for this GUID any more.
 func Remove(runDir, guid string) error {
-	return errors.Join(Clean(runDir, guid), removeFrom(Dir(runDir, guid), "spec.json.new", "spec.json", ""))
+	return errors.Join(Clean(runDir, guid), removeFrom(Dir(runDir, guid), scrubbedFile+".new", scrubbedFile, "spec.json.new", "spec.json", ""))
 }
 
 func removeFrom(dir string, names ...string) error {

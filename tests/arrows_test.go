@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	// The data on agents is policy's, in its language, and has one reader.
 	"cmd/forkgate-attest": {"gate", "gate/policy", "gate/provenance", "gate/provenance/attestor", "systemd"},
 	"cmd/forkgate-pod":    {"nsjail/..."},
+	"cmd/forkgate-scrub":  {"nsjail/scrub", "nsjail/wire"},
 
 	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
 
@@ -51,6 +52,7 @@ var arrows = map[string][]string{
 	"nsjail/idmap":  {"nsjail/bare"},
 	"nsjail/inside": {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/inside/names", "nsjail/mount", "nsjail/wire"},
 	"nsjail/mount":  {"nsjail/idmap"},
+	"nsjail/scrub": {"nsjail/wire"},
 	// What a pod may reach is written in the policy's words, which gate has the one parser of.
 	"nsjail/network": {"gate", "nsjail", "nsjail/wire"},
 	"nsjail/pod":     {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/network", "nsjail/wire"},

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/coreos/go-systemd/v22/journal"
@@ -45,6 +46,7 @@ func run(args []string) error {
 	return pod.Run(ctx, pod.Config{
 		RunDir: nsjail.RunDir, GUID: guid, Init: filepath.Join(filepath.Dir(self), "forkgate-init"),
 		Print: print, Ready: ready,
+		Scrubber: filepath.Join(filepath.Dir(self), "forkgate-scrub"), Extend: extend,
 	})
 }
 
@@ -54,6 +56,12 @@ func print(from, line string) {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %q\n", from, line)
 	}
+}
+
+// extend has systemd wait for longer (EXTEND_TIMEOUT_USEC of sd_notify(3)).
+func extend(by time.Duration) error {
+	_, err := daemon.SdNotify(false, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", by.Microseconds()))
+	return err
 }
 
 // ready tells systemd, where systemd asked to be told (sd_notify(3)).

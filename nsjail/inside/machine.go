@@ -20,14 +20,24 @@ func machine() error {
 		return err
 	}
 	var order wire.Machine
-	if err := receive(orders, wire.TypeMachine, &order); err != nil {
+	files, err := receiveWith(orders, wire.TypeMachine, &order)
+	if err != nil {
 		return err
 	}
+	defer wire.CloseAll(files)
 	if err := loopbackUp(); err != nil {
 		return err
 	}
 	if err := errors.Join(noCores(), loadFilter(machineFilter())); err != nil {
 		return err
+	}
+	if len(order.Scrub) > 0 {
+		if len(files) != 1 {
+			return fmt.Errorf("%w: %d descriptors to scrub with", wire.ErrMalformed, len(files))
+		}
+		if err := scrubFirst(orders, order, files[0]); err != nil {
+			return err
+		}
 	}
 	answering, err := answerNames(order.Resolvers)
 	if err != nil {

@@ -60,15 +60,21 @@ func duplicate(fd int) (*os.File, error) {
 
 // receive waits for a message of one type, with no descriptors.
 func receive(conn *wire.Conn, kind string, body any) error {
-	m, files, err := conn.Receive()
+	files, err := receiveWith(conn, kind, body)
 	wire.CloseAll(files)
+	return err
+}
+
+// receiveWith waits for a message of one type, with whatever descriptors come with it.
+func receiveWith(conn *wire.Conn, kind string, body any) ([]*os.File, error) {
+	m, files, err := conn.Receive()
 	if err != nil {
-		return fmt.Errorf("cannot get orders: %w", err)
+		return files, fmt.Errorf("cannot get orders: %w", err)
 	}
 	if m.Type != kind {
-		return fmt.Errorf("%w: %q instead of %q", wire.ErrMalformed, m.Type, kind)
+		return files, fmt.Errorf("%w: %q instead of %q", wire.ErrMalformed, m.Type, kind)
 	}
-	return m.Decode(body)
+	return files, m.Decode(body)
 }
 
 // closeFrom has exec close every descriptor from fd on.

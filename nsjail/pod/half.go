@@ -52,14 +52,17 @@ func newHalf(k kind, cgroup *os.File, network *half, end context.CancelCauseFunc
 // handshake is how long an init may take for one step.
 const handshake = 20 * time.Second
 
-func (h *half) send(kind string, body any) error {
+func (h *half) send(kind string, body any, files ...*os.File) error {
 	_ = h.conn.SetDeadline(time.Now().Add(handshake))
-	return h.conn.Send(0, kind, body)
+	return h.conn.Send(0, kind, body, files...)
 }
 
 // expect waits for the init's next message, which must be of one type.
-func (h *half) expect(kind string) error {
-	_ = h.conn.SetDeadline(time.Now().Add(handshake))
+func (h *half) expect(kind string) error { return h.hear(kind, handshake, &struct{}{}) }
+
+// hear waits for the init's next message, for so long, and reads it.
+func (h *half) hear(kind string, patience time.Duration, body any) error {
+	_ = h.conn.SetDeadline(time.Now().Add(patience))
 	m, files, err := h.conn.Receive()
 	wire.CloseAll(files)
 	if err != nil {
@@ -68,7 +71,7 @@ func (h *half) expect(kind string) error {
 	if m.Type != kind {
 		return fmt.Errorf("the %s init says %.40q, not %q", h.kind.name, m.Type, kind)
 	}
-	return nil
+	return m.Decode(body)
 }
 
 // reap ends the pod when the half does.

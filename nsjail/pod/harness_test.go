@@ -30,8 +30,9 @@ func TestMain(m *testing.M) {
 		defer stop()
 		err := Run(ctx, Config{
 			RunDir: os.Getenv("TEST_POD_RUN"), GUID: guid, Init: os.Getenv("TEST_POD_INIT"),
-			Print: func(from, line string) { fmt.Fprintf(os.Stderr, "%s: %q\n", from, line) },
-			Ready: func() error { fmt.Println("ready"); return nil },
+			Print:    func(from, line string) { fmt.Fprintf(os.Stderr, "%s: %q\n", from, line) },
+			Ready:    func() error { fmt.Println("ready"); return nil },
+			Scrubber: filepath.Join(filepath.Dir(os.Getenv("TEST_POD_INIT")), "forkgate-scrub"), Extend: func(time.Duration) error { return nil },
 		})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -213,11 +214,11 @@ func makeOwned(t *testing.T, dir string, uid int) {
 	must(t, os.Chown(dir, idmap.Foreign+uid, idmap.Foreign+uid))
 }
 
-// buildInit builds forkgate-init as it is shipped.
+// buildInit builds forkgate-init as it is shipped, and what it is shipped with.
 func buildInit(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "forkgate-init")
-	build := exec.Command("go", "build", "-o", path, "forkgate/cmd/forkgate-init")
+	build := exec.Command("go", "build", "-o", filepath.Dir(path), "forkgate/cmd/forkgate-init", "forkgate/cmd/forkgate-scrub")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build forkgate-init: %v\n%s", err, out)

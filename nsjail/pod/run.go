@@ -3,8 +3,10 @@ package pod
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +21,9 @@ type Config struct {
 	Init   string                  // path of the forkgate-init binary
 	Print  func(from, line string) // what is printed in the pod: FromInit, FromDocker. The line can hold any bytes
 	Ready  func() error            // tells the service manager
+
+	Scrubber string                    // path of the forkgate-scrub binary
+	Extend   func(time.Duration) error // tells the service manager that it takes so long to become ready
 }
 
 // ErrDied says that a half of the pod ended by itself.
@@ -98,14 +103,44 @@ func (p *pod) startMachine(ctx context.Context, c Config) (err error) {
 	if err := p.construct(p.machine); err != nil {
 		return err
 	}
+	order := wire.Machine{GUID: p.spec.GUID, Autostart: p.spec.Autostart, Resolvers: p.spec.Network.Asked(), Scrub: p.spec.Scrub}
+	if len(order.Scrub) > 0 { // while nothing can leave the pod
+		if err := p.scrub(c, order); err != nil {
+			return err
+		}
+	}
 	if p.link, err = p.machine.join(ctx, c, p.spec); err != nil {
 		return err
 	}
-	order := wire.Machine{GUID: p.spec.GUID, Autostart: p.spec.Autostart, Resolvers: p.spec.Network.Asked()}
-	if err := p.machine.send(wire.TypeMachine, order); err != nil {
-		return err
+	if len(order.Scrub) == 0 {
+		if err := p.machine.send(wire.TypeMachine, order); err != nil {
+			return err
+		}
 	}
 	return p.machine.expect(wire.TypeReady)
+}
+
+// scrub has the machine do what has to be done to the copy, and notes down what came of it.
+func (p *pod) scrub(c Config, order wire.Machine) error {
+	tool, err := sealedCopy(c.Scrubber)
+	if err != nil {
+		return err
+	}
+	defer tool.Close()
+	if err := errors.Join(c.Extend(wire.ScrubTime+handshake), p.machine.send(wire.TypeMachine, order, tool)); err != nil {
+		return err
+	}
+	var done wire.Scrubbed
+	if err := p.machine.hear(wire.TypeScrubbed, wire.ScrubTime+handshake, &done); err != nil {
+		return err
+	}
+	if err := nsjail.WriteScrubbed(c.RunDir, c.GUID, done); err != nil {
+		return err
+	}
+	if done.Error != "" {
+		return fmt.Errorf("cannot scrub pod %s: %.400q", c.GUID, done.Error)
+	}
+	return nil
 }
 
 func (p *pod) startSessions() error {

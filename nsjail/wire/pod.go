@@ -56,6 +56,7 @@ const (
 // Machine tells the machine's init what it is for.
 type Machine struct {
 	GUID      string   `json:"guid"`
-	Autostart bool     `json:"autostart"` // start the Docker daemon now
-	Resolvers []string `json:"resolvers"` // addresses of name servers that the pod's own asks; none: it refuses
+	Autostart bool     `json:"autostart"`       // start the Docker daemon now
+	Resolvers []string `json:"resolvers"`       // addresses of name servers that the pod's own asks; none: it refuses
+	Scrub     []Scrub  `json:"scrub,omitempty"` // what is to be done first, by the program that comes with this
 }

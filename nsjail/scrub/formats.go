@@ -1,0 +1,43 @@
+package scrub
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// values says what a name gets; ok is false for one that keeps what it has.
+type values func(name string) (value string, ok bool)
+
+// format replaces values in a text, and counts them.
+type format func(text []byte, of values) (edited []byte, n int, err error)
+
+// formatOf tells by its name how a file is written: what ends like none of the others is taken for a dotenv file.
+func formatOf(name string) format {
+	switch ext := strings.ToLower(path.Ext(name)); {
+	case ext == ".json":
+		return editJSON
+	case slices.Contains([]string{".yaml", ".yml"}, ext):
+		return editYAML
+	case slices.Contains([]string{".ini", ".cfg", ".conf", ".cnf", ".toml", ".properties"}, ext):
+		return lines{separators: "=:", continued: true}.edit
+	}
+	return lines{separators: "="}.edit
+}
+
+// piece is a part of a text that another one takes the place of.
+type piece struct {
+	from, to int
+	text     string
+}
+
+// spliced puts pieces, which come in order, into a text.
+func spliced(text []byte, pieces []piece) []byte {
+	var edited []byte
+	at := 0
+	for _, p := range pieces {
+		edited = append(append(edited, text[at:p.from]...), p.text...)
+		at = p.to
+	}
+	return append(edited, text[at:]...)
+}

@@ -1,0 +1,84 @@
+package scrub
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// secrets gives KEY and PASSWORD the value "sandbox".
+func secrets(name string) (string, bool) { return "sandbox", name == "KEY" || name == "PASSWORD" }
+
+func TestFormats(t *testing.T) {
+	for _, c := range []struct{ name, file, text, want string }{
+		{"dotenv", ".env", "A=1\nKEY=sk_live_1\nexport PASSWORD = \"two words\" # note\r\nZ=\n", "A=1\nKEY=sandbox\nexport PASSWORD = \"sandbox\" # note\r\nZ=\n"},
+		{"over lines", "prod.env", "KEY='one\ntwo'\nB=2\nPASSWORD=one\\\ntwo\nC=3", "KEY='sandbox'\nB=2\nPASSWORD=sandbox\nC=3"},
+		{"escaped", ".env", `KEY="a\"b` + "\nPASSWORD=c\"\nA=1", "KEY=\"sandbox\"\nA=1"},
+		{"commented out", ".env", "# KEY=old\n#PASSWORD=older\n# it's KEY\n", "# KEY=sandbox\n#PASSWORD=sandbox\n# it's KEY\n"},
+		{"none", "secrets", "MY_KEY=1\nKEYS=2\nsee KEY\n", "MY_KEY=1\nKEYS=2\nsee KEY\n"},
+		{"empty", ".env", "KEY=\nA=1", "KEY=sandbox\nA=1"},
+		{"ini", "my.cnf", "[client]\nPASSWORD: one\n  two\n\nKEY = three ; note\n[KEY]\n", "[client]\nPASSWORD: sandbox\n\nKEY = sandbox\n[KEY]\n"},
+		{"toml", "config.toml", "KEY = \"\"\"one\n\"two\"\n\"\"\"\nPASSWORD = 'x'\na = 1\n", "KEY = \"sandbox\"\nPASSWORD = 'sandbox'\na = 1\n"},
+		{"json", "c.json", `{"a": [{"KEY" : "x\"y", "b": 1e400}], "PASSWORD":{"c":[1, 2]}, "KEYS": null}` + "\n{\"KEY\":1}\n",
+			`{"a": [{"KEY" : "sandbox", "b": 1e400}], "PASSWORD":"sandbox", "KEYS": null}` + "\n{\"KEY\":\"sandbox\"}\n"},
+		{"json, an environment", "c.json", `{"Env": [ "A=1" , "KEY=sk_live_1", 3, ["PASSWORD=x"]]}`, `{"Env": [ "A=1" , "KEY=sandbox", 3, ["PASSWORD=sandbox"]]}`},
+		{"yaml", "c.yaml", "# all\na: 1 # one\nb:\n  KEY: |\n    one\n    two\n  c: {PASSWORD: x, d: &d y}\n---\n- KEY: 3 # three\n- *e\n",
+			""}, // *e is no anchor of this document
+		{"yaml", "c.yml", "# all\na: 1 # one\nb:\n  KEY: |\n    one\n    two\n  c: {PASSWORD: &p x, d: *p}\n---\n- KEY: 3 # three\n",
+			"# all\na: 1 # one\nb:\n  KEY: \"sandbox\"\n  c: {PASSWORD: &p \"sandbox\", d: *p}\n---\n- KEY: \"sandbox\" # three\n"},
+		{"compose", "compose.yaml", "services:\n  web:\n    environment:\n      - A=1\n      - KEY=sk_live_1\n", "services:\n  web:\n    environment:\n      - A=1\n      - \"KEY=sandbox\"\n"},
+		{"yaml, by reference", "c.yaml", "a: &a x\nKEY: *a\n", ""},
+		{"no yaml", "c.yaml", "a: [1\n", ""},
+		{"no json", "c.json", `{"KEY": "x"`, ""},
+		{"json with a comment", "c.json", "{ // note\n\"KEY\": 1}", ""},
+		{"no text", ".env", "KEY=\x00", ""},
+		{"an open quote", ".env", "A=1\nKEY=\"x\n", ""},
+		{"an open quote of another's", ".env", "A=\"x\nKEY=y\n", "A=\"x\nKEY=sandbox\n"},
+	} {
+		got, n, err := formatOf(c.file)([]byte(c.text), secrets)
+		if c.want == "" {
+			if err == nil {
+				t.Errorf("%s: %q, want an error", c.name, got)
+			}
+			continue
+		}
+		if err != nil || string(got) != c.want || (n > 0) != (c.text != c.want) {
+			t.Errorf("%s: %d, %v\n%s\nwant\n%s", c.name, n, err, got, c.want)
+		}
+	}
+}
+
+// Of whatever text, what was said to be replaced is: a second time nothing changes, and a structured file stays one.
+func FuzzFormats(f *testing.F) {
+	for _, text := range []string{"KEY=1\n", `{"KEY":[1,"KEY=2"]}`, "KEY:\n  a: 1\n", "KEY=\"a\nb\"\n", "[a]\nKEY: 1\n  2\n", "- KEY=1\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, name := range []string{".env", "a.ini", "a.json", "a.yaml"} {
+			edit := formatOf(name)
+			once, n, err := edit(text, secrets)
+			if err != nil {
+				continue
+			}
+			twice, m, err := edit(once, secrets)
+			if err != nil || m != n || !bytes.Equal(once, twice) {
+				t.Errorf("%s: %q is %q (%d), and then %q (%d, %v)", name, text, once, n, twice, m, err)
+			}
+			if n > 0 && !bytes.Contains(once, []byte("sandbox")) {
+				t.Errorf("%s: %d replaced in %q", name, n, once)
+			}
+			if name == "a.json" && json.Valid(text) && !json.Valid(once) {
+				t.Errorf("%q is no JSON any more: %q", text, once)
+			}
+			var tree yaml.Node
+			if name == "a.yaml" && n > 0 && !strings.Contains(string(once), "\n---") {
+				if err := yaml.Unmarshal(once, &tree); err != nil {
+					t.Errorf("%q is no YAML any more: %q: %v", text, once, err)
+				}
+			}
+		}
+	})
+}

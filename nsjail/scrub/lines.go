@@ -1,0 +1,94 @@
+package scrub
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// lines are files with a name and its value on a line: dotenv files, as shells and Docker read them, and ini files and their kin. A name that
+// is commented out counts: its value is as good as another.
+type lines struct {
+	separators string // between a name and its value
+	continued  bool   // an indented line goes on with a value, as in ini files
+}
+
+func (l lines) edit(text []byte, of values) ([]byte, int, error) {
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, 0, fmt.Errorf("it is no text")
+	}
+	var pieces []piece
+	for at := 0; at < len(text); {
+		name, from := l.name(text, at)
+		value, ok := of(name)
+		if name == "" || !ok {
+			at = lineEnd(text, at)
+			continue
+		}
+		to, quote, err := l.value(text, from)
+		if err != nil {
+			return nil, 0, fmt.Errorf("line %d: %w", 1+bytes.Count(text[:at], []byte("\n")), err)
+		}
+		pieces = append(pieces, piece{from, to, quote + value + quote})
+		at = lineEnd(text, max(to, from))
+	}
+	return spliced(text, pieces), len(pieces), nil
+}
+
+// lineEnd is where the line ends that has the byte at, behind its end of line.
+func lineEnd(text []byte, at int) int {
+	if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+		return at + i + 1
+	}
+	return len(text)
+}
+
+// name reads what a line gives a value to, and where that begins; an empty name is none.
+func (l lines) name(text []byte, at int) (name string, from int) {
+	line := string(text[at:lineEnd(text, at)])
+	i := strings.IndexAny(line, l.separators)
+	if i < 0 {
+		return "", 0
+	}
+	name = strings.TrimPrefix(strings.TrimLeft(line[:i], " \t#;"), "export ")
+	value := strings.TrimLeft(line[i+1:], " \t")
+	return strings.Trim(name, " \t\"'"), at + len(line) - len(value)
+}
+
+// value finds the end of a value, and how it is quoted. A quoted one may have several lines.
+func (l lines) value(text []byte, from int) (to int, quote string, err error) {
+	if from < len(text) && (text[from] == '"' || text[from] == '\'') {
+		to, err = closing(text, from)
+		return to, string(text[from]), err
+	}
+	for to = from; ; {
+		end := lineEnd(text, to)
+		line := bytes.TrimRight(text[to:end], "\r\n")
+		indented := end < len(text) && (text[end] == ' ' || text[end] == '\t')
+		if end < len(text) && (bytes.HasSuffix(line, []byte(`\`)) || l.continued && indented) {
+			to = end
+			continue
+		}
+		return to + len(line), "", nil
+	}
+}
+
+// closing finds the end of a quoted text: the next quote that no backslash stands before, or, of three, the next three.
+func closing(text []byte, from int) (to int, err error) {
+	quote := text[from : from+1]
+	if triple := bytes.Repeat(quote, 3); bytes.HasPrefix(text[from:], triple) {
+		if i := bytes.Index(text[from+3:], triple); i >= 0 {
+			return from + 3 + i + 3, nil
+		}
+		return 0, fmt.Errorf("a quote (%s) that nothing closes", triple)
+	}
+	for i := from + 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && quote[0] == '"':
+			i++
+		case text[i] == quote[0]:
+			return i + 1, nil
+		}
+	}
+	return 0, fmt.Errorf("a quote (%s) that nothing closes", quote)
+}

@@ -1,0 +1,70 @@
+package scrub
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// editYAML replaces the values of names at whatever depth, by texts. A document in which there are any is written anew: comments stay, spaces
+// may not. What is no YAML is an error, and so is what a name gets by reference (<<, *name), as that is another's to change.
+func editYAML(text []byte, of values) ([]byte, int, error) {
+	var edited bytes.Buffer
+	d, e, n := yaml.NewDecoder(bytes.NewReader(text)), yaml.NewEncoder(&edited), 0
+	e.SetIndent(2)
+	for {
+		var document yaml.Node
+		if err := d.Decode(&document); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, 0, fmt.Errorf("it is no YAML: %w", err)
+		}
+		here, err := editNode(&document, of)
+		if err != nil {
+			return nil, 0, err
+		}
+		if n += here; document.Kind != 0 {
+			if err := e.Encode(&document); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+	if err := e.Close(); err != nil || n == 0 {
+		return text, 0, err
+	}
+	return edited.Bytes(), n, nil
+}
+
+func editNode(node *yaml.Node, of values) (n int, err error) {
+	for i, child := range node.Content {
+		name, value, ok := "", "", false
+		switch {
+		case node.Kind == yaml.MappingNode && i%2 == 1:
+			name = node.Content[i-1].Value
+			value, ok = of(name)
+		case node.Kind == yaml.SequenceNode && child.Kind == yaml.ScalarNode: // as where environments are lists
+			if name, _, ok = strings.Cut(child.Value, "="); ok {
+				value, ok = of(name)
+				value = name + "=" + value
+			}
+		}
+		here := 1
+		switch {
+		case !ok:
+			here, err = editNode(child, of)
+		case child.Kind == yaml.AliasNode:
+			err = fmt.Errorf("line %d: the value of %s stands elsewhere (*%s)", child.Line, name, child.Value)
+		default:
+			*child = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: value, Anchor: child.Anchor, LineComment: child.LineComment}
+		}
+		if err != nil {
+			return n, err
+		}
+		n += here
+	}
+	return n, nil
+}

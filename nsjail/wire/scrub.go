@@ -1,0 +1,41 @@
+package wire
+
+import "time"
+
+// ScrubTime is how long all the rules may take, together.
+const ScrubTime = 10 * time.Minute
+
+// TypeScrubbed is what the machine's init says when it has scrubbed the pod's data, before it is ready.
+const TypeScrubbed = "scrubbed"
+
+// Scrub is what is to become of the files of a copy before anybody sees it. Exactly one of Remove, Empty, Set or Generate, and Run is there.
+type Scrub struct {
+	Name     string            `json:"name"`
+	Files    []string          `json:"files,omitempty"`    // globs below the data
+	Volumes  []string          `json:"volumes,omitempty"`  // globs below Docker's volumes: NAME/PATH
+	Remove   bool              `json:"remove,omitempty"`   // files and directories
+	Empty    bool              `json:"empty,omitempty"`    // files stay, with nothing in them
+	Set      map[string]string `json:"set,omitempty"`      // values of names, which are globs, in dotenv, ini, JSON and YAML
+	Generate []string          `json:"generate,omitempty"` // names that get values of their own
+	Run      []string          `json:"run,omitempty"`      // a program of the rootfs, in the data
+}
+
+// Scrubbing is what the scrubber reads: where the copy is, and what is to be done to it.
+type Scrubbing struct {
+	Data    string  `json:"data"`
+	Volumes string  `json:"volumes"`
+	Rules   []Scrub `json:"rules"`
+}
+
+// Scrubbed says what was done. Error is for the operator; empty: all of it.
+type Scrubbed struct {
+	Steps []ScrubStep `json:"steps"`
+	Error string      `json:"error,omitempty"`
+}
+
+// ScrubStep is a rule, how many files it changed or removed, and how long that took.
+type ScrubStep struct {
+	Name  string        `json:"name"`
+	Files int           `json:"files"`
+	Took  time.Duration `json:"ns"`
+}
