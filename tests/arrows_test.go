@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"nsjail/idmap":  {"nsjail/bare"},
 	"nsjail/inside": {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/inside/names", "nsjail/mount", "nsjail/wire"},
 	"nsjail/mount":  {"nsjail/idmap"},
-	"nsjail/scrub": {"nsjail/wire"},
+	"nsjail/scrub":  {"nsjail/wire"},
 	// What a pod may reach is written in the policy's words, which gate has the one parser of.
 	"nsjail/network": {"gate", "nsjail", "nsjail/wire"},
 	"nsjail/pod":     {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/network", "nsjail/wire"},
@@ -99,13 +99,13 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// One file speaks to the SSH server's library, so that one file is to be read when that changes. Tests may show what it does.
-func TestOneFileImportsTheSSHServer(t *testing.T) {
+// gliderlabs/ssh takes who made the first attempt for who has logged in. A test shows that, and nothing uses it.
+func TestNothingImportsGliderlabs(t *testing.T) {
 	importers := filesWith(t, func(name string, f *ast.File) bool {
 		return !strings.HasSuffix(name, "_test.go") && slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"github.com/gliderlabs/ssh"` })
 	})
-	if len(importers) != 1 || !strings.HasPrefix(importers[0], "gate/door/") {
-		t.Errorf("want one file in gate/door to import gliderlabs/ssh: %q", importers)
+	if len(importers) > 0 {
+		t.Errorf("%q import gliderlabs/ssh", importers)
 	}
 }
 

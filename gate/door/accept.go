@@ -12,7 +12,7 @@ import (
 	"forkgate/gate/warden/client"
 )
 
-// accept serves each connection that arrives, until ctx ends. The accept loop of gliderlabs/ssh is not used: it makes up
+// accept serves each connection that arrives, until ctx ends. The accept loop of gliderlabs/ssh is not used either: it makes up
 // an RSA host key where it is given none, leaves nobody to wait for its goroutines, and dies of a panic in any of them.
 func (d *door) accept(ctx context.Context, l net.Listener) error {
 	var pause time.Duration

@@ -77,13 +77,13 @@ type connection struct {
 	ourFault    bool          // the warden did not answer, or lets nobody in
 
 	deadline *time.Timer
-	watched  sync.Once    // by keepAlive
 	asked    atomic.Int64 // channels that are open or not answered yet
 	heard    atomic.Int64 // when something came of the client last, in ns since 1970
 	leave    func()       // counts the connection out of those that have not authenticated
 
 	stirred atomic.Int64 // when something went by it last, in ns since 1970
 	idling  sync.Once    // by watchIdle
+	ending  sync.Once    // by endUnwelcome
 
 	mu       sync.Mutex
 	holders  int // the transport, and each channel: the last one to let go clears up
@@ -278,5 +278,5 @@ func (c *connection) Close() error {
 	return nil
 }
 
-// SetDeadline does nothing: gliderlabs/ssh clears the deadline at each read and write. The handshake is bounded by a timer.
+// SetDeadline does nothing: the handshake is bounded by a timer.
 func (c *connection) SetDeadline(time.Time) error { return nil }

@@ -143,7 +143,7 @@ func (c *connection) requestForward(who client.AssertRequest, q client.OpenReque
 		return nil, errClosed
 	}
 	q.Alone = q.Alone && c.isAlone(c.ctx, who.ClientVersion)
-	warden, err := c.warden.ready(c.ctx, who)
+	warden, err := c.ready(c.ctx, who)
 	if err != nil {
 		return nil, err
 	}

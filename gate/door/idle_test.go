@@ -126,6 +126,78 @@ func TestTheWardenKnowsWhoLogsIn(t *testing.T) {
 	}
 }
 
+// Logins that the warden does not accept count as if there had been none: a source has so many places for them, and no more.
+func TestRefusedLoginsKeepTheirPlaces(t *testing.T) {
+	t.Parallel()
+	const places = 3
+	for _, refuses := range []bool{true, false} {
+		p := open(t, func(w *doortest.Warden, c *door.Config) {
+			c.MaxPerSource = places
+			w.Refuse = func(client.AssertRequest) error {
+				if refuses {
+					return &gate.Refusal{Reason: "enough of you"}
+				}
+				return nil
+			}
+		})
+		came := 0
+		for range 2 * places {
+			c, err := p.tryDial("demo", p.key)
+			if err != nil {
+				continue
+			}
+			defer c.Close()
+			came++
+		}
+		if want := map[bool]int{true: places, false: 2 * places}[refuses]; came > want || came == 0 || !refuses && came != want {
+			t.Errorf("refused %t: %d are there, not %d", refuses, came, want)
+		}
+	}
+}
+
+// A connection that the warden knows no more, as it has been restarted, ends when nothing is open on it, and not before.
+func TestWhatARestartForgets(t *testing.T) {
+	t.Parallel()
+	var restarted atomic.Bool
+	p := open(t, func(w *doortest.Warden, _ *door.Config) {
+		w.Refuse = func(client.AssertRequest) error {
+			if restarted.Load() {
+				return &gate.Refusal{Reason: "it has been restarted since"}
+			}
+			return nil
+		}
+	})
+	c := p.dial("demo")
+	running := p.session(c)
+	mustRequest(t, running, "exec", execReq{"cat"})
+	need.Eventually(t, "it runs", func() bool { return p.warden.Seen().Running == 1 })
+	p.warden.Stop()
+	restarted.Store(true)
+	p.warden.Start()
+	for range 3 {
+		if _, _, err := c.OpenChannel("direct-tcpip", ssh.Marshal(direct{"localhost", 80, "", 0})); err == nil || !strings.Contains(err.Error(), "restarted since") {
+			t.Errorf("a forward: %v", err)
+		}
+	}
+	if n := len(p.warden.Seen().Asserted); n != 2 {
+		t.Errorf("the warden was told %d times who speaks", n)
+	}
+	time.Sleep(6 * time.Second)
+	io.WriteString(running, "still here\n")
+	running.CloseWrite()
+	if got := readAll(t, running); got != "still here\n" {
+		t.Errorf("the session: %q", got)
+	}
+	running.Close()
+	over := make(chan struct{})
+	go func() { c.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-time.After(20 * time.Second):
+		t.Error("the connection stays")
+	}
+}
+
 // How many sessions and forwards a connection has is the policy's to say, and the one who is refused hears the number.
 func TestBoundsOfAConnection(t *testing.T) {
 	t.Parallel()

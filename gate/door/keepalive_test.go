@@ -35,3 +35,26 @@ func TestWhatComesIsASignOfLife(t *testing.T) {
 	}
 	need.Eventually(t, "the session of a silent client has ended", func() bool { return p.warden.Seen().Running == 0 })
 }
+
+// A client that opens nothing is asked as well. Control: one that answers stays.
+func TestWhoOpensNothingIsAsked(t *testing.T) {
+	t.Parallel()
+	p := open(t, func(_ *doortest.Warden, c *door.Config) { c.KeepAlive = time.Second })
+	r := dialRaw(t, p.addr)
+	if !r.prove("demo", p.key, p.key) {
+		t.Fatal("not let in")
+	}
+	answers := p.dial("demo")
+	begin := time.Now()
+	for {
+		if _, err := r.read(); err != nil {
+			break
+		}
+	}
+	if took := time.Since(begin); took > 15*time.Second {
+		t.Errorf("it was there for %v", took)
+	}
+	if _, _, err := answers.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+		t.Errorf("who answers: %v", err)
+	}
+}

@@ -19,6 +19,7 @@ type link struct {
 	warden   Warden
 	asserted bool
 	made     client.AssertReply // what the assertion came to
+	refused  error              // the warden does not accept it, and is asked no more
 	closed   bool
 }
 
@@ -82,22 +83,25 @@ func (l *link) touch(ctx context.Context, q client.TouchRequest) error {
 	return l.warden.Touch(ctx, q)
 }
 
-// knows reports whether the warden has been told who speaks, and has accepted that.
-func (l *link) knows() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.asserted
-}
-
 func (l *link) assertLocked(ctx context.Context, who client.AssertRequest) error {
-	if l.asserted {
-		return nil
+	if l.asserted || l.refused != nil {
+		return l.refused
 	}
 	return l.askLocked(ctx, func(w Warden) error {
 		reply, err := w.Assert(ctx, who)
 		l.asserted, l.made = err == nil, reply
 		return err
 	})
+}
+
+// reject takes the warden's no for its last word on who speaks. It gives back the place that the connection has there.
+func (l *link) reject(no error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refused == nil {
+		l.refused = no
+		l.drop()
+	}
 }
 
 // isFault tells whether an error is the connection's: neither the warden's answer nor the caller's impatience.

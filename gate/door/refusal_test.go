@@ -38,9 +38,9 @@ func TestRefusedInKind(t *testing.T) {
 	if err := os.WriteFile(p.dir+"/file", []byte("in"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const line = "forkgate: not here (hint: elsewhere)\n"
+	const text, line = "forkgate: not here\nhint: elsewhere\n", "forkgate: not here (hint: elsewhere)\n"
 	for _, args := range [][]string{{p.dir + "/file", "demo@host:file"}, {"demo@host:file", p.dir + "/got"}} {
-		if got := run(t, p.ssh("scp", append([]string{"-O"}, args...)...), ""); got.Code != 1 || strings.Count(got.Stderr, "not here") != 1 || !strings.Contains(got.Stderr, line) {
+		if got := run(t, p.ssh("scp", append([]string{"-O"}, args...)...), ""); got.Code != 1 || strings.Count(got.Stderr, "not here") != 1 || !strings.Contains(got.Stderr, text) || !strings.Contains(got.Stderr, "scp: refused\n") {
 			t.Errorf("scp %q: %+v", args, got)
 		}
 	}

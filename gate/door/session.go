@@ -151,14 +151,18 @@ func (s *session) run(ctx context.Context, j job) {
 		exit = s.explain(ctx, j, err)
 	}
 	s.end(exit)
-	s.log.Info("session ended", "op", j.op, "code", exit.Code, "signal", exit.Signal, "took", time.Since(begin))
+	level := slog.LevelInfo
+	if !s.entered && ctx.Err() != nil { // the client did not wait, and may do that without end
+		level = slog.LevelDebug
+	}
+	s.log.Log(ctx, level, "session ended", "op", j.op, "code", exit.Code, "signal", exit.Signal, "took", time.Since(begin))
 }
 
 func (s *session) do(ctx context.Context, j job) (wire.Exit, error) {
 	if err := s.env.check(); err != nil {
 		return wire.Exit{}, err
 	}
-	warden, err := s.c.warden.ready(ctx, s.who)
+	warden, err := s.c.ready(ctx, s.who)
 	if err != nil {
 		return wire.Exit{}, err
 	}

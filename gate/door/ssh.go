@@ -1,46 +1,51 @@
 package door
 
 import (
-	"net"
-
-	"github.com/gliderlabs/ssh"
-	gossh "golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
 )
 
-// speak serves the connection until it ends. This is the only file that knows gliderlabs/ssh, and uses it to run the
-// handshake and to hand out channels and requests. Its context is never read: the user and the key that it shows are those
-// of the first attempt, not those that were proved.
+// speak serves the connection until it ends. The loop of gliderlabs/ssh is not used: it gives no moment between a login and what the client asks
+// for first, and the user and the key that it shows are those of the first attempt, not those that were proved.
 func (c *connection) speak() {
 	if err := c.greet(); err != nil {
 		c.failed(err)
 		return
 	}
-	server := &ssh.Server{
-		ServerConfigCallback:     func(ssh.Context) *gossh.ServerConfig { return c.serverConfig() },
-		ConnectionFailedCallback: func(_ net.Conn, err error) { c.failed(err) },
-		ChannelHandlers:          map[string]ssh.ChannelHandler{"default": c.handler((*connection).unknownChannel)},
-		RequestHandlers: map[string]ssh.RequestHandler{
-			"default": func(ctx ssh.Context, _ *ssh.Server, r *gossh.Request) (bool, []byte) {
-				defer c.survive("request")
-				conn, _ := ctx.Value(ssh.ContextKeyConn).(*gossh.ServerConn) // nil has proved nothing: see identity
-				return c.take(conn, r)
-			},
-		},
+	conn, channels, requests, err := ssh.NewServerConn(c, c.serverConfig())
+	if err != nil {
+		c.failed(err)
+		return
 	}
-	for kind, handle := range channelHandlers() {
-		server.ChannelHandlers[kind] = c.handler(handle)
+	defer conn.Close()
+	go c.keepAlive(conn)
+	go c.answerAll(conn, requests)
+	handlers := channelHandlers()
+	for asked := range channels {
+		handle, known := handlers[asked.ChannelType()]
+		if !known {
+			handle = (*connection).unknownChannel
+		}
+		go c.handle(handle, conn, asked)
 	}
-	server.HandleConn(c)
 }
 
-// handler adapts a method to gliderlabs/ssh.
-func (c *connection) handler(handle channelHandler) ssh.ChannelHandler {
-	return func(_ *ssh.Server, conn *gossh.ServerConn, asked gossh.NewChannel, _ ssh.Context) {
-		defer c.survive("channel " + gate.Printable(asked.ChannelType()))
-		defer c.enter()()
-		c.watched.Do(func() { go c.keepAlive(conn) })
-		handle(c, conn, asked)
+// answerAll answers what concerns the connection as a whole, until it ends.
+func (c *connection) answerAll(conn *ssh.ServerConn, requests <-chan *ssh.Request) {
+	for r := range requests {
+		c.answerOne(conn, r)
 	}
+}
+
+func (c *connection) answerOne(conn *ssh.ServerConn, r *ssh.Request) {
+	defer c.survive("request")
+	ok, reply := c.take(conn, r)
+	_ = r.Reply(ok, reply)
+}
+
+func (c *connection) handle(handle channelHandler, conn *ssh.ServerConn, asked ssh.NewChannel) {
+	defer c.survive("channel " + gate.Printable(asked.ChannelType()))
+	defer c.enter()()
+	handle(c, conn, asked)
 }

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"container/list"
 	"net/netip"
 	"sync"
@@ -23,7 +24,8 @@ type startups struct {
 type startup struct {
 	from  netip.Prefix
 	since time.Time
-	evict func() // set once the connection can be ended
+	among *list.List // it waits there
+	evict func()     // set once the connection can be ended
 }
 
 // patience is how long a connection may take to log in before it makes room for another, of a source that holds no fewer places than its own.
@@ -46,7 +48,7 @@ func (s *startups) enter(source netip.Addr, stands standing, now time.Time) (her
 		s.mu.Unlock()
 		return nil, nil, false
 	}
-	here = waiting.PushBack(&startup{from: from, since: now})
+	here = waiting.PushBack(&startup{from: from, since: now, among: waiting})
 	s.bySource[from]++
 	s.mu.Unlock()
 	evict()
@@ -65,7 +67,10 @@ func (s *startups) makeRoom(waiting *list.List, from netip.Prefix, places int, n
 	var goes *list.Element
 	switch {
 	case from.IsValid() && s.bySource[from] >= places:
-		if goes = oldest(waiting, from); !outstays(goes, now) {
+		if goes = oldest(waiting, from); goes == nil { // it has become known, or is not any more
+			goes = cmp.Or(oldest(s.known, from), oldest(s.strangers, from))
+		}
+		if !outstays(goes, now) {
 			return nil, false
 		}
 	case waiting.Len() < s.limit:
@@ -77,7 +82,8 @@ func (s *startups) makeRoom(waiting *list.List, from netip.Prefix, places int, n
 			}
 		}
 	}
-	who := waiting.Remove(goes).(*startup)
+	who := goes.Value.(*startup)
+	who.among.Remove(goes)
 	return who.evict, true
 }
 

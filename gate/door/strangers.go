@@ -53,13 +53,20 @@ func (s *strangers) giveBack(q client.StrangersRequest) {
 // handshake. It reports whether that is worth a line in the log: of a source that pays already the summary tells.
 func (c *connection) charge(err error) (worthSaying bool) {
 	cost, which := c.doing(err)
-	now := time.Now()
-	worthSaying = c.door.penalties.standing(c.source.Addr(), 1, now).haste == 1
 	if which != nil {
-		c.door.penalties.charge(c.source.Addr(), cost, now)
 		c.door.strangers.count(c.source, which)
 	}
-	return worthSaying
+	return c.charges(cost)
+}
+
+// charges has the source pay, and reports whether it owed nothing before.
+func (c *connection) charges(cost time.Duration) (first bool) {
+	now := time.Now()
+	first = c.door.penalties.standing(c.source.Addr(), 1, now).haste == 1
+	if cost > 0 {
+		c.door.penalties.charge(c.source.Addr(), cost, now)
+	}
+	return first
 }
 
 // doing tells what a connection did that came to nothing.
@@ -70,7 +77,7 @@ func (c *connection) doing(err error) (cost time.Duration, which func(*client.St
 		return 0, nil
 	case errors.Is(cause, errTooSlow):
 		return costSlow, func(q *client.StrangersRequest) *int { return &q.Slow }
-	case c.offer != nil, c.tries > 0:
+	case !errors.Is(cause, errCrowded) && (c.offer != nil || c.tries > 0):
 		return costFailed, func(q *client.StrangersRequest) *int { return &q.Failed }
 	case errors.Is(cause, errCrowded), errors.As(err, &denied), isGone(err):
 		return costIdle, func(q *client.StrangersRequest) *int { return &q.Idle }

@@ -154,7 +154,8 @@ func unpermitted(r *gate.Request) gate.Decision {
 		reason = r.Target.Ref() + " belongs to " + r.Target.Owner + "; " + reason
 	}
 	hint, enters := "", slices.Contains([]gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP}, r.Op)
-	if r.Target.Fork && r.Target.Owner != r.Caller.Principal && (enters || r.Op.IsForward()) || r.Target.Grand && r.Op.IsForward() {
+	leads := r.Op.IsForward() || r.Op == gate.OpAgentForward
+	if r.Target.Fork && r.Target.Owner != r.Caller.Principal && (enters || leads) || r.Target.Grand && leads {
 		hint = "work in a fork of your own: ssh " + r.Target.Repo + "+NAME@host"
 	}
 	return gate.Decision{Verdict: gate.Forbid, Reason: reason, Hint: hint}

@@ -32,9 +32,10 @@ type connection struct {
 	arrived time.Time
 
 	// The reading goroutine alone writes these; requests that read them start afterwards.
-	signed   signed
-	identity *identity // nil until the door has asserted one
-	logout   func()    // counts the connection out of its principal's; nil until then
+	signed     signed
+	identity   *identity // nil until the door has asserted one
+	logout     func()    // counts the connection out of its principal's; nil until then
+	turnedAway bool      // its principal has too many of them, and that is on record
 
 	unanswered atomic.Int32
 	sending    sync.Mutex
@@ -44,7 +45,7 @@ type connection struct {
 	opened  map[string]begun // the connection's sessions
 
 	waiting sync.Mutex
-	waits   map[uint64]context.CancelCauseFunc // requests under way that take long, by ID
+	waits   map[uint64]func() // end requests under way that take long, by ID
 }
 
 // serve reads and answers messages until the peer hangs up, ctx ends, or the peer says what it may not. It returns when all
@@ -90,26 +91,28 @@ func (c *connection) dispatch(ctx context.Context, requests *sync.WaitGroup, m w
 	}
 	ctx, done := c.track(ctx, m.ID)
 	requests.Go(func() {
-		defer c.unanswered.Add(-1)
 		defer done()
 		r.answer(ctx, do)
 	})
 	return nil
 }
 
-// track has giveUp end a request, until done is called.
+// track has giveUp end a request, until done is called. The request counts no more from the first of these on: whoever gives up waits for no
+// answer, and what the principal has under way is bounded anyhow.
 func (c *connection) track(ctx context.Context, id uint64) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	count := sync.OnceFunc(func() { c.unanswered.Add(-1) })
 	c.waiting.Lock()
 	defer c.waiting.Unlock()
 	if c.waits == nil {
-		c.waits = map[uint64]context.CancelCauseFunc{}
+		c.waits = map[uint64]func(){}
 	}
-	c.waits[id] = cancel
+	c.waits[id] = func() { count(); cancel(errHungUp) }
 	return ctx, func() {
 		c.waiting.Lock()
 		defer c.waiting.Unlock()
 		delete(c.waits, id)
+		count()
 		cancel(nil)
 	}
 }
@@ -118,8 +121,8 @@ func (c *connection) track(ctx context.Context, id uint64) (_ context.Context, d
 func giveUp(_ context.Context, r *request, q client.GiveUp) (answer, error) {
 	r.waiting.Lock()
 	defer r.waiting.Unlock()
-	if cancel, ok := r.waits[q.Request]; ok {
-		cancel(errHungUp)
+	if end, ok := r.waits[q.Request]; ok {
+		end()
 	}
 	return answer{body: struct{}{}}, nil
 }

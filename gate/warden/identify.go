@@ -161,18 +161,40 @@ func (r *request) recognize(who *identity, hostKey ssh.PublicKey) error {
 	return r.certified(cert, provenance.Connection{SessionID: who.session, HostKey: hostKey}, who)
 }
 
+// login is one of a principal's connections into pods, or those to the gate itself, where who is at the limit sees what he has.
+type login struct {
+	principal string
+	control   bool
+}
+
 // login makes the connection its principal's, until it ends.
 func (r *request) login(who *identity) error {
-	logout, ok := r.logins.take(who.principal)
+	logout, ok := r.logins.take(login{who.principal, gate.IsControl(who.user)})
 	if !ok {
-		return &gate.Refusal{
-			Reason: fmt.Sprintf("%s has %d connections already, which is the limit", who.principal, r.rules.Connections().Principal),
-			Hint:   "end some of them",
-		}
+		return r.refuseLogin(who)
 	}
 	r.logout, r.identity = logout, who
 	r.metrics.logins.WithLabelValues(r.role.standing().door).Inc()
 	return nil
+}
+
+// refuseLogin records that somebody has too many connections, once for each that is too many: the door asks again where a session hears of it.
+func (r *request) refuseLogin(who *identity) error {
+	refusal := &gate.Refusal{
+		Reason: fmt.Sprintf("%s has %d connections already, which is the limit", who.principal, r.rules.Connections().Principal),
+		Hint:   "end some of them",
+	}
+	if r.turnedAway {
+		return refusal
+	}
+	r.turnedAway = true
+	asked := gate.Request{
+		Caller: gate.Caller{Principal: who.principal, Key: ssh.FingerprintSHA256(who.key), Evidence: []string{}}, Source: who.source, Door: sshDoor,
+	}
+	if err := r.log.Refused(r.session, asked, refusal.Reason); err != nil {
+		return err
+	}
+	return refusal
 }
 
 // mayBePerson reports whether a session on this connection could be a person's, if no mark of an agent comes with it.

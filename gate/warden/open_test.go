@@ -1,11 +1,13 @@
 package warden
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -217,6 +219,29 @@ func TestRequestsPerPrincipalAreCapped(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	} else {
 		s.Close()
+	}
+}
+
+// A connection may give up as many requests as it likes: none of them is under way any more.
+func TestGivenUpRequestsDoNotCount(t *testing.T) {
+	h := newHost(t)
+	h.requests = newLimit[string](1000)
+	slow := make(chan struct{})
+	h.Warden.words["whoami"] = func(context.Context, *word) (page, error) { <-slow; return page{}, nil }
+	h.start(t)
+	defer close(slow)
+	c := h.connect(t, "gate", h.bob)
+	for range 4 * maxUnanswered {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := c.Verb(ctx, client.VerbRequest{Words: say("whoami")}); !errors.Is(err, context.Canceled) {
+			t.Fatalf("it says %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := c.Verb(ctx, client.VerbRequest{Words: say("help")}); err != nil {
+		t.Errorf("it does not answer any more: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -220,20 +221,32 @@ func TestConnectionsAreCapped(t *testing.T) {
 
 func TestLoginsAreCapped(t *testing.T) {
 	h := newHost(t)
-	h.logins = newLimit[string](1)
+	h.logins = newLimit[login](1)
 	h.start(t)
 	first := h.connect(t, "gate", h.alice)
-	login := func() error {
+	logIn := func(user string) error {
 		c := dial(t, h.door)
-		return asserted(c.Assert(t.Context(), client.AssertRequest{User: []byte("gate"), Key: h.alice.Marshal(), SessionID: signHash(t, c)}))
+		return asserted(c.Assert(t.Context(), client.AssertRequest{User: []byte(user), Key: h.alice.Marshal(), SessionID: signHash(t, c)}))
 	}
-	if _, refused := gate.AsRefusal(login()); !refused {
+	if _, refused := gate.AsRefusal(logIn("gate")); !refused {
 		t.Error("a second connection of one principal is taken")
 	}
-	first.Close()
-	for h.logins.count("alice") > 0 {
+	if err := logIn("demo"); err != nil {
+		t.Errorf("connections to the gate and into pods are not counted apart: %v", err)
 	}
-	if err := login(); err != nil {
+	if _, refused := gate.AsRefusal(logIn("demo")); !refused {
+		t.Error("a second connection into pods is taken")
+	}
+	h.log.mu.Lock()
+	lines := fmt.Append(nil, h.log.lines)
+	h.log.mu.Unlock()
+	if n := bytes.Count(lines, []byte("connections already, which is the limit")); n != 2 {
+		t.Errorf("%d refusals are on record", n)
+	}
+	first.Close()
+	for h.logins.count(login{principal: "alice", control: true}) > 0 {
+	}
+	if err := logIn("gate"); err != nil {
 		t.Errorf("after the first has gone: %v", err)
 	}
 }

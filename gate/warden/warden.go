@@ -58,7 +58,7 @@ type Warden struct {
 	requests    *limit[string]
 	pace        pace
 	connections map[role]*limit[uint32]
-	logins      *limit[string]
+	logins      *limit[login]
 	serials     *serials
 	transfers   transfers
 	strangers   *rate.Limiter
@@ -84,7 +84,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 		gates: map[role]*gate.Gate[*opened]{}, sshd: startedBySSHD,
 		messages: messages(), words: words(),
 		requests: newLimit[string](maxRequests), connections: map[role]*limit[uint32]{},
-		logins: boundedBy[string](func() int { return rules.Connections().Principal }), serials: newSerials(rules.now), strangers: newStrangers(),
+		logins: boundedBy[login](func() int { return rules.Connections().Principal }), serials: newSerials(rules.now), strangers: newStrangers(),
 		since: rules.now(), now: rules.now,
 	}
 	pods.agentEnters = w.reconsiderAgents
