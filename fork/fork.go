@@ -48,7 +48,7 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 	}
 	now := time.Now()
 	t = Tree{Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID,
-		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: now.UTC(), Expires: limits.Expiry(now)}
+		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: now.UTC(), Expires: limits.Expiry(now), Settled: s.opts.Settled(parent.Repo)}
 	spare, err := s.name(ctx, w, &t)
 	if err != nil {
 		return t, nil, err
@@ -93,6 +93,20 @@ func (s *Store) Extend(guid string) (Tree, error) {
 		return t, nil
 	}
 	return s.registry.change(guid, func(t *Tree) { t.Expires = t.Limits.Expiry(time.Now()) }, Ready, Ready)
+}
+
+// Settle notes that what has to be taken out of a fork has been, where why is empty; else why it could not be.
+//
+// Errors are ErrNotFound, ErrGrand, and that of a fork which is being made or removed.
+func (s *Store) Settle(guid, why string) (Tree, error) {
+	t, ok := s.registry.get(guid)
+	switch {
+	case !ok:
+		return Tree{}, fmt.Errorf("fork %s: %w", guid, ErrNotFound)
+	case t.Grand:
+		return Tree{}, fmt.Errorf("cannot settle %s: %w", t.Ref(), ErrGrand)
+	}
+	return s.registry.change(guid, func(t *Tree) { t.Settled, t.Unsettled = why == "", why }, Ready, Ready)
 }
 
 // finish lets callers in. After an error t is as it was: the undoing needs its slot.

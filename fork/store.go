@@ -30,8 +30,12 @@ type Options struct {
 	// spare has its root and home until then. It is ended by End. nil: nothing is started ahead.
 	Prepare func(ctx context.Context, spare Tree, dirs Dirs) error
 
-	MaxForks func() int   // per owner, asked for each fork; nil: MaxForks
-	Log      *slog.Logger // nil: nowhere
+	MaxForks func() int // per owner, asked for each fork; nil: MaxForks
+
+	// Settled reports whether nothing has to be taken out of the forks of a repository before anybody is in them; nil: something has to be.
+	Settled func(repo string) bool
+
+	Log *slog.Logger // nil: nowhere
 
 	step func(name string) error // tests stop here; see work.do
 }
@@ -54,6 +58,9 @@ func Open(o Options) (*Store, error) {
 	}
 	if o.MaxForks == nil {
 		o.MaxForks = func() int { return MaxForks }
+	}
+	if o.Settled == nil {
+		o.Settled = func(string) bool { return false }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -40,6 +40,10 @@ type Tree struct {
 	// Expires is when a fork is not needed any more, unless somebody says otherwise; zero: never.
 	Expires time.Time `json:"expires,omitzero"`
 
+	// Settled says that what has to be taken out of a fork before anybody is in it has been, or that nothing had to be; Unsettled why that failed.
+	Settled   bool   `json:"settled,omitempty"`
+	Unsettled string `json:"unsettled,omitempty"`
+
 	// Shared is how many bytes were charged to the parent when a fork was made; see holds.
 	Shared uint64 `json:"shared,omitempty"`
 }

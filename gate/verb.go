@@ -12,8 +12,12 @@ type Verb struct {
 	Op      Op     // what policy must permit; empty: the word tells callers of themselves only
 	Min     int    // how many arguments at least
 	Max     int    // and at most
+	Flags   []Flag // words that may stand anywhere among these, and count with them
 	Quotes  bool   // it prints what somebody asked for byte for byte, to be approved: nobody may change a word of that
 }
+
+// Flag is a word such as --again.
+type Flag struct{ Name, Summary string }
 
 // Verbs lists the control words in the order in which help shows them.
 func Verbs() []Verb {
@@ -34,6 +38,8 @@ func Verbs() []Verb {
 		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
 		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
 		{Name: "extend", Args: "REF", Summary: "have the time that a fork is kept begin again", Op: OpExtend, Min: 1, Max: 1},
+		{Name: "settle", Args: "REF [--again]", Summary: "take out of a fork what nobody in it is to have, again where that failed", Op: OpSettle, Min: 1, Max: 2,
+			Flags: []Flag{{"again", "try again what has failed"}}},
 		{Name: "sessions", Args: "[REF]", Summary: "list the sessions that run, your own and those that are yours to end", Max: 1},
 		{Name: "kill", Args: "ID", Summary: "end a session and all that runs in it", Op: OpKill, Min: 1, Max: 1},
 		{Name: "grants", Args: "[ID]", Summary: "list what waits for approval and what is granted, of you or by you, or show one whole", Max: 1, Quotes: true},

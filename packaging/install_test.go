@@ -17,7 +17,7 @@ func TestInstall(t *testing.T) {
 	need.Tools(t, "make", "install")
 	source, dest := t.TempDir(), t.TempDir()
 	sh(t, "cp -r ../Makefile ../README.md ../packaging ../policy.d "+source+" && mkdir "+source+"/bin && "+
-		"for program in forkgate forkgate-init forkgate-pod; do cp /bin/true "+source+"/bin/$program; done")
+		"for program in forkgate forkgate-init forkgate-pod forkgate-scrub; do cp /bin/true "+source+"/bin/$program; done")
 	make := func(target string) {
 		t.Helper()
 		c := exec.Command("make", "-C", source, target, "DESTDIR="+dest, "PREFIX=/opt/fg")
@@ -26,7 +26,7 @@ func TestInstall(t *testing.T) {
 		}
 	}
 	make("install")
-	for _, want := range []string{"opt/fg/bin/forkgate", "opt/fg/lib/forkgate/forkgate-init", "opt/fg/lib/forkgate/forkgate-pod", "opt/fg/lib/systemd/system/forkgate-pod@.service",
+	for _, want := range []string{"opt/fg/bin/forkgate", "opt/fg/lib/forkgate/forkgate-init", "opt/fg/lib/forkgate/forkgate-pod", "opt/fg/lib/forkgate/forkgate-scrub", "opt/fg/lib/systemd/system/forkgate-pod@.service",
 		"opt/fg/lib/sysusers.d/forkgate.conf", "opt/fg/lib/tmpfiles.d/forkgate.conf", "opt/fg/lib/sysctl.d/50-forkgate.conf", "etc/forkgate/policy.d/baseline.hcl",
 		"opt/fg/share/doc/forkgate/sshd_config.d/forkgate.conf"} {
 		if !slices.Contains(installed(t, dest), want) {

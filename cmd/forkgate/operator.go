@@ -48,8 +48,16 @@ func verbCommand(v gate.Verb, name string) *cobra.Command {
 		Use: strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Long: strings.TrimSpace(v.Summary + "\n\n" + v.Detail), Args: words(v.Min, v.Max),
 	}
 	asJSON := jsonFlag(c)
+	for _, f := range v.Flags {
+		c.Flags().Bool(f.Name, false, f.Summary)
+	}
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		q := client.VerbRequest{Words: [][]byte{[]byte(v.Name)}, JSON: *asJSON}
+		for _, f := range v.Flags {
+			if set, err := cmd.Flags().GetBool(f.Name); err == nil && set {
+				args = append(args, "--"+f.Name)
+			}
+		}
 		for _, a := range args {
 			q.Words = append(q.Words, []byte(a))
 		}

@@ -20,7 +20,7 @@ func (c *connection) take(conn *ssh.ServerConn, r *ssh.Request) (ok bool, reply 
 		c.promised.Do(func() { close(c.alone) })
 	}
 	if c.requests == nil && !takesLong(r.Type) {
-		return c.answer(conn, r)
+		return c.answer(conn, r, nil)
 	}
 	if c.requests == nil && !c.beginAnswering(conn) {
 		return false, nil
@@ -76,7 +76,7 @@ func (c *connection) beginAnswering(conn *ssh.ServerConn) bool {
 			case <-c.ctx.Done():
 				return
 			case r := <-c.requests:
-				ok, reply := c.answer(conn, &r.Request)
+				ok, reply := c.answer(conn, &r.Request, r.answered)
 				_ = r.Reply(ok, reply)
 				close(r.answered)
 			}
@@ -85,12 +85,13 @@ func (c *connection) beginAnswering(conn *ssh.ServerConn) bool {
 	return true
 }
 
-func (c *connection) answer(conn *ssh.ServerConn, r *ssh.Request) (ok bool, reply []byte) {
+// answer answers a request; answered is closed when the client has been sent that.
+func (c *connection) answer(conn *ssh.ServerConn, r *ssh.Request, answered <-chan struct{}) (ok bool, reply []byte) {
 	switch r.Type {
 	case "keepalive@openssh.com":
 		return true, nil
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
-		return c.listen(conn, r)
+		return c.listen(conn, r, answered)
 	case "cancel-tcpip-forward", "cancel-streamlocal-forward@openssh.com":
 		return c.stopListening(r), nil
 	}

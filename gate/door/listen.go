@@ -37,13 +37,14 @@ type listening struct {
 }
 
 // listen has something listen inside, and returns the port where the client left that open. The protocol has no room for a reason why not: the
-// sessions of the connection hear it.
-func (c *connection) listen(conn *ssh.ServerConn, r *ssh.Request) (ok bool, reply []byte) {
+// sessions of the connection hear it. What connects there waits until the client is sent the answer: some know of no listener before, and refuse
+// what comes of it.
+func (c *connection) listen(conn *ssh.ServerConn, r *ssh.Request, answered <-chan struct{}) (ok bool, reply []byte) {
 	want, ok := parseListen(r.Type, r.Payload)
 	if !ok {
 		return false, nil
 	}
-	port, err := c.startListening(conn, want)
+	port, err := c.startListening(conn, want, answered)
 	if err != nil {
 		why, _ := whyNot(err)
 		c.tell(fmt.Sprintf("nothing listens on %s (-R): %s", gate.Exact(want.to.Address()), why))
@@ -56,7 +57,7 @@ func (c *connection) listen(conn *ssh.ServerConn, r *ssh.Request) (ok bool, repl
 }
 
 // startListening opens the session that listens, waits until it does, and serves it beside all else of the connection.
-func (c *connection) startListening(conn *ssh.ServerConn, want wanted) (port uint16, err error) {
+func (c *connection) startListening(conn *ssh.ServerConn, want wanted, answered <-chan struct{}) (port uint16, err error) {
 	run, err := c.openSession(conn, gate.OpForwardRemote, want.to)
 	if err != nil {
 		return 0, err
@@ -93,6 +94,10 @@ func (c *connection) startListening(conn *ssh.ServerConn, want wanted) (port uin
 		defer flow.end()
 		defer c.forgetListener(name, l)
 		defer end()
+		select {
+		case <-answered:
+		case <-ctx.Done():
+		}
 		err := l.serve(ctx)
 		c.log.Info("nothing listens any more", "session", run.ID, "why", err)
 	}()

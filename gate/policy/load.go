@@ -29,6 +29,7 @@ func Load(sources ...Source) (*Policy, error) {
 		l.readConnections()
 		l.readRecordings()
 		l.readRedactions()
+		l.readScrubs()
 		l.noteMisspelt()
 	}
 	if l.sound() {

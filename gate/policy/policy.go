@@ -28,6 +28,7 @@ type Policy struct {
 	connections   Connections
 	recordings    Recordings
 	redactions    gate.Redactions // by name
+	scrubs        []Scrub         // by name
 	records       bool            // some rule wants sessions recorded
 	summary       Summary
 	trials        []Trial

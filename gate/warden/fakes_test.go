@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,18 @@ func (f *fakeTrees) Extend(guid string) (fork.Tree, error) {
 	return t, nil
 }
 
+func (f *fakeTrees) Settle(guid, why string) (fork.Tree, error) {
+	t, ok := f.Get(guid)
+	if !ok {
+		return fork.Tree{}, fork.ErrNotFound
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t.Settled, t.Unsettled = why == "", why
+	f.trees[t.Ref()] = t
+	return t, nil
+}
+
 func (f *fakeTrees) Rootfs() ([]string, error) { return []string{"d0", "d1"}, nil }
 func (f *fakeTrees) Status() (fork.PoolStatus, error) {
 	return fork.PoolStatus{Path: "/pool", Size: 20 << 30, Free: 5 << 30}, nil
@@ -175,11 +188,18 @@ type fakePods struct {
 	stays   bool              // sessions do not die
 	gone    int               // how many times a running pod is found to be gone
 	hold    chan struct{}     // what starts wait for
+
+	starting func(unit string) error // what comes of a start; nil: a pod
 }
 
 func (f *fakePods) Start(_ context.Context, unit string) error {
 	if f.hold != nil {
 		<-f.hold
+	}
+	if f.starting != nil {
+		if err := f.starting(unit); err != nil {
+			return err
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -343,6 +363,18 @@ func (l *fakeLog) write(format string, args ...any) error {
 		l.lines = append(l.lines, fmt.Sprintf(format, args...))
 	}
 	return l.fail
+}
+
+// count is how many lines are this one.
+func (l *fakeLog) count(line string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, has := range l.lines {
+		if strings.HasSuffix(has, line) {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *fakeLog) Decision(_ string, r gate.Request, d gate.Decision) error {

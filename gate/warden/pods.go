@@ -49,6 +49,7 @@ type pods struct {
 	visits *visits // of agents; nil: they are not recorded
 
 	agentEnters func(ctx context.Context, guid string) // is told before an agent is in
+	record      func(what string) error                // writes to the audit log what is done to a fork
 
 	sessions   *sessions
 	recordings *recordings
@@ -66,7 +67,7 @@ type pods struct {
 
 func newPods(units Units, rules *rules, runDir string, journal *slog.Logger) *pods {
 	return &pods{
-		units: units, rules: rules, runDir: runDir, agentEnters: func(context.Context, string) {}, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
+		units: units, rules: rules, runDir: runDir, agentEnters: func(context.Context, string) {}, record: func(string) error { return errUnrecorded }, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
 		sessions: newSessions(filepath.Join(runDir, "sessions"), journal), journal: journal, lives: sessionLives, living: sessionsLiving, kill: killSession,
 		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{},
 	}
@@ -83,6 +84,9 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	tree, ok := p.trees.Get(where.GUID)
 	if !ok {
 		return nil, fmt.Errorf("cannot enter %s: %w", where.Ref(), errEnded)
+	}
+	if tree.Unsettled != "" {
+		return nil, unsettled(tree)
 	}
 	if err := p.visits.note(tree.GUID, who); err != nil {
 		return nil, err
@@ -145,14 +149,18 @@ func (p *pods) start(ctx context.Context, guid string) error {
 	_, err, _ := p.once.Do(guid, func() (any, error) {
 		defer p.metrics.time(timedPod)()
 		// Whoever came first may hang up: the others still want the pod.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
-		defer cancel()
 		defer p.lock(guid)()
 		tree, ok := p.trees.Get(guid) // again, under the lock: End may have come first
 		if !ok {
 			return nil, errEnded
 		}
-		if err := p.specification(tree).Write(p.runDir); err != nil {
+		spec, patience := p.specification(tree), startTimeout
+		if len(spec.Scrub) > 0 {
+			patience += wire.ScrubTime
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		if err := spec.Write(p.runDir); err != nil {
 			return nil, err
 		}
 		unit, err := systemd.Instance(podUnit, guid)
@@ -162,7 +170,11 @@ func (p *pods) start(ctx context.Context, guid string) error {
 		if err := p.limit(ctx, unit, tree); err != nil {
 			return nil, err
 		}
-		return nil, p.bringUp(ctx, unit, tree.GUID)
+		err = p.bringUp(ctx, unit, tree.GUID)
+		if len(spec.Scrub) > 0 {
+			err = p.settled(tree, err)
+		}
+		return nil, err
 	})
 	if err != nil {
 		return fmt.Errorf("cannot start the pod of %s: %w", guid, err)
@@ -237,6 +249,7 @@ func (p *pods) specification(t fork.Tree) nsjail.Spec {
 		GUID: t.GUID, SubUID: t.SubUID(), Hostname: hostname(t),
 		Root: dirs.Root, Data: dirs.Data, Docker: dirs.Docker, Home: dirs.Home,
 		Mountpoint: nsjail.Mountpoint(t.GUID), NetworkID: t.NetworkID(), Network: p.network(t), Autostart: p.autostarts(t),
+		Scrub: p.scrubs(t),
 	}
 }
 

@@ -28,6 +28,7 @@ type Policy interface {
 	Connections() policy.Connections
 	Recordings() policy.Recordings
 	Redactions() gate.Redactions
+	Scrubs(repo string) []policy.Scrub
 	Contents() policy.Contents
 }
 

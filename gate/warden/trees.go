@@ -23,6 +23,7 @@ type Trees interface {
 	CreateRepo(ctx context.Context, name string, source fork.Source, progress fork.Progress) (fork.Tree, error)
 	RemoveRepo(ctx context.Context, name string) error
 	Extend(guid string) (fork.Tree, error)
+	Settle(guid, why string) (fork.Tree, error)
 	ImportRootfs(ctx context.Context, tar *os.File, progress fork.Progress) (string, error)
 	CurrentRootfs() string
 	Rootfs() ([]string, error)

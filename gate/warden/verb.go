@@ -39,6 +39,7 @@ func words() map[string]func(context.Context, *word) (page, error) {
 		"show":      show,
 		"rm":        remove,
 		"extend":    extend,
+		"settle":    settle,
 		"sessions":  listSessions,
 		"kill":      killOne,
 		"grants":    listGrants,

@@ -87,7 +87,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 		logins: boundedBy[login](func() int { return rules.Connections().Principal }), serials: newSerials(rules.now), strangers: newStrangers(),
 		since: rules.now(), now: rules.now,
 	}
-	pods.agentEnters = w.reconsiderAgents
+	pods.agentEnters, pods.record = w.reconsiderAgents, log.Service
 	for role, standing := range standings() {
 		b := bounded{rules, standing}
 		t := timed{b, forks{trees, pods.visits}, m}

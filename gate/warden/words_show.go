@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,8 +19,9 @@ type details struct {
 	Running   bool        `json:"running"` // whether its pod runs
 	Limits    gate.Limits `json:"limits"`
 	Used      usage       `json:"used"`
-	Publish   []string    `json:"publish,omitempty"`   // of a repository
-	Autostart bool        `json:"autostart,omitempty"` // of a repository
+	Publish   []string    `json:"publish,omitempty"`       // of a repository
+	Autostart bool        `json:"autostart,omitempty"`     // of a repository
+	Why       string      `json:"unsettled_why,omitempty"` // of a fork, for the operator: it may quote what is secret
 }
 
 // usage is what is used of the limits.
@@ -52,6 +54,9 @@ func (w *word) details(ctx context.Context, t fork.Tree) (*details, error) {
 		return nil, err
 	}
 	d := &details{Running: slices.Contains(running, t.GUID), Limits: w.rules.limitsOf(t)}
+	if w.asking.Door == operatorDoor {
+		d.Why = t.Unsettled
+	}
 	if t.Grand {
 		repository := w.rules.Repository(t.Repo)
 		d.Publish, d.Autostart = repository.Publish, repository.Autostart
@@ -93,6 +98,9 @@ func (v treeView) rows() [][]string {
 	}
 	add("made", v.Made.Format(time.RFC3339))
 	add("expires", v.expires())
+	if v.Unsettled {
+		add("unsettled", cmp.Or(gate.Printable(v.Why), "yes"))
+	}
 	add("network id", strconv.Itoa(v.NetworkID))
 	add("working dir", v.WorkingDir)
 	add("running", strconv.FormatBool(v.Running))

@@ -21,7 +21,8 @@ type treeView struct {
 	Owner      string    `json:"owner,omitempty"`
 	Parent     string    `json:"parent,omitempty"` // empty too where the parent is gone, or not the caller's to see
 	Made       time.Time `json:"made"`
-	Expires    time.Time `json:"expires,omitzero"` // of a fork that is not kept for ever
+	Expires    time.Time `json:"expires,omitzero"`    // of a fork that is not kept for ever
+	Unsettled  bool      `json:"unsettled,omitempty"` // nobody enters the fork: see settle
 	NetworkID  int       `json:"network_id"`
 	WorkingDir string    `json:"working_dir"`
 	Forks      *int      `json:"forks,omitempty"` // of a repository: how many the caller may see
@@ -34,6 +35,7 @@ func (w *word) view(t fork.Tree) (treeView, bool) {
 	v := treeView{
 		Ref: t.Ref(), Kind: "fork", GUID: t.GUID, Owner: t.Owner,
 		Made: t.Made.UTC().Truncate(time.Second), Expires: t.Expires.UTC().Truncate(time.Second), NetworkID: t.NetworkID(), WorkingDir: nsjail.Mountpoint(t.GUID),
+		Unsettled: t.Unsettled != "",
 	}
 	if parent, ok := w.trees.Get(t.Parent); ok && w.visible(parent) {
 		v.Parent = parent.Ref()

@@ -22,9 +22,9 @@ func reverse() ([]column, map[string]map[string]string) {
 const (
 	// outside starts a server in the host's network, where the client is.
 	outside = `rm -f behind s; behind python3 $TESTDATA/serve.py $((LOCAL + 1)) $PWD/s; until grep -qs ready behind; do sleep 0.05; done; `
-	// asks is stock ssh, which asks what is listened on in the fork.
-	asks = `"${ssh[@]}" gate 'for _ in $(seq 200); do { exec 3<>/dev/tcp/127.0.0.1/7100; } 2>/dev/null && break; sleep 0.05; done
-		echo through >&3; head -n 1 <&3'`
+	// asks is stock ssh, which asks what is listened on in the fork. asyncssh refuses what connects before it has taken in that something listens.
+	asks = `"${ssh[@]}" gate 'for _ in $(seq 200); do
+		{ exec 3<>/dev/tcp/127.0.0.1/7100; } 2>/dev/null && echo through >&3 && read -r line <&3 && break; sleep 0.05; done; echo "$line"'`
 	asksSocket = `"${ssh[@]}" gate '` + "python3 -c \"import socket, time\nwhile True:\n try: s = socket.socket(socket.AF_UNIX); s.connect(\\\"/tmp/r\\\"); break\n" +
 		" except OSError: time.sleep(0.05)\ns.sendall(b\\\"through\\\\n\\\"); print(s.makefile().readline())\"'"
 	// lends puts the key into an ssh-agent.

@@ -1,0 +1,132 @@
+package warden
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"forkgate/gate/warden/client"
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
+)
+
+// scrubbing is a host whose policy has something taken out of forks of demo, and whose pods say that came of it.
+func scrubbing(t *testing.T, says *wire.Scrubbed) *host {
+	t.Helper()
+	h := newHost(t)
+	h.text += `
+scrub "keys" {
+  repositories = ["demo"]
+  files        = ["**/.env"]
+  generate     = ["KEY"]
+}
+`
+	if err := h.rules.reload(); err != nil {
+		t.Fatal(err)
+	}
+	h.pods.starting = func(unit string) error {
+		spec, err := nsjail.ReadSpec(h.Warden.pods.runDir, guidOf(unit))
+		if err != nil || len(spec.Scrub) == 0 {
+			return err
+		}
+		if err := nsjail.WriteScrubbed(h.Warden.pods.runDir, spec.GUID, *says); err != nil || says.Error == "" {
+			return err
+		}
+		return errors.New("the unit failed")
+	}
+	h.start(t)
+	return h
+}
+
+func guidOf(unit string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(unit, "forkgate-pod@"), ".service")
+}
+
+// A fork is scrubbed once, before anybody is in it, and that is on record.
+func TestAForkIsScrubbed(t *testing.T) {
+	h := scrubbing(t, &wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "docker state"}, {Name: "keys", Files: 2}}})
+	for range 2 {
+		s, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+	}
+	tree, _ := h.trees.Find("demo", "x")
+	if !tree.Settled || tree.Unsettled != "" {
+		t.Errorf("%+v", tree)
+	}
+	if n := h.log.count("scrubbing the fork demo:x (" + tree.GUID + ") of bob: docker state, 0 files, 0.0 ms; keys, 2 files, 0.0 ms"); n != 1 {
+		t.Errorf("%d lines of record", n)
+	}
+	if spec := h.Warden.pods.specification(tree); len(spec.Scrub) > 0 {
+		t.Errorf("it would be scrubbed again: %+v", spec.Scrub)
+	}
+	// What is production is not touched.
+	grand, _ := h.trees.Find("demo", "")
+	if spec := h.Warden.pods.specification(grand); len(spec.Scrub) > 0 {
+		t.Errorf("demo would be scrubbed: %+v", spec.Scrub)
+	}
+}
+
+// A fork that could not be scrubbed is nobody's to enter, and what was in the way is the operator's alone to see, until another try succeeds.
+func TestAForkThatCannotBeScrubbed(t *testing.T) {
+	says := wire.Scrubbed{Error: `scrub "keys": ".env": line 1: a quote that nothing closes`}
+	h := scrubbing(t, &says)
+	open := func() error {
+		s, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
+		if err == nil {
+			s.Close()
+		}
+		return err
+	}
+	const reason = "demo:x is not settled: what has to be taken out of it before anybody is in it could not be"
+	refused(t, open(), reason)
+	refused(t, open(), reason)
+	if h.pods.starts() != 0 {
+		t.Errorf("its pod was started %d times", h.pods.starts())
+	}
+	word := func(who *client.Client, words ...string) (string, error) {
+		page, err := who.OperatorVerb(t.Context(), client.VerbRequest{Words: say(words...)})
+		return string(page), err
+	}
+	root := dial(t, h.operator)
+	if page, err := word(root, "show", "demo:x"); err != nil || !strings.Contains(page, "a quote that nothing closes") {
+		t.Errorf("the operator sees %q, %v", page, err)
+	}
+	if page, err := h.connect(t, "gate", h.bob).Verb(t.Context(), client.VerbRequest{Words: say("show", "demo:x")}); err != nil ||
+		!strings.Contains(string(page), "unsettled") || strings.Contains(string(page), "quote") {
+		t.Errorf("its owner sees %q, %v", page, err)
+	}
+	_, err := word(root, "settle", "demo:x")
+	refused(t, err, reason)
+	_, err = word(root, "settle", "demo:x", "--again")
+	refused(t, err, reason)
+	says = wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "keys", Files: 1}}}
+	if page, err := word(root, "settle", "demo:x", "--again"); err != nil || !strings.Contains(page, "demo:x is settled") {
+		t.Errorf("%q, %v", page, err)
+	}
+	if err := open(); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	_, err = word(root, "settle", "demo:x", "--again")
+	refused(t, err, "demo:x is settled")
+	_, err = word(root, "settle", "demo")
+	refused(t, err, "demo is a grand (production) repository: nothing is taken out of it")
+}
+
+// A pod that does not start for another reason leaves its fork to be scrubbed at the next start, and so does one that says nothing.
+func TestAPodThatDoesNotStart(t *testing.T) {
+	h := scrubbing(t, &wire.Scrubbed{})
+	h.pods.starting = func(string) error { return errors.New("no cgroup") }
+	if _, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"}); err == nil {
+		t.Error("it runs")
+	}
+	h.pods.starting = func(string) error { return nil }
+	if _, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"}); err == nil {
+		t.Error("it runs, and nobody knows whether it was scrubbed")
+	}
+	if tree, _ := h.trees.Find("demo", "x"); tree.Settled || tree.Unsettled != "" {
+		t.Errorf("%+v", tree)
+	}
+}
