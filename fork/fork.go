@@ -48,7 +48,7 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 	}
 	now := time.Now()
 	t = Tree{Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID,
-		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: now.UTC(), Expires: limits.Expiry(now), Settled: s.opts.Settled(parent.Repo)}
+		Limits: limits, Rootfs: s.registry.currentRootfs(), Made: now.UTC(), Expires: limits.Expiry(now), Settled: s.opts.Settled(parent)}
 	spare, err := s.name(ctx, w, &t)
 	if err != nil {
 		return t, nil, err

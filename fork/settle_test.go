@@ -7,7 +7,7 @@ import (
 
 // A fork is settled from the beginning where nothing has to be taken out of it, and where nobody says so it is not.
 func TestForksAreSettled(t *testing.T) {
-	s := newStore(t, Options{Settled: func(repo string) bool { return repo == "plain" }})
+	s := newStore(t, Options{Settled: func(parent Tree) bool { return parent.Repo == "plain" }})
 	for repo, want := range map[string]bool{"plain": true, "shop": false} {
 		parent := createRepo(t, s, repo, Source{})
 		child := makeFork(t, s, parent, "x")
@@ -29,7 +29,7 @@ func TestForksAreSettled(t *testing.T) {
 	if _, err := s.Settle("no such", ""); !errors.Is(err, ErrNotFound) {
 		t.Errorf("of nothing: %v", err)
 	}
-	if o := newStore(t, Options{}).opts; o.Settled("plain") {
+	if o := newStore(t, Options{}).opts; o.Settled(Tree{Repo: "plain"}) {
 		t.Error("where nobody says so, a fork is settled")
 	}
 }

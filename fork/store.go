@@ -32,8 +32,8 @@ type Options struct {
 
 	MaxForks func() int // per owner, asked for each fork; nil: MaxForks
 
-	// Settled reports whether nothing has to be taken out of the forks of a repository before anybody is in them; nil: something has to be.
-	Settled func(repo string) bool
+	// Settled reports whether nothing has to be done to a fork of a tree before anybody is in it; nil: something has to be.
+	Settled func(parent Tree) bool
 
 	Log *slog.Logger // nil: nowhere
 
@@ -60,7 +60,7 @@ func Open(o Options) (*Store, error) {
 		o.MaxForks = func() int { return MaxForks }
 	}
 	if o.Settled == nil {
-		o.Settled = func(string) bool { return false }
+		o.Settled = func(Tree) bool { return false }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

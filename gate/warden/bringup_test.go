@@ -54,7 +54,7 @@ func TestPodsThatWaitAreTaken(t *testing.T) {
 				}
 				return c.err
 			}
-			if err := p.start(t.Context(), made.GUID); err != nil {
+			if err := p.wake(t.Context(), made.GUID); err != nil {
 				t.Fatal(err)
 			}
 			if h.pods.starts() != c.starts || h.pods.kills != c.kills {

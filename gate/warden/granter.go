@@ -51,7 +51,7 @@ type granter struct {
 func newGranter(book *grants.Book, w *Warden) *granter {
 	return &granter{
 		book: book, log: w.log, trees: w.trees, audience: &w.audience, journal: w.journal, now: w.now, keys: w.enrolled,
-		start: w.pods.start, running: w.pods.Running, ending: map[string]bool{},
+		start: w.pods.wake, running: w.pods.Running, ending: map[string]bool{},
 		containers: func(guid string) containers { return docker.Of(w.pods.runDir, guid) },
 		lives:      w.pods.lives, end: w.pods.kill, why: w.pods.sessions.ends, host: w.host,
 	}

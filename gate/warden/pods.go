@@ -85,7 +85,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	if !ok {
 		return nil, fmt.Errorf("cannot enter %s: %w", where.Ref(), errEnded)
 	}
-	if tree.Unsettled != "" {
+	if tree.Unsettled != "" { // nothing is written of who does not get in
 		return nil, unsettled(tree)
 	}
 	if err := p.visits.note(tree.GUID, who); err != nil {
@@ -125,7 +125,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 func (p *pods) enterRunning(ctx context.Context, guid string, work nsjail.Exec) (*nsjail.Session, error) {
 	running, err := p.enter(ctx, guid, work)
 	for wait := time.Duration(0); errors.Is(err, nsjail.ErrNotRunning) && wait < dying && pause(ctx, wait); wait = 2*wait + time.Millisecond {
-		if err := p.start(ctx, guid); err != nil {
+		if err := p.wake(ctx, guid); err != nil {
 			return nil, err
 		}
 		running, err = p.enter(ctx, guid, work)
@@ -144,42 +144,73 @@ func (p *pods) enter(ctx context.Context, guid string, work nsjail.Exec) (*nsjai
 	return p.exec(ctx, p.runDir, guid, work)
 }
 
-// start starts a pod, once for all who wait for it.
-func (p *pods) start(ctx context.Context, guid string) error {
+// start starts a pod, once for all who wait for it. One whose fork could not be settled starts when that is to be tried again, and not else.
+func (p *pods) start(ctx context.Context, guid string, again bool) error {
 	_, err, _ := p.once.Do(guid, func() (any, error) {
 		defer p.metrics.time(timedPod)()
-		// Whoever came first may hang up: the others still want the pod.
 		defer p.lock(guid)()
 		tree, ok := p.trees.Get(guid) // again, under the lock: End may have come first
-		if !ok {
+		switch {
+		case !ok:
 			return nil, errEnded
+		case tree.Unsettled != "" && !again:
+			return nil, unsettled(tree)
 		}
-		spec, patience := p.specification(tree), startTimeout
-		if len(spec.Scrub) > 0 {
-			patience += wire.ScrubTime
-		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		if err := spec.Write(p.runDir); err != nil {
-			return nil, err
-		}
-		unit, err := systemd.Instance(podUnit, guid)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.limit(ctx, unit, tree); err != nil {
-			return nil, err
-		}
-		err = p.bringUp(ctx, unit, tree.GUID)
-		if len(spec.Scrub) > 0 {
-			err = p.settled(tree, err)
-		}
-		return nil, err
+		// Whoever came first may hang up: the others still want the pod.
+		return nil, p.startLocked(context.WithoutCancel(ctx), tree)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot start the pod of %s: %w", guid, err)
 	}
 	return nil
+}
+
+// wake starts a pod that may be entered.
+func (p *pods) wake(ctx context.Context, guid string) error { return p.start(ctx, guid, false) }
+
+// startLocked starts a pod, and has done to its tree what has to be done before anybody is in it, or at each start.
+func (p *pods) startLocked(ctx context.Context, tree fork.Tree) error {
+	unit, err := systemd.Instance(podUnit, tree.GUID)
+	if err != nil {
+		return err
+	}
+	hooks, err := hooksOf(p.trees.Dirs(tree).Data)
+	if err != nil {
+		return err
+	}
+	if hooks != "" { // it runs, and nobody enters yet
+		use := &p.locksOf(tree.GUID).use
+		use.Lock()
+		defer use.Unlock()
+	}
+	spec := p.specification(tree)
+	err = p.bringUpBy(ctx, unit, tree, spec)
+	if !tree.Grand && !tree.Settled && (hooks != "" || len(spec.Scrub) > 0) {
+		return p.settle(ctx, unit, tree, hooks, spec, err)
+	}
+	if err == nil && hooks != "" {
+		if err := p.call(ctx, tree, hooks, hookUp); err != nil {
+			p.journal.Error("up of a Rediaccfile failed", "ref", tree.Ref(), "error", err)
+		}
+	}
+	return err
+}
+
+// bringUpBy brings a pod up as its specification says.
+func (p *pods) bringUpBy(ctx context.Context, unit string, tree fork.Tree, spec nsjail.Spec) error {
+	patience := startTimeout
+	if len(spec.Scrub) > 0 {
+		patience += wire.ScrubTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := spec.Write(p.runDir); err != nil {
+		return err
+	}
+	if err := p.limit(ctx, unit, tree); err != nil {
+		return err
+	}
+	return p.bringUp(ctx, unit, tree.GUID)
 }
 
 // End ends what runs in a tree that nobody can enter any more.
@@ -282,6 +313,9 @@ func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate
 			"DOCKER_HOST=unix:///var"+nsjail.DockerSocket(t.NetworkID()),
 			"FORKGATE_SESSION="+session,
 		),
+	}
+	if t.Parent != "" {
+		e.Env = append(e.Env, "REDIACC_PARENT="+t.Parent)
 	}
 	// What an agent leaves behind ends with its session. A person's work outlives a network that fails.
 	if who.Kind == gate.Human && what.Grant == "" {

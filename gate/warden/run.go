@@ -61,7 +61,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	store, err := fork.Open(fork.Options{
 		Pool: c.Pool, Registry: filepath.Join(c.State, "registry.db"), End: pods.End, Prepare: pods.Prepare, Log: c.Journal,
 		MaxForks: func() int { return rules.Pods().Forks },
-		Settled:  func(repo string) bool { return rules.has.Load().policy != nil && len(rules.Scrubs(repo)) == 0 },
+		Settled:  pods.settledFromBirth,
 	})
 	if err != nil {
 		return err

@@ -111,6 +111,7 @@ func (p *pods) rest(ctx context.Context, guid string, since time.Time, idle time
 	if err != nil {
 		return since, false, err
 	}
+	p.down(ctx, guid)
 	if err := p.units.Stop(ctx, unit); err != nil {
 		return since, false, fmt.Errorf("cannot stop an idle pod: %w", err)
 	}
@@ -128,7 +129,7 @@ func (p *pods) startAll(ctx context.Context, repositories []string, journal *slo
 			journal.Warn("a repository is to be started, and does not exist", "repository", name)
 			continue
 		}
-		if err := p.start(ctx, tree.GUID); err != nil {
+		if err := p.wake(ctx, tree.GUID); err != nil {
 			journal.Error("a repository does not start", "repository", name, "error", err)
 		}
 	}

@@ -161,6 +161,7 @@ func remove(ctx context.Context, w *word) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
+	w.pods.down(ctx, target.GUID)
 	// Begun, it is finished, whether or not the caller stays to see it.
 	if err := w.trees.Remove(context.WithoutCancel(ctx), target.GUID); err != nil {
 		return page{}, explained(err)

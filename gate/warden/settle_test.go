@@ -56,7 +56,7 @@ func TestAForkIsScrubbed(t *testing.T) {
 	if !tree.Settled || tree.Unsettled != "" {
 		t.Errorf("%+v", tree)
 	}
-	if n := h.log.count("scrubbing the fork demo:x (" + tree.GUID + ") of bob: docker state, 0 files, 0.0 ms; keys, 2 files, 0.0 ms"); n != 1 {
+	if n := h.log.count("settling the fork demo:x (" + tree.GUID + ") of bob: docker state, 0 files, 0.0 ms; keys, 2 files, 0.0 ms"); n != 1 {
 		t.Errorf("%d lines of record", n)
 	}
 	if spec := h.Warden.pods.specification(tree); len(spec.Scrub) > 0 {
@@ -80,7 +80,7 @@ func TestAForkThatCannotBeScrubbed(t *testing.T) {
 		}
 		return err
 	}
-	const reason = "demo:x is not settled: what has to be taken out of it before anybody is in it could not be"
+	const reason = "demo:x is not settled: what has to be done to it before anybody is in it has failed"
 	refused(t, open(), reason)
 	refused(t, open(), reason)
 	if h.pods.starts() != 0 {

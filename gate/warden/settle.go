@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"forkgate/fork"
 	"forkgate/gate"
@@ -27,50 +28,64 @@ func (p *pods) scrubs(t fork.Tree) (rules []wire.Scrub) {
 	return rules
 }
 
-// settled reads what came of scrubbing a fork, and records it. A fork that could not be scrubbed whole is nobody's to enter: why is kept with
-// it. started is what came of the pod's start, which has its own reasons to fail.
-func (p *pods) settled(t fork.Tree, started error) error {
-	done, unread := nsjail.ReadScrubbed(p.runDir, t.GUID)
-	why := done.Error
-	switch {
-	case started != nil && unread != nil:
+// settledFromBirth reports whether nothing has to be done to a fork of a tree before anybody is in it.
+func (p *pods) settledFromBirth(parent fork.Tree) bool {
+	hooks, err := hooksOf(p.trees.Dirs(parent).Data)
+	return p.rules.has.Load().policy != nil && len(p.rules.Scrubs(parent.Repo)) == 0 && err == nil && hooks == ""
+}
+
+// settle has done to a fork, whose pod was started, what has to be done before anybody is in it, and records that. A fork for which that fails is
+// nobody's to enter: why is kept with it. started is what came of the pod's start, which has its own reasons to fail: then all is done at the next.
+func (p *pods) settle(ctx context.Context, unit string, t fork.Tree, hooks string, spec nsjail.Spec, started error) error {
+	var done wire.Scrubbed
+	if len(spec.Scrub) > 0 {
+		var unread error
+		done, unread = nsjail.ReadScrubbed(p.runDir, t.GUID)
+		if started == nil {
+			started = unread
+		}
+	}
+	if started != nil && done.Error == "" {
 		return started
-	case unread != nil:
-		return unread
-	case started != nil && why == "":
-		return started // it is scrubbed once more at the next start
+	}
+	why := done.Error
+	if why == "" && hooks != "" {
+		began := time.Now()
+		if err := p.call(ctx, t, hooks, hookUp); err != nil {
+			why = "up of its Rediaccfile failed: " + err.Error()
+		}
+		done.Steps = append(done.Steps, wire.ScrubStep{Name: "up", Took: time.Since(began)})
+	}
+	what := fmt.Sprintf("settling the fork %s (%s) of %s: %s", t.Ref(), t.GUID, gate.Printable(t.Owner), summary(done, why))
+	if err := p.record(what); err != nil {
+		return errors.Join(err, p.units.Kill(ctx, unit))
 	}
 	if _, err := p.trees.Settle(t.GUID, why); err != nil {
-		return err
-	}
-	what := fmt.Sprintf("scrubbing the fork %s (%s) of %s: %s", t.Ref(), t.GUID, gate.Printable(t.Owner), summary(done))
-	if err := p.record(what); err != nil {
-		return err
+		return errors.Join(err, p.units.Kill(ctx, unit))
 	}
 	if why != "" {
 		t.Unsettled = why
-		return unsettled(t)
+		return errors.Join(unsettled(t), p.units.Kill(ctx, unit))
 	}
 	return nil
 }
 
 // summary says what was done, and how long it took.
-func summary(done wire.Scrubbed) string {
-	var steps []string
+func summary(done wire.Scrubbed, why string) string {
+	var parts []string
 	for _, s := range done.Steps {
-		steps = append(steps, fmt.Sprintf("%s, %d files, %s", gate.Printable(s.Name), s.Files, milliseconds(s.Took)))
+		parts = append(parts, fmt.Sprintf("%s, %d files, %s", gate.Printable(s.Name), s.Files, milliseconds(s.Took)))
 	}
-	text := strings.Join(steps, "; ")
-	if done.Error != "" {
-		text += "; it failed: " + gate.Printable(done.Error)
+	if why != "" {
+		parts = append(parts, "it failed: "+gate.Printable(why))
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
-// unsettled is the refusal of a fork that could not be scrubbed. What was in the way may quote what is secret, and is the operator's to see.
+// unsettled is the refusal of a fork that could not be settled. What was in the way may quote what is secret, and is the operator's to see.
 func unsettled(t fork.Tree) error {
 	return &gate.Refusal{
-		Reason: t.Ref() + " is not settled: what has to be taken out of it before anybody is in it could not be",
+		Reason: t.Ref() + " is not settled: what has to be done to it before anybody is in it has failed",
 		Hint:   "the operator finds why with forkgate show " + t.Ref() + ", and tries again with forkgate settle " + t.Ref() + " --again",
 	}
 }
@@ -91,17 +106,19 @@ func settle(ctx context.Context, w *word) (page, error) {
 		return page{}, gate.NotFound(gate.Ref{Repo: target.Repo, Tag: target.Tag})
 	case t.Grand:
 		return page{}, &gate.Refusal{Reason: t.Ref() + " is a grand (production) repository: nothing is taken out of it"}
-	case t.Settled, len(w.pods.scrubs(t)) == 0:
+	case t.Settled:
 		return page{}, &gate.Refusal{Reason: t.Ref() + " is settled", Hint: "ssh gate@host rm " + t.Ref() + ", and make it again"}
 	case t.Unsettled != "" && !again:
 		return page{}, unsettled(t)
 	}
-	if err := w.pods.start(ctx, t.GUID); err != nil {
+	if err := w.pods.start(ctx, t.GUID, true); err != nil {
 		return page{}, err
 	}
-	done, err := nsjail.ReadScrubbed(w.pods.runDir, t.GUID)
-	if err != nil {
-		return page{}, err
+	done := wire.Scrubbed{Steps: []wire.ScrubStep{}}
+	if len(w.pods.scrubs(t)) > 0 {
+		if done, err = nsjail.ReadScrubbed(w.pods.runDir, t.GUID); err != nil {
+			return page{}, err
+		}
 	}
 	return page{data: done, text: func(out io.Writer) {
 		rows := [][]string{{"STEP", "FILES", "TOOK"}}
