@@ -122,7 +122,7 @@ func (c crash) prepare(t *testing.T) {
 			}
 		}
 		if _, ok := s.Find(gone, ""); ok {
-			if err := s.RemoveRepo(context.Background(), gone); err != nil {
+			if err := s.RemoveRepo(context.Background(), gone, gone); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -18,8 +18,11 @@ var (
 	ErrNotFound     = errors.New("not found")
 	ErrRemoving     = errors.New("being removed")
 	ErrHasForks     = errors.New("has forks")
-	ErrGrand        = errors.New("grand repository")
-	ErrNested       = errors.New("nested subvolumes")
-	ErrNoRootfs     = errors.New("no rootfs")
-	ErrSource       = errors.New("unusable source") // an import that could not be read or held what is refused
+
+	// ErrNotUnderstood says that nobody has said to understand that production is about to be deleted.
+	ErrNotUnderstood = errors.New("this deletes production, and nobody has said to understand that")
+	ErrGrand         = errors.New("grand repository")
+	ErrNested        = errors.New("nested subvolumes")
+	ErrNoRootfs      = errors.New("no rootfs")
+	ErrSource        = errors.New("unusable source") // an import that could not be read or held what is refused
 )

@@ -46,7 +46,7 @@ func TestHostileArchiveStaysInside(t *testing.T) {
 					t.Errorf("the victim has got another name: %v", err)
 				}
 				if err == nil {
-					if err := s.RemoveRepo(context.Background(), repo.Repo); err != nil {
+					if err := s.RemoveRepo(context.Background(), repo.Repo, repo.Repo); err != nil {
 						t.Fatal(err)
 					}
 				}

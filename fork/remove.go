@@ -18,8 +18,11 @@ func (s *Store) Remove(ctx context.Context, guid string) error {
 	return s.remove(ctx, t)
 }
 
-// RemoveRepo removes a grand repository that has no forks: for the operator.
-func (s *Store) RemoveRepo(ctx context.Context, name string) error {
+// RemoveRepo removes a grand repository that has no forks: production, for the operator, who gives its name twice.
+func (s *Store) RemoveRepo(ctx context.Context, name, understood string) error {
+	if understood != name {
+		return fmt.Errorf("%s: %w", name, ErrNotUnderstood)
+	}
 	t, ok := s.registry.find(name, "")
 	if !ok {
 		return fmt.Errorf("repository %s: %w", name, ErrNotFound)

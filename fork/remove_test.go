@@ -33,10 +33,15 @@ func TestRemove(t *testing.T) {
 	if err := s.Remove(ctx, demo.GUID); !errors.Is(err, ErrGrand) {
 		t.Errorf("a grand repository was removed as a fork: %v", err)
 	}
-	if err := s.RemoveRepo(ctx, "demo"); !errors.Is(err, ErrHasForks) {
+	for _, understood := range []string{"", "shop", "Demo"} {
+		if err := s.RemoveRepo(ctx, "demo", understood); !errors.Is(err, ErrNotUnderstood) {
+			t.Errorf("with %q for its name once more: %v", understood, err)
+		}
+	}
+	if err := s.RemoveRepo(ctx, "demo", "demo"); !errors.Is(err, ErrHasForks) {
 		t.Errorf("a repository with forks was removed: %v", err)
 	}
-	for _, err := range []error{s.Remove(ctx, one.GUID), s.Remove(ctx, two.GUID), s.RemoveRepo(ctx, "demo")} {
+	for _, err := range []error{s.Remove(ctx, one.GUID), s.Remove(ctx, two.GUID), s.RemoveRepo(ctx, "demo", "demo")} {
 		if err != nil {
 			t.Error(err)
 		}

@@ -76,10 +76,11 @@ func repoCommand() *cobra.Command {
 	list, _ := gate.FindVerb("repos")
 	show, _ := gate.FindVerb("show")
 	rm := &cobra.Command{
-		Use: "rm NAME", Short: "remove a repository that has no forks, and all its data", Args: words(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withWarden(func(c *client.Client) error { return c.RepoRemove(cmd.Context(), args[0]) })
-		},
+		Use: "remove NAME", Aliases: []string{"rm"}, Short: "remove a repository that has no forks, and all its data: production", Args: words(1, 1),
+	}
+	understood := rm.Flags().String("i-understand-this-deletes-production", "", "the repository's name once more")
+	rm.RunE = func(cmd *cobra.Command, args []string) error {
+		return withWarden(func(c *client.Client) error { return c.RepoRemove(cmd.Context(), args[0], *understood) })
 	}
 	return group("repo", "make, list and remove repositories",
 		repoCreateCommand(), verbCommand(list, "list"), verbCommand(show, "show"), rm)

@@ -82,10 +82,15 @@ func (f *fakeTrees) Forks(repo string) []fork.Tree {
 	return f.list(func(t fork.Tree) bool { return !t.Grand && (repo == "" || repo == t.Repo) })
 }
 
-func (f *fakeTrees) Dirs(fork.Tree) fork.Dirs                 { return fork.Dirs{Root: "/pool/root"} }
-func (f *fakeTrees) FreshTag(string) string                   { return "agent-7f3k" }
-func (f *fakeTrees) CurrentRootfs() string                    { return "d1" }
-func (f *fakeTrees) RemoveRepo(context.Context, string) error { return fork.ErrHasForks }
+func (f *fakeTrees) Dirs(fork.Tree) fork.Dirs { return fork.Dirs{Root: "/pool/root"} }
+func (f *fakeTrees) FreshTag(string) string   { return "agent-7f3k" }
+func (f *fakeTrees) CurrentRootfs() string    { return "d1" }
+func (f *fakeTrees) RemoveRepo(_ context.Context, name, understood string) error {
+	if name != understood {
+		return fork.ErrNotUnderstood
+	}
+	return fork.ErrHasForks
+}
 
 func (f *fakeTrees) Extend(guid string) (fork.Tree, error) {
 	t, ok := f.Get(guid)

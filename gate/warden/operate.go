@@ -105,10 +105,10 @@ func (r *request) source(keepOwners bool) (fork.Source, error) {
 
 // repoRemove removes a repository that has no forks.
 func repoRemove(ctx context.Context, r *request, q client.RepoRemoveRequest) (answer, error) {
-	if err := r.record("repo rm %q", q.Name); err != nil {
+	if err := r.record("repo remove %q", q.Name); err != nil {
 		return answer{}, err
 	}
-	if err := r.trees.RemoveRepo(context.WithoutCancel(ctx), q.Name); err != nil {
+	if err := r.trees.RemoveRepo(context.WithoutCancel(ctx), q.Name, q.Understood); err != nil {
 		return answer{}, explained(err)
 	}
 	return answer{body: struct{}{}}, nil

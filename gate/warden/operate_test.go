@@ -61,7 +61,10 @@ func TestNamesOfRepositories(t *testing.T) {
 func TestARepositoryWithForksStays(t *testing.T) {
 	h := newHost(t)
 	h.start(t)
-	refused(t, dial(t, h.operator).RepoRemove(t.Context(), "demo"), "has forks")
+	for _, understood := range []string{"", "shop", "demo "} {
+		refused(t, dial(t, h.operator).RepoRemove(t.Context(), "demo", understood), "this deletes production, and nobody has said to understand that")
+	}
+	refused(t, dial(t, h.operator).RepoRemove(t.Context(), "demo", "demo"), "has forks")
 }
 
 func TestRootfs(t *testing.T) {

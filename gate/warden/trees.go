@@ -21,7 +21,7 @@ type Trees interface {
 	Fork(ctx context.Context, parent fork.Tree, tag, owner string, limits fork.Limits) (fork.Tree, []fork.Step, error)
 	Remove(ctx context.Context, guid string) error
 	CreateRepo(ctx context.Context, name string, source fork.Source, progress fork.Progress) (fork.Tree, error)
-	RemoveRepo(ctx context.Context, name string) error
+	RemoveRepo(ctx context.Context, name, understood string) error
 	Extend(guid string) (fork.Tree, error)
 	Settle(guid, why string) (fork.Tree, error)
 	ImportRootfs(ctx context.Context, tar *os.File, progress fork.Progress) (string, error)
@@ -91,8 +91,9 @@ var refusals = []struct {
 	{fork.ErrNested, "the operator replaces nested subvolumes by directories"},
 	{fork.ErrRemoving, "try again in a moment, or choose another tag"},
 	{fork.ErrExists, "choose another name"},
+	{fork.ErrNotUnderstood, "forkgate repo remove NAME --i-understand-this-deletes-production NAME"},
 	{fork.ErrHasForks, "ssh gate@host forks lists them"},
-	{fork.ErrGrand, "the operator removes repositories with: forkgate repo rm NAME"},
+	{fork.ErrGrand, "the operator removes repositories with: forkgate repo remove NAME --i-understand-this-deletes-production NAME"},
 	{fork.ErrNotFound, "ssh gate@host repos"},
 	{fork.ErrSource, ""},
 }

@@ -49,9 +49,10 @@ type RepoCreateRequest struct {
 	KeepOwners bool   `json:"keep_owners,omitempty"`
 }
 
-// RepoRemoveRequest removes a grand repository that has no forks.
+// RepoRemoveRequest removes a grand repository that has no forks. Understood is its name once more, by somebody who has read what that means.
 type RepoRemoveRequest struct {
-	Name string `json:"name"`
+	Understood string `json:"understood"`
+	Name       string `json:"name"`
 }
 
 // RootfsImportRequest comes with one descriptor, of a tar file.
@@ -91,9 +92,9 @@ func (c *Client) RepoCreate(ctx context.Context, q RepoCreateRequest, source *os
 	return c.work(ctx, question{kind: TypeRepoCreate, body: q, files: files, progress: progress}, &struct{}{})
 }
 
-// RepoRemove removes a repository that has no forks.
-func (c *Client) RepoRemove(ctx context.Context, name string) error {
-	return c.call(ctx, TypeRepoRemove, RepoRemoveRequest{Name: name}, &struct{}{})
+// RepoRemove removes a repository that has no forks, and all its data. What is understood to be deleted is its name once more.
+func (c *Client) RepoRemove(ctx context.Context, name, understood string) error {
+	return c.call(ctx, TypeRepoRemove, RepoRemoveRequest{Name: name, Understood: understood}, &struct{}{})
 }
 
 // RootfsImport makes a rootfs from a tar file, and makes it the current one.
