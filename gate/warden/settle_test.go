@@ -3,6 +3,7 @@ package warden
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"forkgate/gate/warden/client"
@@ -10,10 +11,17 @@ import (
 	"forkgate/nsjail/wire"
 )
 
-// scrubbing is a host whose policy has something taken out of forks of demo, and whose pods say that came of it.
-func scrubbing(t *testing.T, says *wire.Scrubbed) *host {
+// scrubbed is a host whose policy has something taken out of forks of demo, and whose pods say what came of it.
+type scrubbed struct {
+	*host
+	says  atomic.Pointer[wire.Scrubbed] // nil: they say nothing
+	fails atomic.Bool                   // they do not start
+}
+
+func scrubbing(t *testing.T, says wire.Scrubbed) *scrubbed {
 	t.Helper()
-	h := newHost(t)
+	h := &scrubbed{host: newHost(t)}
+	h.says.Store(&says)
 	h.text += `
 scrub "keys" {
   repositories = ["demo"]
@@ -25,8 +33,12 @@ scrub "keys" {
 		t.Fatal(err)
 	}
 	h.pods.starting = func(unit string) error {
+		if h.fails.Load() {
+			return errors.New("no cgroup")
+		}
 		spec, err := nsjail.ReadSpec(h.Warden.pods.runDir, guidOf(unit))
-		if err != nil || len(spec.Scrub) == 0 {
+		says := h.says.Load()
+		if err != nil || len(spec.Scrub) == 0 || says == nil {
 			return err
 		}
 		if err := nsjail.WriteScrubbed(h.Warden.pods.runDir, spec.GUID, *says); err != nil || says.Error == "" {
@@ -44,7 +56,7 @@ func guidOf(unit string) string {
 
 // A fork is scrubbed once, before anybody is in it, and that is on record.
 func TestAForkIsScrubbed(t *testing.T) {
-	h := scrubbing(t, &wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "docker state"}, {Name: "keys", Files: 2}}})
+	h := scrubbing(t, wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "docker state"}, {Name: "keys", Files: 2}}})
 	for range 2 {
 		s, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
 		if err != nil {
@@ -71,8 +83,7 @@ func TestAForkIsScrubbed(t *testing.T) {
 
 // A fork that could not be scrubbed is nobody's to enter, and what was in the way is the operator's alone to see, until another try succeeds.
 func TestAForkThatCannotBeScrubbed(t *testing.T) {
-	says := wire.Scrubbed{Error: `scrub "keys": ".env": line 1: a quote that nothing closes`}
-	h := scrubbing(t, &says)
+	h := scrubbing(t, wire.Scrubbed{Error: `scrub "keys": ".env": line 1: a quote that nothing closes`})
 	open := func() error {
 		s, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
 		if err == nil {
@@ -102,7 +113,7 @@ func TestAForkThatCannotBeScrubbed(t *testing.T) {
 	refused(t, err, reason)
 	_, err = word(root, "settle", "demo:x", "--again")
 	refused(t, err, reason)
-	says = wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "keys", Files: 1}}}
+	h.says.Store(&wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "keys", Files: 1}}})
 	if page, err := word(root, "settle", "demo:x", "--again"); err != nil || !strings.Contains(page, "demo:x is settled") {
 		t.Errorf("%q, %v", page, err)
 	}
@@ -117,12 +128,13 @@ func TestAForkThatCannotBeScrubbed(t *testing.T) {
 
 // A pod that does not start for another reason leaves its fork to be scrubbed at the next start, and so does one that says nothing.
 func TestAPodThatDoesNotStart(t *testing.T) {
-	h := scrubbing(t, &wire.Scrubbed{})
-	h.pods.starting = func(string) error { return errors.New("no cgroup") }
+	h := scrubbing(t, wire.Scrubbed{})
+	h.fails.Store(true)
 	if _, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"}); err == nil {
 		t.Error("it runs")
 	}
-	h.pods.starting = func(string) error { return nil }
+	h.fails.Store(false)
+	h.says.Store(nil)
 	if _, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"}); err == nil {
 		t.Error("it runs, and nobody knows whether it was scrubbed")
 	}
