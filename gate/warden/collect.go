@@ -33,9 +33,25 @@ func newCollector(w *Warden) collector {
 // collect removes forks whose time is over once nobody has a session in them, tells those who have, and renews those that are used and may be, until
 // ctx ends.
 func (w *Warden) collect(ctx context.Context) {
-	c := newCollector(w)
+	c, began := newCollector(w), time.Now()
+	var watched clock
 	for pause(ctx, collecting) {
-		c.look(ctx, w.now())
+		now := w.now()
+		if ahead := watched.look(now, time.Since(began)); ahead > 0 {
+			w.doubt(ahead)
+		}
+		if !watched.doubtful() {
+			c.look(ctx, now)
+		}
+	}
+}
+
+// doubt says that no fork goes for the next hour.
+func (w *Warden) doubt(ahead time.Duration) {
+	what := fmt.Sprintf("the clock went ahead by %s: no fork is removed for its time during the next %s", gate.Span(ahead.Round(time.Second)), gate.Span(doubted))
+	w.journal.Error(what)
+	if err := w.log.Service(what); err != nil {
+		w.journal.Error("that the clock went ahead is not in the audit log", "error", err)
 	}
 }
 
