@@ -13,14 +13,14 @@ import (
 // written before repositories are made, checked on other machines, and stays when they are removed.
 type NamedRepository struct {
 	Repo   string
-	Effect string // forbid, permit, approve
+	Effect string // forbid, permit, approve; or scrub, for a rule of that kind
 	Rule   string
 	File   string
 	Line   int // the first in that rule, from 1
 	Column int
 }
 
-// NamedRepositories lists what rules name by target.repo, target.ref and target.parent, each once for each rule, by place. Patterns name nothing.
+// NamedRepositories lists what rules name by target.repo, target.ref, target.parent and repositories, each once for each rule, by place. Patterns name nothing.
 func (p *Policy) NamedRepositories() []NamedRepository { return slices.Clone(p.named) }
 
 // Missing says which repositories rules name that are not among those which exist, with a guess at what was meant.

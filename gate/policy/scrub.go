@@ -58,6 +58,10 @@ func (l *loader) readScrub(block *hcl.Block) Scrub {
 			f.complain(repo.at, "Malformed name", "%q cannot be a repository: %v.", repo.text, err)
 		}
 		s.Repos = append(s.Repos, repo.text)
+		at := repo.at.Start
+		l.policy.named = append(l.policy.named, NamedRepository{
+			Repo: repo.text, Effect: "scrub", Rule: s.Name, File: repo.at.Filename, Line: at.Line, Column: at.Column,
+		})
 	}
 	for _, name := range f.list("generate") {
 		s.Generate = append(s.Generate, f.key(name))
