@@ -97,7 +97,7 @@ func (s Spec) Write(runDir string) error {
 		return fmt.Errorf("cannot encode the spec of pod %s: %w", s.GUID, err)
 	}
 	path := filepath.Join(dir, "spec.json")
-	if err := errors.Join(removeFrom(dir, scrubbedFile), os.WriteFile(path+".new", data, 0o600), os.Rename(path+".new", path)); err != nil {
+	if err := errors.Join(removeFrom(dir, scrubbedFile), replace(path, data)); err != nil {
 		return fmt.Errorf("cannot write the spec of pod %s: %w", s.GUID, err)
 	}
 	return nil
@@ -129,7 +129,7 @@ func WriteScrubbed(runDir, guid string, done wire.Scrubbed) error {
 		return fmt.Errorf("cannot encode how pod %s was scrubbed: %w", guid, err)
 	}
 	path := filepath.Join(Dir(runDir, guid), scrubbedFile)
-	if err := errors.Join(os.WriteFile(path+".new", data, 0o600), os.Rename(path+".new", path)); err != nil {
+	if err := replace(path, data); err != nil {
 		return fmt.Errorf("cannot write how pod %s was scrubbed: %w", guid, err)
 	}
 	return nil
@@ -145,6 +145,14 @@ func ReadScrubbed(runDir, guid string) (done wire.Scrubbed, err error) {
 		return wire.Scrubbed{}, fmt.Errorf("cannot read how pod %s was scrubbed: %w", guid, err)
 	}
 	return done, nil
+}
+
+// replace writes a file whole, or leaves it as it was.
+func replace(path string, data []byte) error {
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // Clean removes what a pod that has ended left in its directory. The spec stays: it is the warden's, who may just have written it for

@@ -59,7 +59,7 @@ func (s *session) explain(ctx context.Context, j job, err error) wire.Exit {
 	if s.entered {
 		_, _ = io.WriteString(s.stderr(), text)
 	} else {
-		s.tell(ctx, j, text)
+		s.tell(ctx, j, text, err)
 	}
 	return wire.Exit{Code: code}
 }

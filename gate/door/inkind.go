@@ -15,10 +15,10 @@ const inKindTime = 5 * time.Second
 
 // tell has the client hear why nothing ran. Who speaks a protocol with what he asked for is told in that as well: many such clients show nothing
 // else. It waits until they have heard: PuTTY looks at nothing any more once the channel has ended.
-func (s *session) tell(ctx context.Context, j job, text string) {
-	line := strings.ReplaceAll(strings.TrimSpace(text), "\nhint: ", " (hint: ")
-	if line != strings.TrimSpace(text) {
-		line += ")"
+func (s *session) tell(ctx context.Context, j job, text string, err error) {
+	line, _, _ := strings.Cut(text, "\n")
+	if refusal, ok := gate.AsRefusal(err); ok {
+		line = "forkgate: " + gate.Printable(refusal.InLine())
 	}
 	_, _ = io.WriteString(s.stderr(), text)
 	var speak func()

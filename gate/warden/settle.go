@@ -31,7 +31,7 @@ func (p *pods) scrubs(t fork.Tree) (rules []wire.Scrub) {
 // settledFromBirth reports whether nothing has to be done to a fork of a tree before anybody is in it.
 func (p *pods) settledFromBirth(parent fork.Tree) bool {
 	hooks, err := hooksOf(p.trees.Dirs(parent).Data)
-	return p.rules.has.Load().policy != nil && len(p.rules.Scrubs(parent.Repo)) == 0 && err == nil && hooks == ""
+	return p.rules.shut() == nil && len(p.rules.Scrubs(parent.Repo)) == 0 && err == nil && hooks == ""
 }
 
 // settle has done to a fork, whose pod was started, what has to be done before anybody is in it, and records that. A fork for which that fails is
