@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"nsjail/idmap":  {"nsjail/bare"},
 	"nsjail/inside": {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/inside/names", "nsjail/mount", "nsjail/wire"},
 	"nsjail/mount":  {"nsjail/idmap"},
-	"nsjail/scrub":  {"nsjail/wire"},
+	"nsjail/scrub":  {"nsjail/scrub/leaks", "nsjail/wire"},
 	// What a pod may reach is written in the policy's words, which gate has the one parser of.
 	"nsjail/network": {"gate", "nsjail", "nsjail/wire"},
 	"nsjail/pod":     {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/network", "nsjail/wire"},

@@ -25,7 +25,7 @@ func run() error {
 	if err := json.NewDecoder(os.Stdin).Decode(&order); err != nil {
 		return fmt.Errorf("cannot read what is to be done (it is started inside pods, and does nothing by itself): %w", err)
 	}
-	s, err := scrub.Open(order.Data, order.Volumes, os.Environ(), os.Stderr)
+	s, err := scrub.Open(order, os.Environ(), os.Stderr)
 	if err != nil {
 		return err
 	}

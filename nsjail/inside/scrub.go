@@ -24,7 +24,7 @@ func scrubFirst(orders *wire.Conn, order wire.Machine, tool *os.File) error {
 	docker := wire.ScrubStep{Name: "docker state", Took: time.Since(began)}
 	if err == nil {
 		done, err = runScrub(tool, wire.Scrubbing{
-			Data: nsjail.Mountpoint(order.GUID), Volumes: filepath.Join(dockerRoot, "volumes"), Rules: order.Scrub,
+			Data: nsjail.Mountpoint(order.GUID), Volumes: filepath.Join(dockerRoot, "volumes"), Images: filepath.Join(dockerRoot, "overlay2"), Rules: order.Scrub,
 		})
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func runScrub(tool *os.File, what wire.Scrubbing) (done wire.Scrubbed, err error
 	}
 	_, unsaid := ask.Write(order)
 	unsaid = errors.Join(unsaid, ask.Close())
-	text, unread := io.ReadAll(io.LimitReader(answer, wire.MaxMessage))
+	text, unread := io.ReadAll(io.LimitReader(answer, wire.MaxLarge))
 	state, err := p.Wait()
 	if err == nil && !state.Success() {
 		err = fmt.Errorf("the scrubber ended with %s; forkgate logs REF says more", state)

@@ -24,30 +24,45 @@ const maxFile = 16 << 20
 
 // Scrubber works in the directories of one copy.
 type Scrubber struct {
-	data, volumes *os.Root // volumes is nil where there are none
-	env           []string // of programs
-	said          io.Writer
-	made          map[string]string // values that were made up, by name: the same name gets the same one in all files
+	places []place  // data first
+	env    []string // of programs
+	said   io.Writer
+	made   map[string]string // values that were made up, by name: the same name gets the same one in all files
+}
+
+// place is a directory that rules speak of.
+type place struct {
+	name  string
+	root  *os.Root                       // nil: there is none
+	globs func(rule wire.Scrub) []string // what of it a rule is about
 }
 
 // Open opens the copy's directories. Programs that rules run get env, and print to said.
-func Open(data, volumes string, env []string, said io.Writer) (*Scrubber, error) {
+func Open(where wire.Scrubbing, env []string, said io.Writer) (*Scrubber, error) {
 	s := &Scrubber{env: env, said: said, made: map[string]string{}}
-	var err error
-	if s.data, err = os.OpenRoot(data); err != nil {
-		return nil, err
-	}
-	if s.volumes, err = os.OpenRoot(volumes); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(err, s.data.Close())
+	for _, p := range []struct {
+		name, dir string
+		globs     func(wire.Scrub) []string
+	}{
+		{"data", where.Data, func(rule wire.Scrub) []string { return rule.Files }},
+		{"volumes", where.Volumes, func(rule wire.Scrub) []string { return rule.Volumes }},
+		{"images", where.Images, func(rule wire.Scrub) []string { return rule.Images }},
+	} {
+		root, err := os.OpenRoot(p.dir)
+		if err != nil && (p.name == "data" || !errors.Is(err, fs.ErrNotExist)) {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.places = append(s.places, place{p.name, root, p.globs})
 	}
 	return s, nil
 }
 
 // Close closes them.
-func (s *Scrubber) Close() error {
-	err := s.data.Close()
-	if s.volumes != nil {
-		err = errors.Join(err, s.volumes.Close())
+func (s *Scrubber) Close() (err error) {
+	for _, p := range s.places {
+		if p.root != nil {
+			err = errors.Join(err, p.root.Close())
+		}
 	}
 	return err
 }
@@ -56,8 +71,10 @@ func (s *Scrubber) Close() error {
 func (s *Scrubber) Do(ctx context.Context, rules []wire.Scrub) (done wire.Scrubbed) {
 	for _, rule := range rules {
 		began := time.Now()
-		files, err := s.rule(ctx, rule)
-		done.Steps = append(done.Steps, wire.ScrubStep{Name: rule.Name, Files: files, Took: time.Since(began)})
+		step := wire.ScrubStep{Name: rule.Name}
+		err := s.rule(ctx, rule, &step)
+		step.Took = time.Since(began)
+		done.Steps = append(done.Steps, step)
 		if err != nil {
 			done.Error = fmt.Sprintf("scrub %q: %v", rule.Name, err)
 			return done
@@ -66,42 +83,42 @@ func (s *Scrubber) Do(ctx context.Context, rules []wire.Scrub) (done wire.Scrubb
 	return done
 }
 
-func (s *Scrubber) rule(ctx context.Context, rule wire.Scrub) (files int, err error) {
-	if len(rule.Run) > 0 {
-		return 0, s.run(ctx, rule.Run)
+func (s *Scrubber) rule(ctx context.Context, rule wire.Scrub, step *wire.ScrubStep) error {
+	switch {
+	case len(rule.Run) > 0:
+		return s.run(ctx, rule.Run)
+	case rule.Leaks != "":
+		return s.search(ctx, rule, step)
 	}
-	for _, place := range []struct {
-		root  *os.Root
-		globs []string
-	}{{s.data, rule.Files}, {s.volumes, rule.Volumes}} {
-		if place.root == nil {
-			continue
-		}
-		names, err := find(place.root, place.globs)
+	for _, p := range s.places {
+		names, err := p.find(p.globs(rule))
 		if err != nil {
-			return files, err
+			return err
 		}
 		for _, name := range names {
 			if ctx.Err() != nil {
-				return files, context.Cause(ctx)
+				return context.Cause(ctx)
 			}
-			changed, err := s.file(place.root, rule, name)
+			changed, err := s.file(p.root, rule, name)
 			if err != nil {
-				return files, err
+				return err
 			}
 			if changed {
-				files++
+				step.Files++
 			}
 		}
 	}
-	return files, nil
+	return nil
 }
 
 // find lists what matches, without following links.
-func find(root *os.Root, globs []string) ([]string, error) {
+func (p place) find(globs []string) ([]string, error) {
+	if p.root == nil {
+		return nil, nil
+	}
 	found := map[string]bool{}
 	for _, glob := range globs {
-		err := doublestar.GlobWalk(root.FS(), glob, func(name string, _ fs.DirEntry) error {
+		err := doublestar.GlobWalk(p.root.FS(), glob, func(name string, _ fs.DirEntry) error {
 			found[name] = true
 			return nil
 		}, doublestar.WithNoFollow(), doublestar.WithFailOnIOErrors())
@@ -188,7 +205,7 @@ func (s *Scrubber) value(rule wire.Scrub, key string) (string, bool) {
 // run runs a program in the data.
 func (s *Scrubber) run(ctx context.Context, argv []string) error {
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	c.Dir, c.Env, c.Stdout, c.Stderr = s.data.Name(), s.env, s.said, s.said
+	c.Dir, c.Env, c.Stdout, c.Stderr = s.places[0].root.Name(), s.env, s.said, s.said
 	c.WaitDelay = time.Second // what it leaves behind keeps nobody waiting
 	if err := c.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		return fmt.Errorf("%s: %w", argv[0], err)

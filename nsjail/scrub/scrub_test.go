@@ -19,14 +19,14 @@ import (
 // copied is a copy of production, and what is done to it.
 type copied struct {
 	*testing.T
-	data, volumes string
-	said          bytes.Buffer
+	data, volumes, images string
+	said                  bytes.Buffer
 }
 
 func newCopy(t *testing.T) *copied {
 	t.Helper()
 	dir := t.TempDir()
-	c := &copied{T: t, data: filepath.Join(dir, "data"), volumes: filepath.Join(dir, "volumes")}
+	c := &copied{T: t, data: filepath.Join(dir, "data"), volumes: filepath.Join(dir, "volumes"), images: filepath.Join(dir, "overlay2")}
 	for name, text := range map[string]string{
 		"data/.env": "KEY=sk_live_1\nOTHER=1\n", "data/app/.env": "KEY=sk_live_2\nPASSWORD=hunter2\n", "data/app/config.json": `{"PASSWORD": "hunter2"}`,
 		"data/.aws/credentials": "secret", "data/dump.sql": "INSERT", "data/notes.txt": "KEY=sk_live_3\n",
@@ -46,7 +46,7 @@ func (c *copied) write(path, text string) {
 
 func (c *copied) do(rules ...wire.Scrub) wire.Scrubbed {
 	c.Helper()
-	s, err := Open(c.data, c.volumes, []string{"PATH=" + os.Getenv("PATH"), "WHO=me"}, &c.said)
+	s, err := Open(wire.Scrubbing{Data: c.data, Volumes: c.volumes, Images: c.images}, []string{"PATH=" + os.Getenv("PATH"), "WHO=me"}, &c.said)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestWhatFails(t *testing.T) {
 		}
 	}
 	c.want("notes.txt", "KEY=sk_live_3\n")
-	s, err := Open(c.data, c.volumes, nil, &c.said)
+	s, err := Open(wire.Scrubbing{Data: c.data, Volumes: c.volumes, Images: c.images}, nil, &c.said)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,8 @@ const ScrubTime = 10 * time.Minute
 // TypeScrubbed is what the machine's init says when it has scrubbed the pod's data, before it is ready.
 const TypeScrubbed = "scrubbed"
 
-// Scrub is what is to become of the files of a copy before anybody sees it. Exactly one of Remove, Empty, Set or Generate, and Run is there.
+// Scrub is what is to become of the files of a copy before anybody sees it. Exactly one of Remove, Empty, Set or Generate, Run,
+// and Leaks is there.
 type Scrub struct {
 	Name     string            `json:"name"`
 	Files    []string          `json:"files,omitempty"`    // globs below the data
@@ -18,12 +19,23 @@ type Scrub struct {
 	Set      map[string]string `json:"set,omitempty"`      // values of names, which are globs, in dotenv, ini, JSON and YAML
 	Generate []string          `json:"generate,omitempty"` // names that get values of their own
 	Run      []string          `json:"run,omitempty"`      // a program of the rootfs, in the data
+	Leaks    string            `json:"leaks,omitempty"`    // what becomes of credentials that are found: Report, Redact, Refuse
+	Ignore   []string          `json:"ignore,omitempty"`   // kinds of credentials that are none
+	Images   []string          `json:"images,omitempty"`   // globs below the layers of Docker's images: LAYER/diff/PATH. Those are reported alone
 }
+
+// What becomes of credentials that are found in a copy.
+const (
+	Report = "report" // they are told of
+	Redact = "redact" // the same, and they are written over
+	Refuse = "refuse" // nobody gets the copy
+)
 
 // Scrubbing is what the scrubber reads: where the copy is, and what is to be done to it.
 type Scrubbing struct {
 	Data    string  `json:"data"`
 	Volumes string  `json:"volumes"`
+	Images  string  `json:"images"`
 	Rules   []Scrub `json:"rules"`
 }
 
@@ -38,4 +50,15 @@ type ScrubStep struct {
 	Name  string        `json:"name"`
 	Files int           `json:"files"`
 	Took  time.Duration `json:"ns"`
+	Bytes int64         `json:"bytes,omitempty"` // that were searched for credentials
+	Found []Leak        `json:"found,omitempty"` // the first of them
+	Total int           `json:"total,omitempty"` // how many they are
+}
+
+// Leak is a credential that was found in a file, and never its value.
+type Leak struct {
+	Place string `json:"place"` // data, volumes, images
+	File  string `json:"file"`  // below it
+	Line  int    `json:"line,omitempty"`
+	Kind  string `json:"kind"`
 }
