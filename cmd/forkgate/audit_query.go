@@ -16,7 +16,7 @@ import (
 
 func auditTailCommand() *cobra.Command {
 	c := &cobra.Command{Use: "tail", Short: "print the newest lines of the audit log", Args: words(0, 0)}
-	lines := c.Flags().IntP("lines", "n", 20, "how many")
+	lines := c.Flags().UintP("lines", "n", 20, "how many")
 	follow := c.Flags().BoolP("follow", "f", false, "go on with what comes")
 	asJSON := c.Flags().Bool("json", false, "print the lines as they are in the log")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -32,7 +32,7 @@ func auditTailCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for first := max(0, len(there)-*lines); ; first = 0 {
+		for first := max(0, len(there)-int(min(*lines, uint(len(there))))); ; first = 0 {
 			for _, l := range there[first:] {
 				if err := printEntry(cmd.OutOrStdout(), l, *asJSON); err != nil {
 					return err
