@@ -4,6 +4,7 @@ PREFIX  ?= /usr
 DESTDIR ?=
 GO      ?= $(shell command -v go || echo /usr/local/go/bin/go)
 BIN     ?= bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -25,8 +26,8 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 build: needs-build ## build bin/forkgate, forkgate-init, forkgate-pod, forkgate-scrub and forkgate-attest
-	$(GO) build -trimpath -o $(BIN)/forkgate ./cmd/forkgate
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod ./cmd/forkgate-scrub ./cmd/forkgate-attest
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN)/forkgate ./cmd/forkgate
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod ./cmd/forkgate-scrub ./cmd/forkgate-attest
 
 needs-build:
 	@packaging/needs build

@@ -14,13 +14,14 @@ const (
 	OverrideUnprotected = "unprotected"  // nothing kept the agent from rewriting it, or it was rewritten
 	OverrideMalformed   = "malformed"    // no list of exact names
 	OverrideUnseen      = "unseen"       // nothing shows that a person set it
+	OverrideUnnamed     = "unnamed"      // the agent is known by a variable alone: which process it is, nobody can tell
 	OverrideUnattested  = "unattested"   // no attestor speaks for the client
 	OverrideElsewhere   = "elsewhere"    // it names other repositories
 )
 
 // OverrideRefusals lists these words.
 func OverrideRefusals() []string {
-	return []string{OverrideSetByAgent, OverrideUnprotected, OverrideMalformed, OverrideUnseen, OverrideUnattested, OverrideElsewhere}
+	return []string{OverrideSetByAgent, OverrideUnprotected, OverrideMalformed, OverrideUnseen, OverrideUnnamed, OverrideUnattested, OverrideElsewhere}
 }
 
 // OverrideGranted reports whether an agent has leave to be at the request's target: a repository that its override names, never a fork.

@@ -42,9 +42,27 @@ forbid "agents-keep-out-of-production" {
 forbid "agents-by-own-override" {
   when = (
     caller.kind == "agent" && target.grand && !grant.held && door != "operator" &&
-    contains(["set-by-agent", "unprotected", "malformed", "unseen"], override.refused) && contains(["shell", "exec", "sftp"], op)
+    contains(["set-by-agent", "unprotected", "unseen"], override.refused) && contains(["shell", "exec", "sftp"], op)
   )
   reason = "no person's leave to enter ${target.ref} is proved, and an agent cannot give itself one"
+  hint   = "agents work in forks: ssh ${target.repo}+NAME@host"
+}
+
+forbid "agents-by-malformed-override" {
+  when = (
+    caller.kind == "agent" && target.grand && !grant.held && door != "operator" && override.refused == "malformed" &&
+    contains(["shell", "exec", "sftp"], op)
+  )
+  reason = "the leave for repositories that this agent has is not well-formed: who gave it sees why with forkgate-attest whoami"
+  hint   = "agents work in forks: ssh ${target.repo}+NAME@host"
+}
+
+forbid "agents-by-override-of-no-program" {
+  when = (
+    caller.kind == "agent" && target.grand && !grant.held && door != "operator" && override.refused == "unnamed" &&
+    contains(["shell", "exec", "sftp"], op)
+  )
+  reason = "no person's leave to enter ${target.ref} can be proved of this agent: its workstation knows it by a variable alone, and not its program"
   hint   = "agents work in forks: ssh ${target.repo}+NAME@host"
 }
 

@@ -41,10 +41,11 @@ func TestAgentsStayOut(t *testing.T) {
 			}
 		}
 	}
-	// Five reasons, as there are five things to do about it.
+	// Seven reasons, as there are seven things to do about it.
 	for _, pair := range [][2]string{
 		{"nothing", "unverified"}, {"nothing", "shared"}, {"nothing", "elsewhere"}, {"nothing", "override set-by-agent"}, {"nothing", "override unattested"},
 		{"elsewhere", "override set-by-agent"}, {"elsewhere", "override unattested"}, {"override set-by-agent", "override unattested"}, {"unverified", "override unattested"},
+		{"override malformed", "override set-by-agent"}, {"override unnamed", "override set-by-agent"}, {"override unnamed", "override malformed"}, {"override malformed", "nothing"},
 	} {
 		if said[pair[0]] == said[pair[1]] {
 			t.Errorf("%s and %s are told the same: %s", pair[0], pair[1], said[pair[0]])

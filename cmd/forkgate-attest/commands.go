@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -103,21 +104,14 @@ func initCommand() *cobra.Command {
 	}
 	key := c.Flags().String("key", keyFile, "the key")
 	name := c.Flags().String("name", "", "what to call this workstation; its host name by default")
-	principals := c.Flags().StringToString("principal", nil, "who a uid here is at the gate: 1000=alice")
+	principals := c.Flags().StringArray("principal", nil, "who a uid here is at the gate: 1000=alice")
 	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if err := needRoot("making a key"); err != nil {
 			return err
 		}
-		if len(*principals) == 0 {
-			return errors.New("a block for nobody lets nobody in; say who a uid here is at the gate: --principal 1000=alice")
-		}
-		for uid, principal := range *principals {
-			if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
-				return fmt.Errorf("%q is no uid; use --principal 1000=alice", uid)
-			}
-			if err := gate.CheckName(principal); err != nil {
-				return fmt.Errorf("%q is no principal: %w", principal, err)
-			}
+		who, err := readPrincipals(*principals)
+		if err != nil {
+			return err
 		}
 		if *name == "" {
 			if *name, err = os.Hostname(); err != nil {
@@ -131,10 +125,32 @@ func initCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprint(cmd.OutOrStdout(), attestor.Block(*name, signer.PublicKey(), *principals))
+		_, err = fmt.Fprint(cmd.OutOrStdout(), attestor.Block(*name, signer.PublicKey(), who))
 		return err
 	}
 	return c
+}
+
+// readPrincipals reads UID=PRINCIPAL,... as a policy takes them: a uid as it is printed, and each of them once.
+func readPrincipals(said []string) (map[string]string, error) {
+	who := map[string]string{}
+	for _, pair := range strings.Split(strings.Join(said, ","), ",") {
+		if pair == "" {
+			return nil, errors.New("a block for nobody lets nobody in; say who a uid here is at the gate: --principal 1000=alice")
+		}
+		uid, principal, _ := strings.Cut(pair, "=")
+		if n, err := strconv.ParseUint(uid, 10, 32); err != nil || strconv.FormatUint(n, 10) != uid {
+			return nil, fmt.Errorf("%q is no uid; use --principal 1000=alice", uid)
+		}
+		if err := gate.CheckName(principal); err != nil {
+			return nil, fmt.Errorf("%q is no principal: %w", principal, err)
+		}
+		if was, twice := who[uid]; twice && was != principal {
+			return nil, fmt.Errorf("uid %s is %s and %s: it can be one principal", uid, was, principal)
+		}
+		who[uid] = principal
+	}
+	return who, nil
 }
 
 func sshConfigCommand() *cobra.Command {

@@ -20,7 +20,7 @@ func logsCommand() *cobra.Command {
 		Args: words(1, 2), ValidArgs: []string{"docker"},
 	}
 	follow := c.Flags().BoolP("follow", "f", false, "go on with what comes")
-	lines := c.Flags().IntP("lines", "n", 0, "the last so many lines (default: all)")
+	lines := c.Flags().UintP("lines", "n", 0, "the last so many lines (default: all)")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 && args[1] != "docker" {
@@ -38,7 +38,7 @@ func logsCommand() *cobra.Command {
 			query = append(query, "--follow")
 		}
 		if *lines > 0 {
-			query = append(query, "--lines="+strconv.Itoa(*lines))
+			query = append(query, "--lines="+strconv.FormatUint(uint64(*lines), 10))
 		}
 		if *asJSON {
 			query = append(query, "--output=json")

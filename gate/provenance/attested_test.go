@@ -105,6 +105,7 @@ func TestOverridesOfCallers(t *testing.T) {
 		{name: "elsewhere", change: with(Override{Value: "shop", Protection: NoPtrace}), refused: gate.OverrideElsewhere},
 		{name: "set by the agent", change: with(Override{Value: "demo", Refused: SetByAgent}), refused: gate.OverrideSetByAgent},
 		{name: "malformed", change: with(Override{Value: "*", Refused: Malformed}), refused: gate.OverrideMalformed},
+		{name: "unnamed", change: with(Override{Value: "demo", Refused: Unnamed}), refused: gate.OverrideUnnamed},
 		{name: "unseen", change: with(Override{Value: "demo", Refused: Unseen}), refused: gate.OverrideUnseen},
 		{name: "rewritten", change: with(Override{Value: "demo", Refused: Unprotected}), refused: gate.OverrideUnprotected},
 		{name: "sent by an agent", change: agent, spoil: func(e *gate.Evidence) { e.Env = []string{sent} }, refused: gate.OverrideSetByAgent},

@@ -70,6 +70,7 @@ const (
 	Unprotected Refusal = "unprotected"  // nothing kept a child from rewriting it, or it has changed
 	Malformed   Refusal = "malformed"    // not a list of exact names
 	Unseen      Refusal = "unseen"       // above the agent the chain is not a person's
+	Unnamed     Refusal = "unnamed"      // the topmost process with a mark has that of a variable: an agent that has no known name has started it
 )
 
 // Grants reports whether the override counts and names the repository.
@@ -207,7 +208,7 @@ func (o *Override) check(v Verdict) error {
 		if err != nil || !o.Protection.valid() || v != ByAgent {
 			return fmt.Errorf("%w: an override that cannot count is not refused", ErrStatement)
 		}
-	case SetByAgent, Unprotected, Unseen, Malformed:
+	case SetByAgent, Unprotected, Unseen, Malformed, Unnamed:
 	default:
 		return fmt.Errorf("%w: an override is not refused for %q", ErrStatement, string(o.Refused))
 	}

@@ -117,7 +117,7 @@ func TestTheOverrideOpensWhatItNames(t *testing.T) {
 	if opens(s, "demo", client.OpenRequest{}) == nil {
 		t.Error("on a connection that others can use it opens")
 	}
-	for _, why := range []provenance.Refusal{provenance.SetByAgent, provenance.Unprotected, provenance.Unseen, provenance.Malformed} {
+	for _, why := range []provenance.Refusal{provenance.SetByAgent, provenance.Unprotected, provenance.Unseen, provenance.Malformed, provenance.Unnamed} {
 		o := *s.Override
 		o.Refused = why
 		refused := s

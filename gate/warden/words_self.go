@@ -39,7 +39,7 @@ func help(_ context.Context, w *word) (page, error) {
 		}
 		columns(out, rows...)
 		if len(w.args) == 0 {
-			fmt.Fprint(out, "\n--json after any of them prints JSON\n")
+			fmt.Fprint(out, "\n--json after any of them prints its answer as JSON; a refusal stays text\n")
 			return
 		}
 		if one := entries[0]; one.Op != "" {

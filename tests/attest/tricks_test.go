@@ -34,6 +34,8 @@ var tricks = []struct {
 }{
 	{"none", "./claude $ssh", false, provenance.ByAgent, "comm claude", "bash -c '$0 $*; true' $ssh"},
 	{"its variable", "CLAUDECODE=1 $ssh", false, provenance.ByAgent, "CLAUDECODE=1", "CLAUDECODE=0 $ssh"},
+	{"an interpreter's option", "./gemini $ssh", false, provenance.ByAgent, "argv gemini", "bash --norc -c '$0 $*; true' $ssh"},
+	{"python -m", "python3 -m aider $ssh", false, provenance.ByAgent, "argv aider", "python3 -m innocent $ssh"},
 	{"env -i", "./claude env -i $ssh", false, provenance.ByAgent, "comm claude", "env -i $ssh"},
 	{"exec -a", "(exec -a bash ./claude $ssh)", false, provenance.ByAgent, "comm claude", "(exec -a claude $ssh)"},
 	{"double fork and setsid", "./claude bash -c 'setsid $0 $* " + away + " & disown' $ssh", true, provenance.ByAgent, "Claude Code once", ""},
@@ -117,6 +119,10 @@ func (w *workstation) tools(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(w.dir, "sub"), 0o755))
 	must(t, os.WriteFile(filepath.Join(w.dir, "sub", "claude"), []byte("#!/bin/bash\nsleep 0.3; exec ./innocent -c '\"$0\" \"$@\"; true' \"$@\"\n"), 0o755))
 	must(t, os.WriteFile(filepath.Join(w.dir, "turncoat"), []byte("#!/bin/bash\nexec ./sub/claude \"$@\"\n"), 0o755))
+	must(t, os.WriteFile(filepath.Join(w.dir, "gemini"), []byte("#!/usr/bin/env -S bash --norc\n\"$@\"; true\n"), 0o755))
+	for _, module := range []string{"aider", "innocent"} {
+		must(t, os.WriteFile(filepath.Join(w.dir, module+".py"), []byte("import subprocess, sys\nsubprocess.call(sys.argv[1:])\n"), 0o644))
+	}
 	for dir, program := range map[string]string{"clone": "sibling.py", "headless": "headless.py"} {
 		text, err := os.ReadFile(filepath.Join("testdata", program))
 		must(t, err)
@@ -183,6 +189,7 @@ func TestTheOverride(t *testing.T) {
 	must(t, err)
 	must(t, os.Mkdir(filepath.Join(w.dir, "own"), 0o755))
 	must(t, os.WriteFile(filepath.Join(w.dir, "own", "claude"), bash, 0o755))
+	must(t, os.WriteFile(filepath.Join(w.dir, "late.py"), []byte("import ctypes, subprocess, sys, time\ntime.sleep(0.3)\nctypes.CDLL(None).prctl(15, b'claude', 0, 0, 0)\nsubprocess.call(sys.argv[1:])\n"), 0o644))
 	for _, c := range []struct {
 		name, command string
 		refused       provenance.Refusal
@@ -197,6 +204,11 @@ func TestTheOverride(t *testing.T) {
 		{"the agent exports it and executes itself", "own/claude -c 'sleep 0.2; export REDIACC_ALLOW_GRAND_REPO=demo; exec own/claude -c \"\\$0 \\$*; true\" $0 $*' $ssh", provenance.SetByAgent, false},
 		{"set above, the agent executes itself", set + "own/claude -c 'exec own/claude -c \"\\$0 \\$*; true\" $0 $*' $ssh", "", false},
 		{"set above, the agent executes itself with another", set + "own/claude -c 'sleep 0.2; exec env REDIACC_ALLOW_GRAND_REPO=shop own/claude -c \"\\$0 \\$*; true\" $0 $*' $ssh", provenance.SetByAgent, false},
+		// One that takes its name late was an agent before.
+		{"set above, it names itself", set + "python3 late.py $ssh", "", false},
+		{"it executes itself with it, and names itself then", "python3 -c 'import os,sys,time; time.sleep(.2); os.environ[\"REDIACC_ALLOW_GRAND_REPO\"]=\"demo\"; " +
+			"os.execvp(\"python3\", [\"python3\", \"late.py\"] + sys.argv[1:])' $ssh", provenance.SetByAgent, false},
+		{"an agent that its variable alone shows", set + "CLAUDECODE=1 bash -c '$0 $*; true' $ssh", provenance.Unnamed, false},
 		{"every repository", "export REDIACC_ALLOW_GRAND_REPO='*'; ./claude $ssh", provenance.Malformed, false},
 		{"a child rewrote its parent's environ",
 			"export PADDING=$(printf %0100d 0); ./claude bash -c './rewrite.py $PPID REDIACC_ALLOW_GRAND_REPO=demo && $0 $*; true' $ssh", provenance.Unprotected, false},

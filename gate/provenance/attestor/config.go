@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsimple"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/hashicorp/hcl/v2/hclparse"
 	"golang.org/x/crypto/ssh"
 
 	"forkgate/gate"
@@ -53,12 +53,12 @@ const DefaultAgents = "/etc/forkgate/policy.d/agents.hcl"
 // ParseConfig reads a configuration and checks all of it. Its errors are one line, with file and line where there is one.
 func ParseConfig(file string, text []byte) (Config, error) {
 	var c Config
-	if err := hclsimple.Decode(file, text, nil, &c); err != nil {
-		var diags hcl.Diagnostics
-		if errors.As(err, &diags) && len(diags) > 0 {
-			return Config{}, fmt.Errorf("cannot use the configuration: %s", diags[0].Error())
-		}
-		return Config{}, fmt.Errorf("cannot use the configuration: %w", err)
+	parsed, diags := hclparse.NewParser().ParseHCL(text, file)
+	if !diags.HasErrors() {
+		diags = gohcl.DecodeBody(parsed.Body, nil, &c)
+	}
+	if diags.HasErrors() {
+		return Config{}, fmt.Errorf("cannot use the configuration: %s", diags[0].Error())
 	}
 	if err := c.complete(); err != nil {
 		return Config{}, fmt.Errorf("cannot use the configuration: %s: %w", file, err)

@@ -28,7 +28,7 @@ func (w *watch) scan() {
 		parents[pid] = p.Parent
 		k := &known{start: p.Start}
 		if old := w.known[pid]; old != nil && (old.start == 0 || old.start == p.Start) {
-			k.agent, k.first, k.again, k.late = old.agent, old.first, old.again, old.late
+			k.agent, k.first, k.again, k.late, k.born, k.execs = old.agent, old.first, old.again, old.late, old.born, old.execs
 		}
 		w.known[pid] = k
 		w.look(k, p)
@@ -65,6 +65,9 @@ func (w *watch) executed(k *known, e event) {
 		k.environ, k.exec = w.relevant(p.Environ), true
 	}
 	k.late = k.late || w.now()-e.when > soon
+	if k.execs++; k.execs == 1 {
+		k.born = k.environ
+	}
 	if was {
 		k.again = true
 	} else {

@@ -90,7 +90,7 @@ func (r Report) LeaveFrom(environ []string) string {
 			return none + "this workstation does not have the protection " + string(p)
 		}
 	}
-	return "an agent started here would have leave for " + strings.Join(names, ", ")
+	return "an agent started here would have leave for " + strings.Join(names, ", ") + ", if this workstation knows its program by name and not by variables alone"
 }
 
 // String is the report for people. What an override is, and whether there is one, it keeps to itself: agents read this too. Leave is a

@@ -44,6 +44,9 @@ type known struct {
 	first   []string // environ when it became an agent
 	again   bool     // it has executed a program since
 	late    bool     // see chain.Remembered
+
+	born  []string // environ right after the first program that it executed since it was forked
+	execs int      // how many these are
 }
 
 // soon is how long after it was executed a program still shows what it was started with: it starts up, and has been told nothing yet that
@@ -115,7 +118,7 @@ func (w *watch) take(e event) {
 		child := &known{parent: e.other}
 		if k := w.known[e.other]; k != nil {
 			*child = *k
-			child.start, child.parent = 0, e.other
+			child.start, child.parent, child.born, child.execs = 0, e.other, nil, 0
 		}
 		w.known[e.pid] = child
 		delete(w.ended, e.pid)
@@ -125,9 +128,13 @@ func (w *watch) take(e event) {
 	case procComm:
 		// Programs that run under an interpreter call themselves what they are.
 		if k := w.get(e.pid); slices.ContainsFunc(w.agents, func(a provenance.Agent) bool { return slices.Contains(a.Comm, e.comm) }) {
+			fresh := k.agent == ""
 			w.lookAt(k, e.pid)
 			if k.agent == "" { // it has changed its name again
 				k.agent = fmt.Sprintf("an agent called %q", e.comm)
+			}
+			if fresh { // it was one before it said so: what it has executed since it was forked was its own choice
+				k.first, k.again = k.born, k.execs > 1
 			}
 		}
 	case procPtrace:

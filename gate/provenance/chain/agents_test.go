@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"strings"
 	"testing"
 
 	"forkgate/gate/policy"
@@ -67,9 +68,22 @@ func tryAgent(t *testing.T, agents []provenance.Agent, a provenance.Agent) {
 	}
 	for _, path := range a.Path {
 		try("path "+path, Process{Exe: "/opt/" + path + "/node"}, Process{Exe: "/opt/x" + path + "/node"})
+		try("path "+path, Process{Argv: []string{"node", "/lib/" + path + "/x.js"}}, Process{Argv: []string{"node", "x", "/lib/" + path + "/x.js"}})
 	}
 	for _, argv := range a.Argv {
-		try("argv "+argv, Process{Argv: []string{"node", "/usr/bin/" + argv}}, Process{Argv: []string{"node", "/usr/bin/x" + argv, argv}})
+		none := Process{Argv: []string{"node", "--no-warnings=x", "/usr/bin/x" + argv, argv}}
+		for _, is := range [][]string{
+			{argv}, {"node", "/usr/bin/" + argv}, {"node", "--no-warnings=DEP0040", "/usr/bin/" + argv}, {"bash", "--norc", "./" + argv, "x"},
+			{"python3", "-m", argv}, {"python3", "-W", "ignore", "-I", "./" + argv}, {"env", "-S", "node", argv}, {"node", "--", argv},
+		} {
+			try("argv "+strings.Join(is, " "), Process{Exe: "/usr/bin/" + map[bool]string{true: "node-20.1", false: is[0]}[is[0] == argv], Argv: is}, none)
+		}
+		for _, no := range [][]string{{"bash", "-c", "code", argv}, {"python3", "-c", "code", argv}, {"python3", "-m", "x", argv}, {"node", "x", argv}} {
+			notOne("argv "+strings.Join(no, " "), Process{Exe: "/usr/bin/" + no[0], Argv: no})
+		}
+		for _, program := range []string{"which", "cp", "ssh"} {
+			notOne("argv "+program+" "+argv, Process{Exe: "/usr/bin/" + program, Argv: []string{program, argv}})
+		}
 	}
 }
 

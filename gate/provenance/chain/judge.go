@@ -151,7 +151,7 @@ func (c *court) noLogin(alien int) {
 		c.doubt("%s has several user ids", name(p))
 	case p.PID == 1 && top.Comm == "systemd":
 		c.doubt("%s was started by systemd --user, as terminals of GNOME are, and so could anything of uid %d be: "+
-			"log in on a console, or prove yourself by a security key", name(c.chain[max(0, c.own-2)]), top.UID())
+			"log in on a console, or under a session that starts its terminals itself", name(c.chain[max(0, c.own-2)]), top.UID())
 	case p.PID == 1:
 		c.doubt("%s has lost its parents: it leads to no login", name(top))
 	case p.UIDs == [4]uint32{}:
@@ -220,7 +220,7 @@ func (c *court) checkProtections() {
 		case provenance.NoTIOCSTI:
 			c.doubt("any process on a terminal can type into it here: set dev.tty.legacy_tiocsti=0 and restart the attestor")
 		case provenance.NoPtrace:
-			c.doubt("any process can rewrite another one here: set kernel.yama.ptrace_scope=1 and restart the attestor")
+			c.doubt("any process can rewrite another one here: set kernel.yama.ptrace_scope=1 and restart the attestor; a kernel without Yama has no such setting, and nobody is a person there")
 		case provenance.Events:
 			c.doubt("the kernel does not tell the attestor which processes start: it runs without CAP_NET_ADMIN or in a container")
 		}

@@ -27,7 +27,7 @@ func (c *court) override() *provenance.Override {
 	case err != nil || len(then) > 1:
 		o.Refused = provenance.Malformed
 	case !c.agentItself(c.topmost):
-		o.Refused = provenance.SetByAgent
+		o.Refused = provenance.Unnamed
 	case !c.seenAbove(c.topmost):
 		o.Refused = provenance.Unseen
 	default:

@@ -72,7 +72,7 @@ func TestTheOverride(t *testing.T) {
 		{"an agent that only its variable shows", agentWith("demo"), func(tr *trial) {
 			tr.chain[top].Comm, tr.chain[top].Environ = "warp", append(tr.chain[top].Environ, "CLAUDECODE=1")
 			tr.memory.processes[tr.chain[top].PID] = Remembered{Parent: 300, Exec: true, Environ: tr.chain[top].Environ}
-		}, "demo", provenance.SetByAgent, ""},
+		}, "demo", provenance.Unnamed, ""},
 		{"an agent of an agent's", agentWith("demo"), func(tr *trial) {
 			tr.memory.processes[300] = Remembered{Parent: 200, Agent: "Codex"}
 		}, "demo", provenance.SetByAgent, ""},
