@@ -1,7 +1,8 @@
 package attestor
 
 import (
-	"crypto/ed25519"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
@@ -21,11 +22,14 @@ import (
 
 // InitKey makes the key that signs certificates, where there is none, and returns it. Whoever can read it can be anybody of this
 // workstation: it is root's alone.
+//
+// It is of NIST P-256 and not ed25519 because of ssh, which verifies its signature each time that it reads a certificate, twice for a login: by
+// OpenSSL the one, and by slow code of its own the other.
 func InitKey(path string) (ssh.Signer, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make a key: %w", err)
 	}
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a key: %w", err)
 	}
