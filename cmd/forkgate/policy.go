@@ -23,7 +23,10 @@ func loadPolicy(dir string, anyOwner bool) (*policy.Policy, error) {
 	if below := filepath.Join(dir, "policy.d"); isDir(below) {
 		sources = append(sources, policy.Disk{Path: below, AnyOwner: anyOwner})
 	}
-	return policy.Load(sources...)
+	if anyOwner {
+		return policy.Load(sources...)
+	}
+	return policy.LoadAfter(pastNames(), sources...)
 }
 
 func isDir(path string) bool {

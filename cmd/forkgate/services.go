@@ -65,6 +65,9 @@ func wardenCommand() *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
+			if err := keepNames(p.Past()); err != nil {
+				config.Journal.Error("the policy's names are not kept: to take one out may need a second look, see README", "error", err)
+			}
 			return p, nil
 		}
 		sockets := systemd.Inherited()

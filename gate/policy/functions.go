@@ -38,6 +38,9 @@ func functionNames() (names []string) {
 func (c *checker) call(e *hclsyntax.FunctionCallExpr) condition {
 	known := functions()
 	i := slices.IndexFunc(known, func(f function) bool { return f.name == e.Name })
+	if sign := signs[strings.ToLower(e.Name)]; i < 0 && sign != "" {
+		return c.no(e.NameRange, "Unknown function", "%s is written %s: conditions are made with && || !.", quoted(e.Name), sign)
+	}
 	if i < 0 {
 		return c.no(e.NameRange, "Unknown function", "There is no function %s: there are %s.%s", quoted(e.Name), strings.Join(functionNames(), ", "), didYouMean(e.Name, functionNames()))
 	}
@@ -133,6 +136,9 @@ func (c *checker) glob(text, with hclsyntax.Expression) condition {
 	case !strings.ContainsAny(pattern, "*?"):
 		return c.no(with.Range(), "Not a pattern", "A pattern has a * or a ? in it. For this very text use ==.")
 	}
+	if why := attr.neverFits(strings.NewReplacer("*", "a", "?", "a").Replace(pattern)); why != "" {
+		return c.no(with.Range(), "Can never match", "%s", why)
+	}
 	return c.fits(attr, func(s string) bool { return globMatch(pattern, s) })
 }
 
@@ -146,7 +152,21 @@ func (c *checker) startsWith(text, with hclsyntax.Expression) condition {
 	case !ok || prefix == "":
 		return c.no(with.Range(), "Wrong type", "A prefix is a quoted text, and not an empty one.")
 	}
+	if why := attr.neverFits(prefix + "a"); why != "" {
+		return c.no(with.Range(), "Can never match", "%s", why)
+	}
 	return c.fits(attr, func(s string) bool { return strings.HasPrefix(s, prefix) })
+}
+
+// neverFits says why no value of an attribute is like this one, a pattern with letters put in; empty where one can be.
+func (a *attribute) neverFits(sample string) string {
+	if a.words.check == nil {
+		return ""
+	}
+	if err := a.words.check(sample); err != nil {
+		return fmt.Sprintf("No %s fits that, as %s shows: %v.", a.words.what, quoted(sample), err)
+	}
+	return ""
 }
 
 func (c *checker) fits(attr *attribute, fits func(string) bool) condition {

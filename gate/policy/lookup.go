@@ -35,6 +35,9 @@ func (l *loader) attribute(s schema, e *hclsyntax.ScopeTraversalExpr) *attribute
 
 // suggest takes an unknown name for a misspelt attribute, or for a word that wants quotes.
 func (s schema) suggest(name string) string {
+	if meant := elsewhere[name]; s[meant] != nil {
+		return " Did you mean " + quoted(meant) + "?"
+	}
 	if near := didYouMean(name, s.names()); near != "" {
 		return near
 	}

@@ -20,6 +20,29 @@ var (
 	english    = regexp.MustCompile(`(?i)\b(and|or|not)\b`)
 )
 
+var (
+	sideBySide = regexp.MustCompile(`\[[^\]]*""\s+""`)
+	isIn       = regexp.MustCompile(`\bin\s*\[`)
+	dangling   = regexp.MustCompile(`(\|\||&&)\s*$`)
+)
+
+// cutLast is strings.Cut at the last separator. Without one all of the text comes after it.
+func cutLast(s, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(s, separator)
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+len(separator):], true
+}
+
+// elsewhere are words of other languages and products, with ours.
+var elsewhere = map[string]string{
+	"allow": "permit", "deny": "forbid", "block": "forbid", "refuse": "forbid", "user": "principal", "role": "principal", "group": "principal", "repo": "repository",
+	"if": "when", "condition": "when", "message": "reason", "evidence": "caller.class", "user.name": "caller.principal", "source.address": "source.ip",
+	"scp": "exec", "rsync": "exec", "git": "exec", "run": "exec", "command": "exec", "ssh": "shell", "login": "shell", "connect": "shell",
+	"rm": "remove", "delete": "remove", "rename": "tag", "snapshot": "fork", "clone": "fork", "read": "sftp", "write": "sftp", "-L": "forward-local", "-R": "forward-remote",
+}
+
 // signs are the operators that these words stand for elsewhere.
 var signs = map[string]string{"and": "&&", "or": "||", "not": "!"}
 
@@ -54,11 +77,27 @@ func meant(d *hcl.Diagnostic, line string, text []byte) string {
 	if to := assignment.FindStringSubmatch(bare); to != nil && isField(to[1]) && (d.Summary != "Unbalanced parentheses" || to[1] == "when") {
 		_, bare, _ = strings.Cut(bare, "=")
 	}
+	if _, within, oneLine := cutLast(bare, "{"); oneLine {
+		bare = assignment.ReplaceAllString(within, "")
+	}
+	switch {
+	case strings.Contains(bare, "'"):
+		return `Texts stand in double quotes: "...".`
+	case sideBySide.MatchString(bare):
+		return "Between the items of a list stands a comma."
+	case isIn.MatchString(bare):
+		return `There is no operator in: contains(["shell", "exec"], op).`
+	case dangling.MatchString(bare):
+		return "A condition that goes on in the next line stands in parentheses: ( ... )."
+	}
 	if oneEquals.MatchString(" " + bare) {
 		return "Conditions compare with ==: one = gives an attribute its value."
 	}
 	if word := english.FindString(bare); word != "" {
 		return fmt.Sprintf("%s is written %s: conditions are made with && || !.", quoted(word), signs[strings.ToLower(word)])
+	}
+	if d.Summary == "Invalid single-argument block definition" {
+		return "A block stands on one line whole, or each of its attributes and its closing brace on a line of their own."
 	}
 	return ""
 }
@@ -123,7 +162,10 @@ func placeOfBlock(word, in string) string {
 	for _, k := range grammar {
 		names = append(names, k.name)
 	}
-	meant := alike(word, names)
+	meant := elsewhere[word]
+	if !slices.Contains(names, meant) {
+		meant = alike(word, names)
+	}
 	if meant == "" {
 		return ""
 	}
@@ -156,6 +198,9 @@ func placeOfField(word, in string) string {
 		for _, f := range k.fields {
 			names = append(names, f.name)
 		}
+	}
+	if meant := elsewhere[word]; slices.Contains(names, meant) {
+		return fmt.Sprintf(" Did you mean %s?", quoted(meant))
 	}
 	if meant := alike(word, names); meant != "" {
 		return fmt.Sprintf(" Did you mean %s?", quoted(meant))

@@ -164,6 +164,9 @@ func requestOf(caller gate.Caller, q Question) (gate.Request, error) {
 	if err != nil {
 		return gate.Request{}, err
 	}
+	if r.Op == gate.OpFork && !ref.IsFork() {
+		ref.Tag = "new" // it is judged with the fork to be
+	}
 	r.Target = gate.Target{Repo: ref.Repo, Tag: ref.Tag, Grand: !ref.IsFork()}
 	if ref.IsFork() {
 		r.Target = gate.ForkOf(gate.Target{Repo: ref.Repo}, ref.Tag, cmp.Or(q.Owner, caller.Principal))

@@ -114,7 +114,7 @@ func (l *loader) condition(s schema, e hcl.Expression) (condition, mentions) {
 		return nil, nil
 	}
 	if !canMatch(c, checker.mentions) {
-		l.complain(e.Range(), "Can never match", "No request makes this condition true.")
+		l.complain(e.Range(), "Can never match", "No request makes this condition true.%s", checker.mentions.aboutForks())
 		return nil, nil
 	}
 	return c, checker.mentions

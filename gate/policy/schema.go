@@ -63,6 +63,7 @@ type vocabulary struct {
 	known []string           // every word that a rule may name, or nil where any word that check passes is one
 	more  bool               // requests have values beyond the known ones: the operator is no principal of any file
 	empty bool               // the empty text is a value too
+	past  []string           // words that there have been
 	gone  string             // known words come and go with other blocks, which rules outlive; what it means that one is not there
 	check func(string) error // for open vocabularies
 }
@@ -78,6 +79,9 @@ func (v *vocabulary) reject(word string) string {
 		}
 	case v.known != nil && !slices.Contains(v.known, word):
 		near := didYouMean(word, v.known)
+		if meant := elsewhere[word]; v.what == operation && meant != "" {
+			near = fmt.Sprintf(" Did you mean %s?", quoted(meant))
+		}
 		if near == "" && 0 < len(v.known) && (len(v.known) <= fewWords || v.what == operation) {
 			near = " There is " + strings.Join(v.known, ", ") + "."
 		}
@@ -89,8 +93,8 @@ func (v *vocabulary) reject(word string) string {
 // outlived reports whether a word is one that there may have been: that nobody is in a group any more must not keep the policy that says so from
 // loading. What looks like a slip of a known word is taken for one.
 func (v *vocabulary) outlived(word string) bool {
-	return v.gone != "" && gate.CheckName(word) == nil && !slices.Contains(v.known, word) &&
-		!slices.ContainsFunc(v.known, func(known string) bool { return slip(word, known) })
+	return v.gone != "" && gate.CheckName(word) == nil && !slices.Contains(v.known, word) && (slices.Contains(v.past, word) ||
+		!slices.ContainsFunc(v.known, func(known string) bool { return slip(word, known) }))
 }
 
 // fewWords is how many words a complaint lists, unless it is about operations, of which nobody can guess one.
@@ -149,6 +153,7 @@ func newSchema(p *Policy) schema {
 	owner.gone, speaker.gone = "no key speaks for it", "nobody speaks as it"
 	group := closed("group", false, groups)
 	group.gone = "nobody is in it"
+	owner.past, speaker.past, group.past = p.past, p.past, p.past
 
 	type r = *gate.Request
 	s := schema{}

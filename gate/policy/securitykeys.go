@@ -18,6 +18,16 @@ func (p *Policy) SecurityKeys() []provenance.SecurityKey { return slices.Clone(p
 // Names lists the principals.
 func (p *Policy) Names() []string { return slices.Sorted(maps.Keys(p.principals)) }
 
+// Past lists the principals and groups that there are, and those that there have been: what LoadAfter wants next.
+func (p *Policy) Past() []string {
+	names := slices.Concat(p.past, p.Names())
+	for _, principal := range p.principals {
+		names = append(names, principal.Groups...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func (l *loader) readSecurityKeys() {
 	owner := map[string]string{} // key in SSH wire format -> name
 	for _, block := range l.of("security_key") {
@@ -55,7 +65,7 @@ func (l *loader) readSecurityKey(block *hcl.Block, owner map[string]string) (pro
 // with that principal in it would stay in force.
 func (f *fields) principal(name literal) bool {
 	_, known := f.l.policy.principals[name.text]
-	words := vocabulary{known: f.l.policy.Names(), gone: "nobody speaks by this"}
+	words := vocabulary{known: f.l.policy.Names(), past: f.l.past, gone: "nobody speaks by this"}
 	switch {
 	case known:
 	case words.outlived(name.text):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"forkgate/gate"
 )
@@ -116,6 +117,16 @@ func canMatch(c condition, m mentions) bool {
 	return m.search(func(w world) bool { return c.guess(w) != no })
 }
 
+// aboutForks says what a fork is judged by, where a condition speaks of op fork: that it is the fork to be is what nobody expects.
+func (m mentions) aboutForks() string {
+	for a, values := range m {
+		if a.name == "op" && slices.Contains(values, value{text: string(gate.OpFork)}) {
+			return " Op fork is judged with the fork to be as its target: target.repo is its repository, target.parent what it is made of."
+		}
+	}
+	return ""
+}
+
 // maxWorlds bounds a search; facts beyond it count as unknown.
 const maxWorlds = 20_000
 
@@ -163,7 +174,40 @@ func possible(w world) bool {
 	}
 	grand, known := w["target.grand"]
 	kind := w["caller.kind"]
-	return !(grand.flag && w["target.fork"].flag) &&
+	return namesAgree(w) && opAgrees(w) && !(grand.flag && w["target.fork"].flag) &&
 		!(w["door"].text == DoorSSHD && kind.text == gate.Human.String()) &&
 		!(w["override.granted"].flag && (w["target.fork"].flag || known && !grand.flag || kind.text == gate.Human.String()))
+}
+
+// namesAgree has what is known of a target's name be that of what it is: a fork's has a tag, and a repository's none.
+func namesAgree(w world) bool {
+	var fork, grand bool // by its name
+	if tag, known := w["target.tag"]; known {
+		fork = tag.other || tag.text != ""
+		grand = !fork
+	}
+	if ref, known := w["target.ref"]; known && !ref.other {
+		byRef := strings.Contains(ref.text, ":")
+		fork, grand = fork || byRef, grand || !byRef
+	}
+	return !(fork && (grand || w["target.grand"].flag) || grand && w["target.fork"].flag)
+}
+
+// opAgrees has what is known of a request be what its operation has: a fork to be as its target, or a destination.
+func opAgrees(w world) bool {
+	op, known := w["op"]
+	if !known || op.other {
+		return true
+	}
+	if gate.Op(op.text) == gate.OpFork {
+		ref, named := w["target.ref"]
+		tag, tagged := w["target.tag"]
+		if w["target.grand"].flag || tagged && !tag.other && tag.text == "" || named && !ref.other && !strings.Contains(ref.text, ":") {
+			return false
+		}
+	}
+	has := func(name string) bool { v := w[name]; return v.other || v.text != "" || v.number != 0 }
+	ports := slices.Contains([]gate.Op{gate.OpForwardLocal, gate.OpForwardRemote}, gate.Op(op.text))
+	sockets := slices.Contains([]gate.Op{gate.OpForwardUnix, gate.OpForwardRemote}, gate.Op(op.text))
+	return (ports || !has("request.host") && !has("request.port")) && (sockets || !has("request.path"))
 }

@@ -112,9 +112,12 @@ func explain(ctx context.Context, w *word) (page, error) {
 		return page{}, err
 	}
 	w.ask.Ref, w.asking.Op, w.asking.Command = ref, op, ""
-	target, _, err := w.gate.Target(ctx, w.ask, w.asking)
+	target, exists, err := w.gate.Target(ctx, w.ask, w.asking)
 	if err != nil {
 		return page{}, err
+	}
+	if op == gate.OpFork && exists { // it is judged with the fork to be, which "fork REF" gives a name of its own
+		target = gate.ForkOf(target, w.trees.FreshTag(ref.Repo), w.asking.Caller.Principal)
 	}
 	w.asking.Target = target
 	if !w.gate.Visible(w.asking) {

@@ -73,3 +73,35 @@ permit "in no group that there is, and in one" {
 permit "in one group and not the other, which is well" {
   when = contains(caller.groups, "oncall") && !contains(caller.groups, "backend")
 }
+
+permit "a fork is judged with the fork to be" {
+  when = op == "fork" && target.ref == "demo"
+}
+
+permit "which is no repository" {
+  when = op == "fork" && target.grand
+}
+
+permit "a fork without a tag" {
+  when = target.fork && target.tag == ""
+}
+
+permit "a repository with one" {
+  when = target.grand && target.tag == "x"
+}
+
+permit "a port of a shell" {
+  when = op == "shell" && request.port == 22
+}
+
+permit "a host of a command" {
+  when = op == "exec" && request.host == "x"
+}
+
+permit "how refs are typed" {
+  when = glob(target.ref, "demo+*") || startswith(target.ref, "demo+")
+}
+
+permit "what is no name" {
+  when = glob(target.repo, "Demo*") || startswith(target.repo, "demo/")
+}

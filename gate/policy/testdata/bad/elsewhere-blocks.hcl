@@ -1,0 +1,10 @@
+allow "x" {
+  when = op == "shell"
+}
+
+deny "y" {
+  when = op == "shell"
+}
+
+user "z" {
+}

@@ -1,0 +1,2 @@
+recordings { quota = "1GiB"
+}

@@ -1,0 +1,3 @@
+permit "x" {
+  when = contains(["shell" "exec"], op)
+}

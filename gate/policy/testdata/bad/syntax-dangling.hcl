@@ -1,0 +1,4 @@
+permit "x" {
+  when = op == "shell" ||
+    op == "exec"
+}

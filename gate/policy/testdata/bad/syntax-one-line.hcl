@@ -1,0 +1,1 @@
+permit "x" { when = op == "shell" or op == "exec" }

@@ -1,0 +1,3 @@
+permit "x" {
+  when = op == 'shell'
+}
