@@ -16,7 +16,8 @@ ROOTEXEC = unshare --mount --propagation private
 bindir  = $(DESTDIR)$(PREFIX)/bin
 libdir  = $(DESTDIR)$(PREFIX)/lib
 etcdir  = $(DESTDIR)/etc/forkgate
-docdir  = $(DESTDIR)$(PREFIX)/share/doc/forkgate
+sharedir = $(DESTDIR)$(PREFIX)/share
+docdir  = $(sharedir)/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
@@ -28,12 +29,14 @@ help: ## list these targets
 build: needs-build ## build bin/forkgate, forkgate-init, forkgate-pod, forkgate-scrub and forkgate-attest
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN)/forkgate ./cmd/forkgate
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod ./cmd/forkgate-scrub ./cmd/forkgate-attest
+	@rm -rf $(BIN)/docs
+	$(BIN)/forkgate docs $(BIN)/docs
 
 needs-build:
 	@packaging/needs build
 
 install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usual
-	@test -x $(BIN)/forkgate -a -x $(BIN)/forkgate-init -a -x $(BIN)/forkgate-pod -a -x $(BIN)/forkgate-scrub || { echo 'make install: run make build first' >&2; exit 1; }
+	@test -x $(BIN)/forkgate -a -x $(BIN)/forkgate-init -a -x $(BIN)/forkgate-pod -a -x $(BIN)/forkgate-scrub -a -d $(BIN)/docs || { echo 'make install: run make build first' >&2; exit 1; }
 	install -D -m 755 $(BIN)/forkgate $(bindir)/forkgate
 	install -D -m 755 -t $(libdir)/forkgate $(BIN)/forkgate-init $(BIN)/forkgate-pod $(BIN)/forkgate-scrub
 	for unit in $(units); do \
@@ -44,6 +47,11 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	# Not 60-forkgate.conf, which is what doctor has the operator write in /etc, and would be read in the place of this.
 	install -D -m 644 packaging/sysctl.conf $(libdir)/sysctl.d/50-forkgate.conf
 	install -D -m 644 README.md $(docdir)/README.md
+	install -D -m 644 -t $(sharedir)/man/man1 $(BIN)/docs/man1/*.1
+	install -D -m 644 -t $(sharedir)/man/man5 $(BIN)/docs/man5/*.5
+	install -D -m 644 $(BIN)/docs/completions/forkgate $(sharedir)/bash-completion/completions/forkgate
+	install -D -m 644 $(BIN)/docs/completions/_forkgate $(sharedir)/zsh/vendor-completions/_forkgate
+	install -D -m 644 $(BIN)/docs/completions/forkgate.fish $(sharedir)/fish/vendor_completions.d/forkgate.fish
 	install -D -m 644 packaging/sshd_config.d/forkgate.conf $(docdir)/sshd_config.d/forkgate.conf
 	sed -i 's|ForceCommand /usr/bin/forkgate |ForceCommand $(PREFIX)/bin/forkgate |; s|--shell /usr/bin/forkgate |--shell $(PREFIX)/bin/forkgate |' $(docdir)/sshd_config.d/forkgate.conf
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d
@@ -66,6 +74,8 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	  nft delete table inet forkgate 2>/dev/null || true; fi
 	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf $(libdir)/sysctl.d/50-forkgate.conf
 	rm -rf $(libdir)/forkgate $(docdir)
+	rm -f $(sharedir)/man/man1/forkgate.1 $(sharedir)/man/man1/forkgate-*.1 $(sharedir)/man/man5/forkgate-policy.5
+	rm -f $(sharedir)/bash-completion/completions/forkgate $(sharedir)/zsh/vendor-completions/_forkgate $(sharedir)/fish/vendor_completions.d/forkgate.fish
 	for unit in $(units); do rm -f $(libdir)/systemd/system/$$unit; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo 'left: /etc/forkgate, /var/lib/forkgate with the mounted pool and its unit var-lib-forkgate-pool.mount, and the users forkgate and rediacc;'

@@ -13,9 +13,18 @@ const (
 type Refusal struct {
 	Reason string // lower case, no full stop
 	Hint   string // the next step, empty where there is none
+	Logged string // the reason as logs may have it, where policy redacts a part of it; empty: as it is
 }
 
 func (r *Refusal) Error() string { return r.Reason }
+
+// ForLog is what a log has of an error.
+func ForLog(err error) string {
+	if r, ok := AsRefusal(err); ok && r.Logged != "" {
+		return Printable(r.Logged)
+	}
+	return Printable(err.Error())
+}
 
 // AsRefusal finds the refusal in err, if there is one.
 func AsRefusal(err error) (*Refusal, bool) {

@@ -17,7 +17,8 @@ func TestInstall(t *testing.T) {
 	need.Tools(t, "make", "install")
 	source, dest := t.TempDir(), t.TempDir()
 	sh(t, "cp -r ../Makefile ../README.md ../packaging ../policy.d "+source+" && mkdir "+source+"/bin && "+
-		"for program in forkgate forkgate-init forkgate-pod forkgate-scrub; do cp /bin/true "+source+"/bin/$program; done")
+		"for program in forkgate forkgate-init forkgate-pod forkgate-scrub; do cp /bin/true "+source+"/bin/$program; done;"+
+		"cd "+source+"/bin && mkdir -p docs/man1 docs/man5 docs/completions && touch docs/man1/forkgate.1 docs/man5/forkgate-policy.5 docs/completions/forkgate docs/completions/_forkgate docs/completions/forkgate.fish")
 	make := func(target string) {
 		t.Helper()
 		c := exec.Command("make", "-C", source, target, "DESTDIR="+dest, "PREFIX=/opt/fg")
@@ -28,7 +29,8 @@ func TestInstall(t *testing.T) {
 	make("install")
 	for _, want := range []string{"opt/fg/bin/forkgate", "opt/fg/lib/forkgate/forkgate-init", "opt/fg/lib/forkgate/forkgate-pod", "opt/fg/lib/forkgate/forkgate-scrub", "opt/fg/lib/systemd/system/forkgate-pod@.service",
 		"opt/fg/lib/sysusers.d/forkgate.conf", "opt/fg/lib/tmpfiles.d/forkgate.conf", "opt/fg/lib/sysctl.d/50-forkgate.conf", "etc/forkgate/policy.d/baseline.hcl",
-		"opt/fg/share/doc/forkgate/sshd_config.d/forkgate.conf"} {
+		"opt/fg/share/doc/forkgate/sshd_config.d/forkgate.conf", "opt/fg/share/man/man1/forkgate.1", "opt/fg/share/man/man5/forkgate-policy.5",
+		"opt/fg/share/bash-completion/completions/forkgate", "opt/fg/share/zsh/vendor-completions/_forkgate", "opt/fg/share/fish/vendor_completions.d/forkgate.fish"} {
 		if !slices.Contains(installed(t, dest), want) {
 			t.Errorf("%s is not installed: %q", want, installed(t, dest))
 		}

@@ -24,6 +24,7 @@ func auditTailCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		tellOfReading(cmd, nil)
 		log, err := audit.NewReader(o.Dir)
 		if err != nil {
 			return err
@@ -90,6 +91,9 @@ func auditQueryCommand() *cobra.Command {
 	choice(c, &q.verdict, "verdict", "permit or forbid", gate.Permit.String(), gate.Forbid.String())
 	choice(c, &q.event, "event", "of this kind", audit.Events()...)
 	c.Flags().StringVar(&q.session, "session", "", "of this session")
+	for _, free := range []string{"caller", "repo", "session", "since", "until"} {
+		_ = c.RegisterFlagCompletionFunc(free, cobra.NoFileCompletions) // the flags are there
+	}
 	c.Flags().Var(&q.since, "since", "not before: 2026-11-25T13:00:00Z, 2026-11-25, or as long ago as 90m, 24h")
 	c.Flags().Var(&q.until, "until", "before: the same")
 	asJSON := c.Flags().Bool("json", false, "print the lines as they are in the log")
@@ -98,6 +102,10 @@ func auditQueryCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if _, err := gate.ParseRef(q.repo); q.repo != "" && err != nil {
+			return err
+		}
+		tellOfReading(cmd, nil)
 		for l, err := range audit.Lines(o.Dir) {
 			if err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
@@ -32,6 +33,18 @@ func withWarden(do func(*client.Client) error) error {
 	return do(c)
 }
 
+// tellOfReading has the record say that root reads what the warden does not have to be asked for. Where the warden does not run nobody can be told,
+// and root reads all the same. A log or recordings in another place are no record of this host's.
+func tellOfReading(cmd *cobra.Command, args []string) {
+	if state, err := cmd.Flags().GetString("state"); err != nil || state != stateDir {
+		return
+	}
+	said := strings.Fields(cmd.CommandPath())[1:]
+	cmd.Flags().Visit(func(f *pflag.Flag) { said = append(said, "--"+f.Name+"="+f.Value.String()) })
+	command := strings.Join(append(said, args...), " ")
+	_ = withWarden(func(c *client.Client) error { return c.Reading(cmd.Context(), command) })
+}
+
 // verbCommands are the control words, as commands of the operator. help is cobra's own.
 func verbCommands() []*cobra.Command {
 	var all []*cobra.Command
@@ -45,7 +58,8 @@ func verbCommands() []*cobra.Command {
 
 func verbCommand(v gate.Verb, name string) *cobra.Command {
 	c := &cobra.Command{
-		Use: strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Long: strings.TrimSpace(v.Summary + "\n\n" + v.Detail), Args: words(v.Min, v.Max),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Use:               strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Long: strings.TrimSpace(v.Summary + "\n\n" + v.Detail), Args: words(v.Min, v.Max),
 	}
 	asJSON := jsonFlag(c)
 	for _, f := range v.Flags {

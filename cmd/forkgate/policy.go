@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -73,22 +72,11 @@ func policyCheckCommand() *cobra.Command {
 // by who may not ask it: then there is nothing to say.
 func missing(ctx context.Context, p *policy.Policy) (notes []policy.Problem) {
 	_ = withWarden(func(c *client.Client) error {
-		page, err := c.OperatorVerb(ctx, client.VerbRequest{Words: [][]byte{[]byte("repos")}, JSON: true})
-		if err != nil {
-			return err
+		status, err := c.Status(ctx)
+		if err == nil {
+			notes = p.Missing(status.Names)
 		}
-		var repos []struct {
-			Ref string `json:"ref"`
-		}
-		if err := json.Unmarshal(page, &repos); err != nil {
-			return err
-		}
-		var exist []string
-		for _, repo := range repos {
-			exist = append(exist, repo.Ref)
-		}
-		notes = p.Missing(exist)
-		return nil
+		return err
 	})
 	return notes
 }
@@ -165,7 +153,7 @@ func showTrials(cmd *cobra.Command, trials []policy.Trial, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		if err := printJSON(out, trials); err != nil {
+		if err := printJSON(out, append([]policy.Trial{}, trials...)); err != nil { // and not null
 			return err
 		}
 	} else {

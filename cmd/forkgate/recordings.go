@@ -123,7 +123,8 @@ func recordingsCommand() *cobra.Command {
 	from := shelfFlags(c)
 	asJSON := jsonFlag(c)
 	c.AddCommand(exportCommand())
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		tellOfReading(cmd, args)
 		all, err := from.list(cmd)
 		if err != nil {
 			return err
@@ -168,6 +169,7 @@ func exportCommand() *cobra.Command {
 	from := shelfFlags(c)
 	c.ValidArgsFunction = from.complete
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		tellOfReading(cmd, args)
 		return from.read(cmd, args[0], nil, func(r *tape.Reader) error { return export(r, cmd.OutOrStdout()) })
 	}
 	return c

@@ -54,10 +54,12 @@ func replayCommand() *cobra.Command {
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case *web:
+			tellOfReading(cmd, args)
 			return replayInBrowser(cmd, from, *listen, strings.Join(args, ""))
 		case cmd.Flags().Changed("listen"):
 			return errors.New("--listen is where --web listens; add --web")
 		}
+		tellOfReading(cmd, args)
 		return p.playOne(cmd, from, args[0])
 	}
 	return c

@@ -46,7 +46,7 @@ func commands() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(connectCommand())
+	root.AddCommand(connectCommand(), docsCommand())
 	return root
 }
 

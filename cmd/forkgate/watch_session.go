@@ -37,6 +37,7 @@ func watchCommand() *cobra.Command {
 		grows := func(r archive.Recording, f io.Reader) io.Reader {
 			return &growing{ctx: cmd.Context(), from: f, live: runs(r.Session)}
 		}
+		tellOfReading(cmd, args)
 		p := player{out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
 		return from.read(cmd, args[0], grows, func(r *tape.Reader) error { return p.play(cmd.Context(), r) })
 	}

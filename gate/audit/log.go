@@ -143,7 +143,7 @@ func (l *Log) Service(what string) error { return l.write(Entry{Event: EventServ
 // write appends one entry. Where that fails the operator's commands go on: somebody has to mend it.
 func (l *Log) write(e Entry) error {
 	if err := l.append(&e); err != nil {
-		l.journal.Error("the audit log cannot be written, so nothing is carried out", "error", err, "event", e.Event, "session", e.Session)
+		l.journal.Error("the audit log cannot be written: nothing is carried out but what root does on this host", "error", err, "event", e.Event, "session", e.Session, "command", e.Command)
 		if e.Door == operatorDoor || e.Event == EventService {
 			return nil
 		}

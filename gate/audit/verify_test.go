@@ -148,6 +148,7 @@ func TestTampering(t *testing.T) {
 		{"rubbish at the end", func(l log) {
 			l.put(l.newest(), append(l.lines(l.newest()), "\n", "rubbish\n"))
 		}, ": this is no line of the log"},
+		{"half a line of rubbish", func(l log) { l.put(l.newest(), append(l.lines(l.newest()), "\n", "rubbish")) }, ": this is no line of the log"},
 		{"a line changed and all behind it chained again", func(l log) {
 			lines := l.lines(1)
 			lines[2] = strings.Replace(lines[2], `"alice"`, `"carol"`, 1)

@@ -25,7 +25,7 @@ func (c *connection) arrive(who client.AssertRequest) {
 		return
 	}
 	if c.charges(costFailed) {
-		c.log.Info("a login is not accepted", "source", c.source, "error", gate.Printable(err.Error()))
+		c.log.Info("a login is not accepted", "source", c.source, "error", gate.ForLog(err))
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *session) explain(ctx context.Context, j job, err error) wire.Exit {
 	text, code := gate.Explain(err, gate.Printable(s.id))
 	switch {
 	case code == gate.ExitRefused:
-		s.log.Info("refused", "reason", gate.Printable(err.Error()))
+		s.log.Info("refused", "reason", gate.ForLog(err))
 	case !errors.Is(err, context.Canceled) && !errors.Is(err, errChannelClosed) && !errors.Is(err, errClosed):
 		s.log.Error("session failed", "session", s.id, "error", err)
 	}

@@ -128,7 +128,7 @@ func (c *connection) openSession(conn *ssh.ServerConn, op gate.Op, to gate.Desti
 	}
 	run, err := c.requestForward(who, client.OpenRequest{Op: string(op), Forward: to, Alone: single})
 	if err != nil {
-		c.log.Info("a forward is not opened", "op", op, "to", gate.Exact(to.Address()), "error", gate.Printable(err.Error()))
+		c.log.Info("a forward is not opened", "op", op, "to", gate.Exact(to.Address()), "error", gate.ForLog(err))
 		c.letForwardGo()
 		return nil, err
 	}

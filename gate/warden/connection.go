@@ -157,7 +157,11 @@ func (r *request) answer(ctx context.Context, do call) {
 	case err == nil:
 		err = r.send(r.kind, reply.body, reply.files...)
 	case refused:
-		err = r.send(client.TypeRefused, client.Refused{Reason: refusal.Reason, Hint: refusal.Hint})
+		no := client.Refused{Reason: refusal.Reason, Hint: refusal.Hint}
+		if hidden := r.rules.Redactions().Apply(no.Reason); hidden != no.Reason {
+			no.Logged = hidden
+		}
+		err = r.send(client.TypeRefused, no)
 	case ctx.Err() != nil:
 		return // nobody is there to hear of it
 	default:

@@ -16,6 +16,9 @@ type discreet struct {
 func (d discreet) of(r gate.Request) gate.Request {
 	r.Command = d.hide().Apply(r.Command)
 	r.Forward.Host, r.Forward.Path = d.hide().Apply(r.Forward.Host), d.hide().Apply(r.Forward.Path)
+	if r.Target.GUID == "" { // it is no name of anything, but what a client sent
+		r.Target.Repo, r.Target.Tag = d.hide().Apply(r.Target.Repo), d.hide().Apply(r.Target.Tag)
+	}
 	return r
 }
 

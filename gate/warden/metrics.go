@@ -46,7 +46,7 @@ func newMetrics() *metrics {
 		}, []string{"verdict", "rule", "kind"}),
 		logins:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "forkgate_logins_total", Help: "Connections on which somebody was recognized."}, []string{"door"}),
 		revoked:  prometheus.NewCounter(prometheus.CounterOpts{Name: "forkgate_sessions_revoked_total", Help: "Sessions ended as the policy in force would not permit them."}),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "forkgate_recording_failures_total", Help: "Sessions that were to be recorded, and could not be from the beginning."}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "forkgate_recording_failures_total", Help: "Sessions whose recording failed, at the beginning or later."}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "forkgate_seconds", Help: "How long things take.", Buckets: []float64{.000001, .00001, .0001, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"what"}),

@@ -67,6 +67,7 @@ func messages() map[string]message {
 		client.TypeKeyEnroll:    {from: operator, when: before, long: true, read: reading(keyEnroll)},
 		client.TypeKeyList:      {from: operator, when: before, long: true, read: reading(keyList)},
 		client.TypeKeyRemove:    {from: operator, when: before, long: true, read: reading(keyRemove)},
+		client.TypeReading:      {from: operator, when: before, long: true, read: reading(readsFiles)},
 		client.TypeRootfsList:   {from: operator, when: before, long: true, read: reading(rootfsList)},
 	}
 }

@@ -219,7 +219,7 @@ func understand(m wire.Message, kind string, r any) error {
 		if err := m.Decode(&no); err != nil {
 			return err
 		}
-		return &gate.Refusal{Reason: no.Reason, Hint: no.Hint}
+		return &gate.Refusal{Reason: no.Reason, Hint: no.Hint, Logged: no.Logged}
 	case TypeFailed:
 		var failed Failed
 		if err := m.Decode(&failed); err != nil {

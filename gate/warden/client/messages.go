@@ -244,6 +244,7 @@ type Progress struct {
 type Refused struct {
 	Reason string `json:"reason"`
 	Hint   string `json:"hint,omitempty"`
+	Logged string `json:"logged,omitempty"`
 }
 
 // Failed says that the gate failed; the cause is in the log under Session.

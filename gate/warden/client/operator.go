@@ -16,6 +16,7 @@ const (
 	TypeRepoRemove   = "repo-remove"
 	TypeRootfsImport = "rootfs-import"
 	TypeRootfsList   = "rootfs-list"
+	TypeReading      = "reading"
 )
 
 // StatusReply says how the warden is.
@@ -37,8 +38,14 @@ type StatusReply struct {
 	PoolSize     uint64    `json:"pool_size"`              // bytes
 	PoolFree     uint64    `json:"pool_free"`              // bytes
 	Repositories int       `json:"repositories"`
+	Names        []string  `json:"names"` // theirs
 	Forks        int       `json:"forks"`
 	Pods         []string  `json:"pods"` // refs of what runs
+}
+
+// ReadingRequest says what the operator is about to read that is in files of root's alone.
+type ReadingRequest struct {
+	Command string `json:"command"`
 }
 
 // RepoCreateRequest makes a grand repository. With it may come one descriptor, of a directory or a tar file: what it
@@ -90,6 +97,11 @@ func (c *Client) RepoCreate(ctx context.Context, q RepoCreateRequest, source *os
 		files = append(files, source)
 	}
 	return c.work(ctx, question{kind: TypeRepoCreate, body: q, files: files, progress: progress}, &struct{}{})
+}
+
+// Reading has the record say what the operator is about to read.
+func (c *Client) Reading(ctx context.Context, command string) error {
+	return c.call(ctx, TypeReading, ReadingRequest{command}, &struct{}{})
 }
 
 // RepoRemove removes a repository that has no forks, and all its data. What is understood to be deleted is its name once more.

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"forkgate/gate"
+	"forkgate/gate/policy"
+)
+
+// Each command has a manual page, the policy one that names all that it can be written with, and each shell its completion.
+func TestDocs(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeDocs(commands(), dir); err != nil {
+		t.Fatal(err)
+	}
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, v := range gate.Verbs() {
+		if page := "man1/forkgate-" + v.Name + ".1"; v.Name != "help" && !strings.Contains(read(page), ".SH NAME") {
+			t.Errorf("%s is no manual page", page)
+		}
+	}
+	page := strings.ReplaceAll(read("man5/forkgate-policy.5"), `\-`, "-")
+	for _, block := range policy.NewReference().Blocks {
+		for _, f := range block.Fields {
+			if !strings.Contains(page, f.Name) {
+				t.Errorf("the page of policy lacks %s of %s", f.Name, block.Type)
+			}
+		}
+	}
+	for _, completion := range []string{"forkgate", "_forkgate", "forkgate.fish"} {
+		if !strings.Contains(read("completions/"+completion), "forkgate") {
+			t.Errorf("%s completes nothing", completion)
+		}
+	}
+}
