@@ -29,6 +29,8 @@ func Verbs() []Verb {
 		"    ssh gate@host challenge ID | tee ID\n" +
 		"    ssh-keygen -Y sign -n grant@forkgate -f KEY ID\n" +
 		"    ssh gate@host approve ID $(grep -v -- --- ID.sig | tr -d '\\n')\n"
+	const scanning = "What has the form of a credential is found, by the rules of gitleaks and some more, and told of by file, line and kind, never with its\n" +
+		"value; a password that is just a word in a file of its own is not. It is done in a copy that nobody enters, which is gone afterwards.\n"
 	return []Verb{
 		{Name: "help", Args: "[VERB]", Summary: "list the control words, or explain one", Max: 1},
 		{Name: "whoami", Summary: "say how you are classified, and by which evidence"},
@@ -40,6 +42,8 @@ func Verbs() []Verb {
 		{Name: "extend", Args: "REF", Summary: "have the time that a fork is kept begin again", Op: OpExtend, Min: 1, Max: 1},
 		{Name: "settle", Args: "REF [--again]", Summary: "take out of a fork what nobody in it is to have, again where that failed", Op: OpSettle, Min: 1, Max: 2,
 			Flags: []Flag{{"again", "try again what has failed"}}},
+		{Name: "scan", Args: "REF [--scrubbed] [--images]", Summary: "look for credentials in a copy of a repository or fork", Detail: scanning, Op: OpScan, Min: 1, Max: 3,
+			Flags: []Flag{{"scrubbed", "after policy has taken out of it what it takes out of forks"}, {"images", "in the layers of Docker's images as well"}}},
 		{Name: "sessions", Args: "[REF]", Summary: "list the sessions that run, your own and those that are yours to end", Max: 1},
 		{Name: "kill", Args: "ID", Summary: "end a session and all that runs in it", Op: OpKill, Min: 1, Max: 1},
 		{Name: "grants", Args: "[ID]", Summary: "list what waits for approval and what is granted, of you or by you, or show one whole", Max: 1, Quotes: true},

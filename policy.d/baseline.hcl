@@ -185,7 +185,7 @@ permit "people-work-in-their-forks" {
     caller.kind == "human" && target.fork && target.owner == caller.principal &&
     contains([
       "shell", "exec", "sftp", "forward-local", "forward-remote", "forward-unix", "agent-forward",
-      "show", "remove", "extend", "settle", "diff",
+      "show", "remove", "extend", "settle", "scan", "diff",
     ], op)
   )
 }

@@ -143,7 +143,7 @@ var grammar = []blockKind{
 	{"redact", "NAME", "what neither recordings nor the audit log show: [redacted:NAME] stands there", []field{
 		{"pattern", `"sk_live_[0-9a-zA-Z]+"`, "a regular expression (RE2), of something within a line", required},
 	}, nil},
-	{"scrub", "NAME", "what is done to the files of a fork before anybody is in it, in the order of the names: one of remove, empty, set or generate, and run", []field{
+	{"scrub", "NAME", "what is done to the files of a fork before anybody is in it, in the order of the names: one of remove, empty, set or generate, run, and leaks", []field{
 		{"repositories", shapeTexts, "to the forks of these; of all where it is left out", optional},
 		{"files", `["**/.env", ...]`, "which, below the data: ** is any number of directories", optional},
 		{"volumes", `["*/_data/**/*.conf", ...]`, "which, below Docker's volumes: NAME/_data/PATH", optional},
@@ -152,6 +152,8 @@ var grammar = []blockKind{
 		{"set", `{ "STRIPE_*" = "sk_test_sandbox" }`, "what values get, by their names, in dotenv files, ini files, JSON and YAML", optional},
 		{"generate", `["DB_PASSWORD", ...]`, "names of values that are made up, the same in all files of a fork", optional},
 		{"run", `["/usr/bin/python3", "scrub.py"]`, "a program of the rootfs, in the data, as the fork's root and without network", optional},
+		{"leaks", `"refuse", "redact" or "report"`, "credentials are looked for, by their form: where one is found nobody enters, or it is written over, or it is told of alone; everywhere, unless files or volumes say where", optional},
+		{"ignore", `["generic-api-key", ...]`, "kinds of credentials that are not looked for, as forkgate scan names them", optional},
 	}, nil},
 	{"test", "NAME", "a request, and what the policy has to answer; a policy that fails one does not load", nil, []string{"request", "expect"}},
 	{"request", "", "what is asked", []field{

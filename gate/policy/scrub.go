@@ -12,7 +12,7 @@ import (
 	"forkgate/gate"
 )
 
-// Scrub is what is done to the files of a fork before anybody is in it: one of Remove, Empty, Set or Generate, and Run.
+// Scrub is what is done to the files of a fork before anybody is in it: one of Remove, Empty, Set or Generate, Run, and Leaks.
 type Scrub struct {
 	Name     string
 	Repos    []string // whose forks; none: everybody's
@@ -23,6 +23,8 @@ type Scrub struct {
 	Set      map[string]string
 	Generate []string
 	Run      []string
+	Leaks    string   // refuse, redact, report
+	Ignore   []string // kinds of credentials
 }
 
 // Scrubs lists what is done to the forks of a repository, in the order in which it is done: by name. What their fields point to is not the
@@ -51,7 +53,16 @@ func (l *loader) readScrub(block *hcl.Block) Scrub {
 	f := l.fields(block)
 	s := Scrub{
 		Name: block.Labels[0], Files: f.globs("files"), Volumes: f.globs("volumes"), Remove: f.flag("remove"), Empty: f.flag("empty"),
-		Set: f.settings("set"), Run: f.texts("run"),
+		Set: f.settings("set"), Run: f.texts("run"), Leaks: f.leaks(),
+	}
+	for _, kind := range f.list("ignore") {
+		if err := gate.CheckName(kind.text); err != nil {
+			f.complain(kind.at, "Malformed name", "%s is no kind of credential: forkgate scan names them.", quoted(kind.text))
+		}
+		s.Ignore = append(s.Ignore, kind.text)
+	}
+	if s.Leaks != "" && len(s.Files)+len(s.Volumes) == 0 {
+		s.Files, s.Volumes = []string{"**"}, []string{"**"}
 	}
 	for _, repo := range f.list("repositories") {
 		if err := gate.CheckName(repo.text); err != nil {
@@ -76,7 +87,7 @@ func (f *fields) checkScrub(s Scrub) {
 		return
 	}
 	does := 0
-	for _, it := range []bool{s.Remove, s.Empty, len(s.Set)+len(s.Generate) > 0, len(s.Run) > 0} {
+	for _, it := range []bool{s.Remove, s.Empty, len(s.Set)+len(s.Generate) > 0, len(s.Run) > 0, s.Leaks != ""} {
 		if it {
 			does++
 		}
@@ -84,7 +95,9 @@ func (f *fields) checkScrub(s Scrub) {
 	where := len(s.Files)+len(s.Volumes) > 0
 	switch {
 	case does != 1:
-		f.complain(f.at, "One thing at a time", "A scrub rule has exactly one of remove = true, empty = true, set or generate, and run.")
+		f.complain(f.at, "One thing at a time", "A scrub rule has exactly one of remove = true, empty = true, set or generate, run, and leaks.")
+	case len(s.Ignore) > 0 && s.Leaks == "":
+		f.complain(f.attrs["ignore"].Expr.Range(), "One thing at a time", "ignore goes with leaks.")
 	case len(s.Run) > 0 && where:
 		f.complain(f.at, "One thing at a time", "A program is told itself which files it is about: run goes without files and volumes.")
 	case len(s.Run) == 0 && !where:
@@ -92,6 +105,18 @@ func (f *fields) checkScrub(s Scrub) {
 	case len(s.Run) > 0 && !strings.HasPrefix(s.Run[0], "/"):
 		f.complain(f.attrs["run"].Expr.Range(), "Malformed path", "A program of the rootfs is an absolute path: %s is none.", quoted(s.Run[0]))
 	}
+}
+
+// leaks reads what becomes of credentials that are found; empty: none are looked for.
+func (f *fields) leaks() string {
+	if !f.has("leaks") {
+		return ""
+	}
+	said := f.text("leaks")
+	if words := []string{"refuse", "redact", "report"}; !slices.Contains(words, said.text) {
+		f.complain(said.at, "Unknown word", "leaks is \"refuse\", \"redact\" or \"report\", not %s.%s", quoted(said.text), didYouMean(said.text, words))
+	}
+	return said.text
 }
 
 // globs reads patterns of paths below a directory.

@@ -15,7 +15,7 @@ func TestScrubs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for repo, want := range map[string]string{"shop": "credentials dumps payment-keys program", "demo": "credentials dumps"} {
+	for repo, want := range map[string]string{"shop": "credentials dumps payment-keys program z-leaks", "demo": "credentials dumps"} {
 		var names []string
 		for _, s := range p.Scrubs(repo) {
 			names = append(names, s.Name)
@@ -28,8 +28,12 @@ func TestScrubs(t *testing.T) {
 	if s := p.Scrubs("shop")[i]; s.Set["STRIPE_*"] != "sk_test_sandbox" || s.Generate[0] != "DB_PASSWORD" || len(s.Files) != 2 || len(s.Volumes) != 1 {
 		t.Errorf("%+v", s)
 	}
+	last := p.Scrubs("shop")[4]
+	if last.Leaks != "refuse" || last.Ignore[0] != "generic-api-key" || last.Files[0] != "**" || last.Volumes[0] != "**" {
+		t.Errorf("%+v", last)
+	}
 	missing := p.Missing([]string{"shopp"})
-	if len(missing) != 2 || !strings.HasPrefix(missing[0].Detail, `scrub "payment-keys" names "shop", and there is no such repository`) {
+	if len(missing) != 3 || !strings.HasPrefix(missing[0].Detail, `scrub "payment-keys" names "shop", and there is no such repository`) {
 		t.Errorf("missing are %+v", missing)
 	}
 	if missing := p.Missing([]string{"shop"}); len(missing) > 0 {

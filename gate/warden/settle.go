@@ -20,9 +20,15 @@ func (p *pods) scrubs(t fork.Tree) (rules []wire.Scrub) {
 	if t.Grand || t.Settled {
 		return nil
 	}
-	for _, s := range p.rules.Scrubs(t.Repo) {
+	return p.scrubRules(t.Repo)
+}
+
+// scrubRules are what policy has done to the forks of a repository.
+func (p *pods) scrubRules(repo string) (rules []wire.Scrub) {
+	for _, s := range p.rules.Scrubs(repo) {
 		rules = append(rules, wire.Scrub{
 			Name: s.Name, Files: s.Files, Volumes: s.Volumes, Remove: s.Remove, Empty: s.Empty, Set: s.Set, Generate: s.Generate, Run: s.Run,
+			Leaks: s.Leaks, Ignore: s.Ignore,
 		})
 	}
 	return rules
@@ -74,7 +80,11 @@ func (p *pods) settle(ctx context.Context, unit string, t fork.Tree, hooks strin
 func summary(done wire.Scrubbed, why string) string {
 	var parts []string
 	for _, s := range done.Steps {
-		parts = append(parts, fmt.Sprintf("%s, %d files, %s", gate.Printable(s.Name), s.Files, milliseconds(s.Took)))
+		found := ""
+		if s.Total > 0 {
+			found = fmt.Sprintf(" with %d credentials", s.Total)
+		}
+		parts = append(parts, fmt.Sprintf("%s, %d files%s, %s", gate.Printable(s.Name), s.Files, found, milliseconds(s.Took)))
 	}
 	if why != "" {
 		parts = append(parts, "it failed: "+gate.Printable(why))

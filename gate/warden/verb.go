@@ -40,6 +40,7 @@ func words() map[string]func(context.Context, *word) (page, error) {
 		"rm":        remove,
 		"extend":    extend,
 		"settle":    settle,
+		"scan":      scan,
 		"sessions":  listSessions,
 		"kill":      killOne,
 		"grants":    listGrants,

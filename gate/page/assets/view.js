@@ -88,6 +88,7 @@ function screen(r, me) {
       const got = split(await (await ask('/cast/' + encodeURIComponent(r.session))).text());
       if (me !== shown) return;
       cast = got.cast;
+      box.style.setProperty('--least', `${Math.min(1600, 4.5 * (JSON.parse(cast.slice(0, cast.indexOf('\n'))).width || 0))}px`); // a wide terminal scrolls, and can be read
       if (!got.terminal) rows = Math.min(24, Math.max(6, got.events.join('').split('\\n').length));
       notes.replaceChildren(...got.note ? [el('p', 'note', got.note)] : []);
       start(0);

@@ -24,3 +24,23 @@ scrub "Bad Name" {
   generate     = ["", "x y"]
   command      = "x"
 }
+
+scrub "leaks-otherwise" {
+  leaks = "refuze"
+}
+
+scrub "leaks-and-more" {
+  leaks  = "report"
+  remove = true
+}
+
+scrub "ignores-without" {
+  files  = ["x"]
+  empty  = true
+  ignore = ["generic-api-key"]
+}
+
+scrub "no-kind" {
+  leaks  = "report"
+  ignore = ["Generic Key"]
+}

@@ -20,3 +20,9 @@ scrub "program" {
   repositories = ["shop"]
   run          = ["/usr/bin/python3", "scrub.py"]
 }
+
+scrub "z-leaks" {
+  repositories = ["shop"]
+  leaks        = "refuse"
+  ignore       = ["generic-api-key"]
+}

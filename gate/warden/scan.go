@@ -1,0 +1,155 @@
+package warden
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"forkgate/fork"
+	"forkgate/gate"
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
+	"forkgate/systemd"
+)
+
+// scanStep is the name of the rule that looks for credentials: no rule of a policy has it.
+const scanStep = "scan:"
+
+// scanLimits are a copy's that is made to be looked at. It expires in case that nobody is left to remove it.
+var scanLimits = fork.Limits{Quota: 1 << 30, Memory: 2 << 30, Pids: 256, CPU: 200, TTL: 3600}
+
+// scanned is what scan finds, and never a value.
+type scanned struct {
+	Ref   string        `json:"ref"`
+	Files int           `json:"files"` // that were searched
+	Bytes int64         `json:"bytes"`
+	Total int           `json:"total"` // credentials
+	Found []wire.Leak   `json:"found"` // the first of them
+	Took  time.Duration `json:"ns"`
+}
+
+// scan looks for credentials in a tree: in a copy of it that nobody enters, that has no network and that is gone afterwards. Nothing of the tree
+// itself is read, and what runs in it is neither slowed down nor believed.
+func scan(ctx context.Context, w *word) (page, error) {
+	ref, scrubbed, images, err := scanWords(w.args)
+	if err != nil {
+		return page{}, err
+	}
+	target, err := w.target(ctx, ref)
+	if err != nil {
+		return page{}, err
+	}
+	t, ok := w.trees.Get(target.GUID)
+	if !ok {
+		return page{}, gate.NotFound(gate.Ref{Repo: target.Repo, Tag: target.Tag})
+	}
+	step, err := w.scanCopy(ctx, t, w.pods.scanRules(t, scrubbed, images))
+	if err != nil {
+		return page{}, err
+	}
+	found := scanned{t.Ref(), step.Files, step.Bytes, step.Total, append([]wire.Leak{}, step.Found...), step.Took}
+	return page{data: found, text: found.print}, nil
+}
+
+// scanWords reads REF, --scrubbed and --images.
+func scanWords(args []string) (ref string, scrubbed, images bool, err error) {
+	var refs []string
+	for _, arg := range args {
+		switch {
+		case arg == "--scrubbed":
+			scrubbed = true
+		case arg == "--images":
+			images = true
+		case strings.HasPrefix(arg, "-"):
+			return "", false, false, &gate.Refusal{Reason: "scan takes --scrubbed and --images, not " + gate.Printable(arg), Hint: "ssh gate@host help scan"}
+		default:
+			refs = append(refs, arg)
+		}
+	}
+	if len(refs) != 1 {
+		return "", false, false, &gate.Refusal{Reason: fmt.Sprintf("scan takes one repository or fork, not %d", len(refs)), Hint: "ssh gate@host scan REF"}
+	}
+	return refs[0], scrubbed, images, nil
+}
+
+// scanRules are what is done to the copy: with scrubbed what policy does to a fork first. What policy ignores in forks of the repository is ignored.
+func (p *pods) scanRules(t fork.Tree, scrubbed, images bool) (rules []wire.Scrub) {
+	look := wire.Scrub{Name: scanStep, Files: []string{"**"}, Volumes: []string{"**"}, Leaks: wire.Report}
+	if images {
+		look.Images = []string{"*/diff/**"}
+	}
+	for _, rule := range p.scrubRules(t.Repo) {
+		look.Ignore = append(look.Ignore, rule.Ignore...)
+		if scrubbed && rule.Leaks != wire.Report && rule.Leaks != wire.Refuse {
+			rules = append(rules, rule)
+		}
+	}
+	slices.Sort(look.Ignore)
+	look.Ignore = slices.Compact(look.Ignore)
+	return append(rules, look)
+}
+
+// scanCopy makes a copy, has it looked at, and removes it.
+func (w *word) scanCopy(ctx context.Context, t fork.Tree, rules []wire.Scrub) (step wire.ScrubStep, err error) {
+	tag := "scan-" + newSession()[:6]
+	copied, _, err := w.trees.Fork(ctx, t, tag, w.asking.Caller.Principal, scanLimits)
+	if err != nil {
+		return step, explained(err)
+	}
+	defer func() { err = errors.Join(err, w.trees.Remove(context.WithoutCancel(ctx), copied.GUID)) }()
+	if copied, err = w.trees.Settle(copied.GUID, "it was made to be scanned, and nobody enters it"); err != nil {
+		return step, err
+	}
+	done, err := w.pods.examine(ctx, copied, rules)
+	if err != nil {
+		return step, err
+	}
+	i := slices.IndexFunc(done.Steps, func(s wire.ScrubStep) bool { return s.Name == scanStep })
+	switch {
+	case done.Error != "":
+		return step, &gate.Refusal{Reason: t.Ref() + " cannot be scanned: " + done.Error}
+	case i < 0:
+		return step, fmt.Errorf("%s was not scanned, and nobody says why", t.Ref())
+	}
+	return done.Steps[i], nil
+}
+
+// examine starts the pod of a copy that nobody enters, without a network, for what is done before it is ready.
+func (p *pods) examine(ctx context.Context, t fork.Tree, rules []wire.Scrub) (wire.Scrubbed, error) {
+	defer p.lock(t.GUID)()
+	unit, err := systemd.Instance(podUnit, t.GUID)
+	if err != nil {
+		return wire.Scrubbed{}, err
+	}
+	spec := p.specification(t)
+	spec.Scrub, spec.Network, spec.Autostart = rules, nsjail.Network{}, false
+	started := p.bringUpBy(ctx, unit, t, spec)
+	done, err := nsjail.ReadScrubbed(p.runDir, t.GUID)
+	if err == nil && done.Error != "" {
+		started = nil // which is why
+	}
+	return done, errors.Join(started, err)
+}
+
+func (s scanned) print(out io.Writer) {
+	if s.Total > 0 {
+		rows := [][]string{{"PLACE", "FILE", "LINE", "KIND"}}
+		for _, leak := range s.Found {
+			line := "-"
+			if leak.Line > 0 {
+				line = fmt.Sprint(leak.Line)
+			}
+			rows = append(rows, []string{leak.Place, leak.File, line, leak.Kind})
+		}
+		columns(out, rows...)
+		fmt.Fprintln(out)
+	}
+	if more := s.Total - len(s.Found); more > 0 {
+		fmt.Fprintf(out, "and %d more\n", more)
+	}
+	fmt.Fprintf(out, "%s: %d credentials in %d files of %s, searched in %s\n", s.Ref, s.Total, s.Files, gate.FormatSize(uint64(s.Bytes)), milliseconds(s.Took))
+}
