@@ -21,7 +21,7 @@ docdir  = $(sharedir)/doc/forkgate
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm redteam fuzz lint vuln player bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm incident redteam fuzz lint vuln player bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -141,6 +141,10 @@ test-quick: ## run the tests that need neither root nor packages, in seconds
 	$(GO) test ./...
 
 # In the package's own directory go test shows what a test prints that passes: the matrix.
+incident: needs-build build/rootfs.tar ## replay the incident: an agent with a shell and a token does its worst in its fork; as root
+	@packaging/needs test
+	REQUIRE=all $(GO) test -v -count=1 -timeout 5m -exec "$(ROOTEXEC)" -run 'TestAlone/alone.*/incident$$' ./tests/scripts
+
 redteam: needs-build build/rootfs.tar ## attack an installed forkgate, as root, and print what came of each attempt
 	@packaging/needs test
 	cd tests/redteam && REQUIRE=all $(GO) test -count=1 -timeout 15m -exec "$(ROOTEXEC)"
