@@ -44,6 +44,8 @@ func Verbs() []Verb {
 			Flags: []Flag{{"again", "try again what has failed"}}},
 		{Name: "scan", Args: "REF [--scrubbed] [--images]", Summary: "look for credentials in a copy of a repository or fork", Detail: scanning, Op: OpScan, Min: 1, Max: 3,
 			Flags: []Flag{{"scrubbed", "after policy has taken out of it what it takes out of forks"}, {"images", "in the layers of Docker's images as well"}}},
+		{Name: "info", Args: "REF", Summary: "show what a running repository or fork says of itself, by its Rediaccfile", Op: OpExec, Min: 1, Max: 1},
+		{Name: "health", Args: "REF", Summary: "ask a running repository or fork whether it is well, by its Rediaccfile", Op: OpExec, Min: 1, Max: 1},
 		{Name: "sessions", Args: "[REF]", Summary: "list the sessions that run, your own and those that are yours to end", Max: 1},
 		{Name: "kill", Args: "ID", Summary: "end a session and all that runs in it", Op: OpKill, Min: 1, Max: 1},
 		{Name: "grants", Args: "[ID]", Summary: "list what waits for approval and what is granted, of you or by you, or show one whole", Max: 1, Quotes: true},

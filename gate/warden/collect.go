@@ -110,6 +110,7 @@ func (c collector) remove(ctx context.Context, t fork.Tree) {
 		return
 	}
 	c.journal.Info(what)
+	c.pods.down(ctx, t.GUID)
 	if err := c.trees.Remove(ctx, t.GUID); err != nil && !errors.Is(err, fork.ErrNotFound) {
 		c.journal.Error("cannot remove a fork whose time is over", "ref", t.Ref(), "error", err)
 		return

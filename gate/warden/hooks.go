@@ -31,7 +31,13 @@ type hook struct {
 var (
 	hookUp   = hook{"up", 5 * time.Minute}
 	hookDown = hook{"down", 30 * time.Second}
+	// Those that somebody asks for, and waits.
+	hookInfo   = hook{"info", 30 * time.Second}
+	hookHealth = hook{"health", 30 * time.Second}
 )
+
+// undeclared is how a call ends of a function that the file does not have, where that matters; bash takes 126 and up for itself.
+const undeclared = 97
 
 // hookHome is whose home the functions have: nobody's who comes by a door.
 const hookHome = "rediaccfile.hook"
@@ -63,43 +69,59 @@ func hooksOf(data string) (string, error) {
 }
 
 // call calls a function of a pod's Rediaccfile, and returns when it has ended. One that the file does not have has nothing to do. What it prints
-// goes to the journal. The file's name has letters alone.
+// goes to the journal.
 func (p *pods) call(ctx context.Context, t fork.Tree, file string, h hook) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), h.time, fmt.Errorf("it takes longer than %s", gate.Span(h.time)))
+	exit, err := p.callTo(context.WithoutCancel(ctx), t, file, h, func(line string) {
+		p.journal.Info("Rediaccfile", "ref", t.Ref(), "function", h.name, "says", gate.Printable(line))
+	})
+	switch {
+	case err != nil:
+		return err
+	case exit.Signal != "":
+		return errors.New("it was killed")
+	case exit.Code != 0 && exit.Code != undeclared:
+		return fmt.Errorf("it ended with %d", exit.Code)
+	}
+	return nil
+}
+
+// callTo calls a function, and hands over what it prints line by line. The file's name has letters alone.
+func (p *pods) callTo(ctx context.Context, t fork.Tree, file string, h hook, says func(line string)) (exit wire.Exit, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.time, fmt.Errorf("it takes longer than %s", gate.Span(h.time)))
 	defer cancel()
-	command := `cd "$REDIACC_WORKING_DIR" && exec bash -c '. "./$1" && { ! declare -F "$2" >/dev/null || "$2"; }' ` + file + " " + file + " " + h.name
+	command := fmt.Sprintf(`cd "$REDIACC_WORKING_DIR" && exec bash -c '. "./$1" && { declare -F "$2" >/dev/null || exit %d; "$2"; }' `, undeclared) + file + " " + file + " " + h.name
 	work := p.execution(newSession(), gate.Caller{}, t, gate.Work{Command: []byte(command)})
 	work.Home = hookHome
 	running, err := p.exec(ctx, p.runDir, t.GUID, work)
 	if err != nil {
-		return err
+		return exit, err
 	}
 	defer running.Close()
 	session, err := wire.NewConn(running.Files[0])
 	if err != nil {
-		return err
+		return exit, err
 	}
 	defer session.Close() // what ends the session, and so its output
 	defer context.AfterFunc(ctx, func() { session.Close() })()
 	_ = running.Files[1].Close() // its standard input
 	var printing sync.WaitGroup
+	var one sync.Mutex
 	for _, out := range running.Files[2:4] {
-		printing.Go(func() { p.print(t, h, out) })
+		printing.Go(func() {
+			eachLine(out, func(line string) {
+				one.Lock()
+				defer one.Unlock()
+				says(line)
+			})
+		})
 	}
-	exit, err := exitOf(session)
+	exit, err = exitOf(session)
 	session.Close()
 	printing.Wait()
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case err != nil:
-		return err
-	case exit.Signal != "":
-		return errors.New("it was killed")
-	case exit.Code != 0:
-		return fmt.Errorf("it ended with %d", exit.Code)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
-	return nil
+	return exit, err
 }
 
 // exitOf waits for the end of a session's command.
@@ -115,13 +137,13 @@ func exitOf(session *wire.Conn) (exit wire.Exit, err error) {
 	return exit, err
 }
 
-// maxPrinted is how much of what a function prints the journal takes; the rest goes nowhere.
+// maxPrinted is how much of what a function prints anybody gets; the rest goes nowhere.
 const maxPrinted = 64 << 10
 
-func (p *pods) print(t fork.Tree, h hook, out io.Reader) {
-	lines := bufio.NewScanner(io.LimitReader(out, maxPrinted))
-	for lines.Scan() {
-		p.journal.Info("Rediaccfile", "ref", t.Ref(), "function", h.name, "says", gate.Printable(lines.Text()))
+func eachLine(out io.Reader, says func(line string)) {
+	each := bufio.NewScanner(io.LimitReader(out, maxPrinted))
+	for each.Scan() {
+		says(each.Text())
 	}
 	_, _ = io.Copy(io.Discard, out)
 }

@@ -41,6 +41,8 @@ func words() map[string]func(context.Context, *word) (page, error) {
 		"extend":    extend,
 		"settle":    settle,
 		"scan":      scan,
+		"info":      info,
+		"health":    health,
 		"sessions":  listSessions,
 		"kill":      killOne,
 		"grants":    listGrants,
