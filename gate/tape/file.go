@@ -32,7 +32,7 @@ func (w *Writer) File(f File) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.event(Files, string(text))
+	return w.event(Files, text)
 }
 
 // File reads an event of code Files.

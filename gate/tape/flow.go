@@ -21,7 +21,7 @@ func (w *Writer) Carried(c Carried) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.event(Flow, string(text))
+	return w.event(Flow, text)
 }
 
 // Carried reads an event of code Flow.

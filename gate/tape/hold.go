@@ -18,7 +18,7 @@ type stream struct {
 }
 
 // whole takes a piece, and returns what there is of whole characters.
-func (s *stream) whole(p []byte) string {
+func (s *stream) whole(p []byte) []byte {
 	if len(s.cut) > 0 {
 		p = append(s.cut, p...)
 		s.cut = nil
@@ -27,7 +27,7 @@ func (s *stream) whole(p []byte) string {
 	if whole < len(p) {
 		s.cut = append([]byte(nil), p[whole:]...)
 	}
-	return string(p[:whole])
+	return p[:whole]
 }
 
 // release takes a text, and returns what of it and what was held can go on the tape: whole lines, as redacted.

@@ -1,7 +1,6 @@
 package tape
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,8 +90,7 @@ type Writer struct {
 	to    io.Writer
 	left  int64
 	start time.Time
-	line  bytes.Buffer
-	json  *json.Encoder
+	line  []byte
 	seal  *seal // nil: it is not encrypted
 	hide  gate.Redactions
 	of    map[string]*stream // by code
@@ -110,8 +108,6 @@ func NewWriter(to io.Writer, terms Terms) (*Writer, error) {
 		seal.number = 1 // behind the header
 		w.seal = seal
 	}
-	w.json = json.NewEncoder(&w.line)
-	w.json.SetEscapeHTML(false)
 	return w, nil
 }
 
@@ -126,9 +122,9 @@ func (w *Writer) Write(code string, p []byte) error {
 	}
 	text := s.whole(p)
 	if len(w.hide) > 0 {
-		text = s.release(text, w.hide)
+		text = []byte(s.release(string(text), w.hide))
 	}
-	if text == "" {
+	if len(text) == 0 {
 		return w.err
 	}
 	return w.event(code, text)
@@ -138,7 +134,7 @@ func (w *Writer) Write(code string, p []byte) error {
 func (w *Writer) Resize(columns, rows uint32) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.event(Resize, fmt.Sprintf("%dx%d", columns, rows))
+	return w.event(Resize, fmt.Appendf(nil, "%dx%d", columns, rows))
 }
 
 // Close records what was held back, or was cut and has no end.
@@ -147,25 +143,20 @@ func (w *Writer) Close() error {
 	defer w.mu.Unlock()
 	for _, code := range slices.Sorted(maps.Keys(w.of)) {
 		if rest := w.of[code].rest(w.hide); rest != "" {
-			_ = w.event(code, rest)
+			_ = w.event(code, []byte(rest))
 		}
 	}
 	return w.err
 }
 
 // event writes one line with one write(2).
-func (w *Writer) event(code, data string) error {
+func (w *Writer) event(code string, data []byte) error {
 	if w.err != nil {
 		return w.err
 	}
-	w.line.Reset()
-	w.line.WriteByte('[')
-	w.line.Write(strconv.AppendFloat(nil, time.Since(w.start).Seconds(), 'f', 6, 64))
-	w.line.WriteString(`, "` + code + `", `)
-	if w.err = w.json.Encode(data); w.err != nil {
-		return w.err
-	}
-	line := append(bytes.TrimSuffix(w.line.Bytes(), []byte{'\n'}), "]\n"...)
+	w.line = strconv.AppendFloat(append(w.line[:0], '['), time.Since(w.start).Seconds(), 'f', 6, 64)
+	w.line = append(appendQuoted(append(w.line, `, "`+code+`", `...), data), "]\n"...)
+	line := w.line
 	if w.seal != nil {
 		line = w.seal.piece(line)
 	}
