@@ -181,9 +181,25 @@ func redact(root *os.Root, name string, found []leaks.Leak) error {
 		return err
 	}
 	for _, leak := range found {
-		if leak.Value != "" {
-			text = bytes.ReplaceAll(text, []byte(leak.Value), bytes.Repeat([]byte("x"), len(leak.Value)))
-		}
+		writeOver(text, []byte(leak.Value))
 	}
 	return truncate(root, name, text)
+}
+
+// writeOver puts x in the place of a value. One that is short is part of words as well, which stay.
+func writeOver(text, value []byte) {
+	const short = 8
+	isWord := func(i int) bool {
+		return i >= 0 && i < len(text) && (text[i] == '_' || '0' <= text[i] && text[i] <= '9' || 'a' <= text[i]|0x20 && text[i]|0x20 <= 'z')
+	}
+	for from := 0; len(value) > 0; {
+		at := bytes.Index(text[from:], value)
+		if at < 0 {
+			return
+		}
+		at, from = from+at, from+at+len(value)
+		if len(value) >= short || !isWord(at-1) && !isWord(from) {
+			copy(text[at:from], bytes.Repeat([]byte("x"), len(value)))
+		}
+	}
 }

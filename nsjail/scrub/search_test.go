@@ -85,6 +85,11 @@ func TestLeaksAreRedacted(t *testing.T) {
 	if done := c.do(rule); done.Error != "" || done.Steps[0].Total != 3 {
 		t.Errorf("%+v", done)
 	}
+	c.write(filepath.Join(c.data, "app/db.yml"), "db: mysql://shop:sql@db/sql_1\nkind: sql\n")
+	if done := c.do(rule); done.Error != "" {
+		t.Errorf("%+v", done)
+	}
+	c.want("app/db.yml", "db: mysql://shop:xxx@db/sql_1\nkind: xxx\n")
 	over := strings.Repeat("x", len(stripeKey))
 	c.want("app/settings.py", "STRIPE = '"+over+"'\n# was "+over+"\n")
 	if done := c.do(everywhere(wire.Redact)); !strings.Contains(done.Error, "is no text") {
