@@ -454,12 +454,10 @@ func cutPower(t *testing.T, of string) {
 	tool("mkfs."+of, "-q", disk)
 	tool("mount", "-o", "loop", disk, live)
 	t.Cleanup(func() { tool("umount", live) })
-	total := 0
+	total, during := 0, 0
 	for range 5 {
 		before, all := writer(t, live, 20+rand.IntN(300), func(*exec.Cmd) { tool("cp", "--reflink=always", disk, after) })
-		if all == before {
-			t.Error("nothing was written while the disk was cloned")
-		}
+		during += all - before
 		if of == "btrfs" { // which takes a second one with the same id for a part of the first
 			tool("umount", live)
 		}
@@ -471,5 +469,8 @@ func cutPower(t *testing.T, of string) {
 		}
 		must(t, os.Remove(after))
 		total += all
+	}
+	if during == 0 {
+		t.Error("nothing was ever written while the disk was cloned")
 	}
 }
