@@ -148,8 +148,5 @@ func (s scanned) print(out io.Writer) {
 		columns(out, rows...)
 		fmt.Fprintln(out)
 	}
-	if more := s.Total - len(s.Found); more > 0 {
-		fmt.Fprintf(out, "and %d more\n", more)
-	}
-	fmt.Fprintf(out, "%s: %d credentials in %d files of %s, searched in %s\n", s.Ref, s.Total, s.Files, gate.FormatSize(uint64(s.Bytes)), milliseconds(s.Took))
+	fmt.Fprintf(out, "%s: %d credentials in %d files of %.1f MB, searched in %.1f s\n", s.Ref, s.Total, s.Files, float64(s.Bytes)/1e6, s.Took.Seconds())
 }

@@ -145,7 +145,11 @@ func (r *report) add(place, name string, size int64, found []leaks.Leak) {
 	r.step.Files++
 	r.step.Bytes += size
 	r.step.Total += len(found)
-	for _, leak := range found {
+	for i, leak := range found {
+		same := func(l leaks.Leak) bool { return l.Line == leak.Line && l.Kind == leak.Kind }
+		if slices.ContainsFunc(found[:i], same) {
+			continue // it would read the same
+		}
 		one := wire.Leak{Place: place, File: strings.ToValidUTF8(name, "\ufffd"), Line: leak.Line, Kind: leak.Kind}
 		if r.bytes += len(one.File)*6 + 100; len(r.step.Found) < maxFound && r.bytes < maxFoundBytes {
 			r.step.Found = append(r.step.Found, one)

@@ -29,7 +29,7 @@ func newLeaky(t *testing.T) *copied {
 	c := newCopy(t)
 	dir := filepath.Dir(c.data)
 	c.write(filepath.Join(c.data, "app/settings.py"), "HOST = 'db'\n\nSTRIPE = '"+stripeKey+"' # gitleaks:allow\n")
-	c.write(filepath.Join(c.volumes, "pg/_data/base/1"), "\x00\x01\x02"+awsKey+" \x00\n")
+	c.write(filepath.Join(c.volumes, "pg/_data/base/1"), "\x00\x01\x02"+awsKey+" \x00\n"+"AKIA"+"Z7QWMXT5NRPLKJ2B"+" \x00\n")
 	c.write(filepath.Join(c.images, "abc/diff/etc/app.env"), "AWS_ACCESS_KEY_ID="+awsKey+"\n")
 	c.write(filepath.Join(dir, "elsewhere"), stripeKey)
 	if err := errors.Join(os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(c.data, "link")), os.Symlink("app/settings.py", filepath.Join(c.data, "other")),
@@ -49,7 +49,7 @@ var leaky = []wire.Leak{
 func TestLeaksAreReported(t *testing.T) {
 	c := newLeaky(t)
 	done := c.do(everywhere(wire.Report))
-	if done.Error != "" || len(done.Steps) != 1 || done.Steps[0].Total != 3 || done.Steps[0].Files != 10 {
+	if done.Error != "" || len(done.Steps) != 1 || done.Steps[0].Total != 4 || done.Steps[0].Files != 10 {
 		t.Fatalf("%+v", done)
 	}
 	if diff := cmp.Diff(leaky, done.Steps[0].Found); diff != "" {
@@ -64,7 +64,7 @@ func TestLeaksAreRefused(t *testing.T) {
 	c := newLeaky(t)
 	done := c.do(everywhere(wire.Refuse))
 	const want = `scrub "leaks": credentials are in it: stripe-access-token in data "app/settings.py", line 3, aws-access-token in images "abc/diff/etc/app.env", line 1, ` +
-		`aws-access-token in volumes "pg/_data/base/1", line 0`
+		`aws-access-token in volumes "pg/_data/base/1", line 0, and 1 more`
 	if done.Error != want {
 		t.Errorf("%s", done.Error)
 	}
