@@ -95,9 +95,13 @@ func TestNoticesBetweenOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustRequest(t, channel, "exec", execReq{fmt.Sprintf("echo up; head -c %d /dev/zero | tr '\\0' x >&2", wrote)})
+	// Not before it is read: the two streams share a window, and what nobody reads of one keeps the other from coming.
+	mustRequest(t, channel, "exec", execReq{fmt.Sprintf("echo up; read line; head -c %d /dev/zero | tr '\\0' x >&2", wrote)})
 	if line, err := bufio.NewReader(channel).ReadString('\n'); line != "up\n" {
 		t.Fatalf("%q, %v", line, err)
+	}
+	if _, err := channel.Write([]byte("go\n")); err != nil {
+		t.Fatal(err)
 	}
 	for range said {
 		p.warden.Say("look out")
