@@ -145,13 +145,14 @@ func (r *report) add(place, name string, size int64, found []leaks.Leak) {
 	r.step.Files++
 	r.step.Bytes += size
 	r.step.Total += len(found)
-	for i, leak := range found {
-		same := func(l leaks.Leak) bool { return l.Line == leak.Line && l.Kind == leak.Kind }
-		if slices.ContainsFunc(found[:i], same) {
-			continue // it would read the same
-		}
+	listed := map[wire.Leak]bool{}
+	for _, leak := range found {
 		one := wire.Leak{Place: place, File: strings.ToValidUTF8(name, "\ufffd"), Line: leak.Line, Kind: leak.Kind}
-		if r.bytes += len(one.File)*6 + 100; len(r.step.Found) < maxFound && r.bytes < maxFoundBytes {
+		if listed[one] || len(r.step.Found) >= maxFound {
+			continue // it reads the same, or there is no room
+		}
+		listed[one] = true
+		if r.bytes += len(one.File)*6 + 100; r.bytes < maxFoundBytes {
 			r.step.Found = append(r.step.Found, one)
 		}
 	}
