@@ -16,14 +16,15 @@ type channelHandler func(*connection, *ssh.ServerConn, ssh.NewChannel)
 const maxUnanswered = 1024
 
 // enter counts a channel in that a client asks for, until the returned function is called. Too many end the connection.
-func (c *connection) enter() (leave func()) {
+func (c *connection) enter() (leave func(), ok bool) {
 	c.mu.Lock()
 	most := int64(maxUnanswered + c.bounds.Sessions + c.bounds.Forwards)
 	c.mu.Unlock()
 	if c.asked.Add(1) > most {
 		c.hangUp(errFlood)
+		return nil, false // nor is it counted out: the connection is over
 	}
-	return func() { c.asked.Add(-1) }
+	return func() { c.asked.Add(-1) }, true
 }
 
 // channelHandlers has the kinds of channels that the door knows (RFC 4254, and PROTOCOL of OpenSSH).

@@ -27,7 +27,11 @@ func (c *connection) speak() {
 		if !known {
 			handle = (*connection).unknownChannel
 		}
-		go c.handle(handle, conn, asked)
+		// Counted here, and not where it is served: of a flood that is read already nothing is to begin. What is asked for then is taken in all the
+		// same, until the connection has ended: the library waits for that.
+		if leave, ok := c.enter(); ok {
+			go c.handle(handle, conn, asked, leave)
+		}
 	}
 }
 
@@ -44,8 +48,8 @@ func (c *connection) answerOne(conn *ssh.ServerConn, r *ssh.Request) {
 	_ = r.Reply(ok, reply)
 }
 
-func (c *connection) handle(handle channelHandler, conn *ssh.ServerConn, asked ssh.NewChannel) {
+func (c *connection) handle(handle channelHandler, conn *ssh.ServerConn, asked ssh.NewChannel, leave func()) {
 	defer c.survive("channel " + gate.Printable(asked.ChannelType()))
-	defer c.enter()()
+	defer leave()
 	handle(c, conn, asked)
 }
