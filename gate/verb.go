@@ -12,7 +12,7 @@ type Verb struct {
 	Op      Op     // what policy must permit; empty: the word tells callers of themselves only
 	Min     int    // how many arguments at least
 	Max     int    // and at most
-	Flags   []Flag // words that may stand anywhere among these, and count with them
+	Flags   []Flag // words that may stand anywhere among these, and do not count
 	Quotes  bool   // it prints what somebody asked for byte for byte, to be approved: nobody may change a word of that
 }
 
@@ -40,9 +40,9 @@ func Verbs() []Verb {
 		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
 		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
 		{Name: "extend", Args: "REF", Summary: "have the time that a fork is kept begin again", Op: OpExtend, Min: 1, Max: 1},
-		{Name: "settle", Args: "REF [--again]", Summary: "take out of a fork what nobody in it is to have, again where that failed", Op: OpSettle, Min: 1, Max: 2,
+		{Name: "settle", Args: "REF [--again]", Summary: "take out of a fork what nobody in it is to have, again where that failed", Op: OpSettle, Min: 1, Max: 1,
 			Flags: []Flag{{"again", "try again what has failed"}}},
-		{Name: "scan", Args: "REF [--scrubbed] [--images]", Summary: "look for credentials in a copy of a repository or fork", Detail: scanning, Op: OpScan, Min: 1, Max: 3,
+		{Name: "scan", Args: "REF [--scrubbed] [--images]", Summary: "look for credentials in a copy of a repository or fork", Detail: scanning, Op: OpScan, Min: 1, Max: 1,
 			Flags: []Flag{{"scrubbed", "after policy has taken out of it what it takes out of forks"}, {"images", "in the layers of Docker's images as well"}}},
 		{Name: "info", Args: "REF", Summary: "show what a running repository or fork says of itself, by its Rediaccfile", Op: OpExec, Min: 1, Max: 1},
 		{Name: "health", Args: "REF", Summary: "ask a running repository or fork whether it is well, by its Rediaccfile", Op: OpExec, Min: 1, Max: 1},

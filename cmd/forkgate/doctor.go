@@ -38,7 +38,7 @@ func doctorCommand() *cobra.Command {
 
 // published are the ports that the policy publishes, by repository.
 func published() (map[string][]string, error) {
-	p, err := loadPolicy(policyDir, false)
+	p, err := loadPolicy(policyDir, false, pastNames(stateDir)...)
 	if err != nil {
 		return nil, errors.New("the policy does not load")
 	}

@@ -58,9 +58,9 @@ func verbCommands() []*cobra.Command {
 
 func verbCommand(v gate.Verb, name string) *cobra.Command {
 	c := &cobra.Command{
-		ValidArgsFunction: cobra.NoFileCompletions,
-		Use:               strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Long: strings.TrimSpace(v.Summary + "\n\n" + v.Detail), Args: words(v.Min, v.Max),
+		Use: strings.TrimSpace(name + " " + v.Args), Short: v.Summary, Long: strings.TrimSpace(v.Summary + "\n\n" + v.Detail), Args: words(v.Min, v.Max),
 	}
+	c.ValidArgsFunction = cobra.NoFileCompletions
 	asJSON := jsonFlag(c)
 	for _, f := range v.Flags {
 		c.Flags().Bool(f.Name, false, f.Summary)

@@ -16,16 +16,13 @@ import (
 	"forkgate/gate/warden/client"
 )
 
-// loadPolicy loads the *.hcl files of dir, and those of its policy.d where there is one.
-func loadPolicy(dir string, anyOwner bool) (*policy.Policy, error) {
+// loadPolicy loads the *.hcl files of dir, and those of its policy.d where there is one. past are names that there have been.
+func loadPolicy(dir string, anyOwner bool, past ...string) (*policy.Policy, error) {
 	sources := []policy.Source{policy.Disk{Path: dir, AnyOwner: anyOwner}}
 	if below := filepath.Join(dir, "policy.d"); isDir(below) {
 		sources = append(sources, policy.Disk{Path: below, AnyOwner: anyOwner})
 	}
-	if anyOwner {
-		return policy.Load(sources...)
-	}
-	return policy.LoadAfter(pastNames(), sources...)
+	return policy.LoadAfter(past, sources...)
 }
 
 func isDir(path string) bool {
@@ -48,7 +45,7 @@ func policyCheckCommand() *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, anyOwner := policyIn(args)
-		p, err := loadPolicy(dir, anyOwner)
+		p, err := loadPolicy(dir, anyOwner, pastOf(anyOwner)...)
 		if err != nil {
 			return complain(cmd, err, *asJSON)
 		}
@@ -87,6 +84,14 @@ func policyIn(args []string) (dir string, anyOwner bool) {
 		return policyDir, false
 	}
 	return args[0], filepath.Clean(args[0]) != policyDir
+}
+
+// pastOf are the names that this host's own policy has had; another one has had none.
+func pastOf(another bool) []string {
+	if another {
+		return nil
+	}
+	return pastNames(stateDir)
 }
 
 // complain shows what is wrong: where, the source line, and what was meant perhaps.
@@ -131,7 +136,7 @@ func policyTestCommand() *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, anyOwner := policyIn(args)
-		p, err := loadPolicy(dir, anyOwner)
+		p, err := loadPolicy(dir, anyOwner, pastOf(anyOwner)...)
 		var wrong *policy.LoadError
 		switch {
 		case err == nil:
@@ -205,7 +210,7 @@ func policyExplainCommand() *cobra.Command {
 	source := c.Flags().String("source", "", "the caller's address")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		p, err := loadPolicy(*dir, *dir != policyDir)
+		p, err := loadPolicy(*dir, *dir != policyDir, pastOf(*dir != policyDir)...)
 		if err != nil {
 			return complain(cmd, err, *asJSON)
 		}

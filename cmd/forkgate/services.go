@@ -61,12 +61,12 @@ func wardenCommand() *cobra.Command {
 		watching.Go(func() { watch.run(ctx, changed) })
 		config.Changed = changed
 		config.Policy = func() (warden.Policy, error) {
-			p, err := loadPolicy(config.PolicyPlace, false)
+			p, err := loadPolicy(config.PolicyPlace, false, pastNames(config.State)...)
 			if err != nil {
 				return nil, err
 			}
-			if err := keepNames(p.Past()); err != nil {
-				config.Journal.Error("the policy's names are not kept: to take one out may need a second look, see README", "error", err)
+			if err := keepNames(config.State, p.Past()); err != nil {
+				config.Journal.Error("the policy's names are not kept: if one is taken out that is a letter away from another, the policy will not load", "file", namesIn(config.State), "error", err)
 			}
 			return p, nil
 		}

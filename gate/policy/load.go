@@ -18,8 +18,7 @@ func Load(sources ...Source) (*Policy, error) { return LoadAfter(nil, sources...
 // LoadAfter is Load where policies have been before, in which there were these principals and groups. One of them that is gone is a note for
 // whatever names it; any other that looks like a slip of a known name is an error.
 func LoadAfter(past []string, sources ...Source) (*Policy, error) {
-	l := &loader{files: map[string]*hcl.File{}, policy: &Policy{}, signers: map[string]string{}, past: past}
-	l.policy.past = past
+	l := &loader{files: map[string]*hcl.File{}, policy: &Policy{past: past}, signers: map[string]string{}}
 	l.parse(l.read(sources))
 	if l.sound() {
 		l.readPrincipals()
@@ -69,7 +68,6 @@ type loader struct {
 
 	keyless []*hcl.Block      // principals without a key
 	naming  []NamedRepository // by the rule that is being read
-	past    []string          // principals and groups that there have been
 	signers map[string]string // key in SSH wire format -> the block whose certificates it signs
 }
 

@@ -18,22 +18,10 @@ var (
 	assignment = regexp.MustCompile(`^\s*([a-z_]+)\s*=(?:[^=]|$)`)
 	oneEquals  = regexp.MustCompile(`[^=!<>]=(?:[^=>]|$)`)
 	english    = regexp.MustCompile(`(?i)\b(and|or|not)\b`)
-)
-
-var (
 	sideBySide = regexp.MustCompile(`\[[^\]]*""\s+""`)
 	isIn       = regexp.MustCompile(`\bin\s*\[`)
 	dangling   = regexp.MustCompile(`(\|\||&&)\s*$`)
 )
-
-// cutLast is strings.Cut at the last separator. Without one all of the text comes after it.
-func cutLast(s, separator string) (before, after string, found bool) {
-	i := strings.LastIndex(s, separator)
-	if i < 0 {
-		return "", s, false
-	}
-	return s[:i], s[i+len(separator):], true
-}
 
 // elsewhere are words of other languages and products, with ours.
 var elsewhere = map[string]string{
@@ -77,8 +65,8 @@ func meant(d *hcl.Diagnostic, line string, text []byte) string {
 	if to := assignment.FindStringSubmatch(bare); to != nil && isField(to[1]) && (d.Summary != "Unbalanced parentheses" || to[1] == "when") {
 		_, bare, _ = strings.Cut(bare, "=")
 	}
-	if _, within, oneLine := cutLast(bare, "{"); oneLine {
-		bare = assignment.ReplaceAllString(within, "")
+	if i := strings.LastIndexByte(bare, '{'); i >= 0 { // a block on one line
+		bare = assignment.ReplaceAllString(bare[i+1:], "")
 	}
 	switch {
 	case strings.Contains(bare, "'"):

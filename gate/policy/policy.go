@@ -33,7 +33,7 @@ type Policy struct {
 	summary       Summary
 	trials        []Trial
 	contents      Contents
-	past          []string // see LoadAfter
+	past          []string // principals and groups that there have been: see LoadAfter
 }
 
 // Principal finds who has a public key, given in SSH wire format (RFC 4253, section 6.6).

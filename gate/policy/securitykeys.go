@@ -65,7 +65,7 @@ func (l *loader) readSecurityKey(block *hcl.Block, owner map[string]string) (pro
 // with that principal in it would stay in force.
 func (f *fields) principal(name literal) bool {
 	_, known := f.l.policy.principals[name.text]
-	words := vocabulary{known: f.l.policy.Names(), past: f.l.past, gone: "nobody speaks by this"}
+	words := vocabulary{known: f.l.policy.Names(), past: f.l.policy.past, gone: "nobody speaks by this"}
 	switch {
 	case known:
 	case words.outlived(name.text):

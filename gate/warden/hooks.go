@@ -24,20 +24,18 @@ const hookFile = "rediaccfile"
 
 // hook is one of the functions.
 type hook struct {
-	name string
-	time time.Duration // that it may take
+	name    string
+	time    time.Duration // that it may take
+	missing int           // what a call comes to where the file does not have it
 }
 
 var (
-	hookUp   = hook{"up", 5 * time.Minute}
-	hookDown = hook{"down", 30 * time.Second}
-	// Those that somebody asks for, and waits.
-	hookInfo   = hook{"info", 30 * time.Second}
-	hookHealth = hook{"health", 30 * time.Second}
+	hookUp   = hook{name: "up", time: 5 * time.Minute}
+	hookDown = hook{name: "down", time: 30 * time.Second}
+	// Those that somebody asks for, and waits. bash takes 126 and up for itself.
+	hookInfo   = hook{name: "info", time: 30 * time.Second, missing: 97}
+	hookHealth = hook{name: "health", time: 30 * time.Second, missing: 97}
 )
-
-// undeclared is how a call ends of a function that the file does not have, where that matters; bash takes 126 and up for itself.
-const undeclared = 97
 
 // hookHome is whose home the functions have: nobody's who comes by a door.
 const hookHome = "rediaccfile.hook"
@@ -79,7 +77,7 @@ func (p *pods) call(ctx context.Context, t fork.Tree, file string, h hook) error
 		return err
 	case exit.Signal != "":
 		return errors.New("it was killed")
-	case exit.Code != 0 && exit.Code != undeclared:
+	case exit.Code != 0:
 		return fmt.Errorf("it ended with %d", exit.Code)
 	}
 	return nil
@@ -89,7 +87,7 @@ func (p *pods) call(ctx context.Context, t fork.Tree, file string, h hook) error
 func (p *pods) callTo(ctx context.Context, t fork.Tree, file string, h hook, says func(line string)) (exit wire.Exit, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.time, fmt.Errorf("it takes longer than %s", gate.Span(h.time)))
 	defer cancel()
-	command := fmt.Sprintf(`cd "$REDIACC_WORKING_DIR" && exec bash -c '. "./$1" && { declare -F "$2" >/dev/null || exit %d; "$2"; }' `, undeclared) + file + " " + file + " " + h.name
+	command := fmt.Sprintf(`cd "$REDIACC_WORKING_DIR" && exec bash -c '. "./$1" && { declare -F "$2" >/dev/null || exit %d; "$2"; }' `, h.missing) + file + " " + file + " " + h.name
 	work := p.execution(newSession(), gate.Caller{}, t, gate.Work{Command: []byte(command)})
 	work.Home = hookHome
 	running, err := p.exec(ctx, p.runDir, t.GUID, work)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"forkgate/fork"
@@ -35,45 +34,16 @@ type scanned struct {
 // scan looks for credentials in a tree: in a copy of it that nobody enters, that has no network and that is gone afterwards. Nothing of the tree
 // itself is read, and what runs in it is neither slowed down nor believed.
 func scan(ctx context.Context, w *word) (page, error) {
-	ref, scrubbed, images, err := scanWords(w.args)
+	t, err := w.tree(ctx, w.args[0])
 	if err != nil {
 		return page{}, err
 	}
-	target, err := w.target(ctx, ref)
-	if err != nil {
-		return page{}, err
-	}
-	t, ok := w.trees.Get(target.GUID)
-	if !ok {
-		return page{}, gate.NotFound(gate.Ref{Repo: target.Repo, Tag: target.Tag})
-	}
-	step, err := w.scanCopy(ctx, t, w.pods.scanRules(t, scrubbed, images))
+	step, err := w.scanCopy(ctx, t, w.pods.scanRules(t, w.flags["scrubbed"], w.flags["images"]))
 	if err != nil {
 		return page{}, err
 	}
 	found := scanned{t.Ref(), step.Files, step.Bytes, step.Total, append([]wire.Leak{}, step.Found...), step.Took}
 	return page{data: found, text: found.print}, nil
-}
-
-// scanWords reads REF, --scrubbed and --images.
-func scanWords(args []string) (ref string, scrubbed, images bool, err error) {
-	var refs []string
-	for _, arg := range args {
-		switch {
-		case arg == "--scrubbed":
-			scrubbed = true
-		case arg == "--images":
-			images = true
-		case strings.HasPrefix(arg, "-"):
-			return "", false, false, &gate.Refusal{Reason: "scan takes --scrubbed and --images, not " + gate.Printable(arg), Hint: "ssh gate@host help scan"}
-		default:
-			refs = append(refs, arg)
-		}
-	}
-	if len(refs) != 1 {
-		return "", false, false, &gate.Refusal{Reason: fmt.Sprintf("scan takes one repository or fork, not %d", len(refs)), Hint: "ssh gate@host scan REF"}
-	}
-	return refs[0], scrubbed, images, nil
 }
 
 // scanRules are what is done to the copy: with scrubbed what policy does to a fork first. What policy ignores in forks of the repository is ignored.

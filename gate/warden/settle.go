@@ -102,23 +102,15 @@ func unsettled(t fork.Tree) error {
 
 // settle does what has to be done to a fork before anybody is in it.
 func settle(ctx context.Context, w *word) (page, error) {
-	again := len(w.args) == 2
-	if again && w.args[1] != "--again" {
-		return page{}, &gate.Refusal{Reason: "settle takes --again, not " + gate.Printable(w.args[1]), Hint: "ssh gate@host settle REF --again"}
-	}
-	target, err := w.target(ctx, w.args[0])
-	if err != nil {
-		return page{}, err
-	}
-	t, ok := w.trees.Get(target.GUID)
+	t, err := w.tree(ctx, w.args[0])
 	switch {
-	case !ok:
-		return page{}, gate.NotFound(gate.Ref{Repo: target.Repo, Tag: target.Tag})
+	case err != nil:
+		return page{}, err
 	case t.Grand:
 		return page{}, &gate.Refusal{Reason: t.Ref() + " is a grand (production) repository: nothing is taken out of it"}
 	case t.Settled:
 		return page{}, &gate.Refusal{Reason: t.Ref() + " is settled", Hint: "ssh gate@host rm " + t.Ref() + ", and make it again"}
-	case t.Unsettled != "" && !again:
+	case t.Unsettled != "" && !w.flags["again"]:
 		return page{}, unsettled(t)
 	}
 	if err := w.pods.start(ctx, t.GUID, true); err != nil {

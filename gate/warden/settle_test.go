@@ -111,7 +111,9 @@ func TestAForkThatCannotBeScrubbed(t *testing.T) {
 	}
 	_, err := word(root, "settle", "demo:x")
 	refused(t, err, reason)
-	_, err = word(root, "settle", "demo:x", "--again")
+	_, err = word(root, "settle", "demo:x", "--agian")
+	refused(t, err, `settle has no "--agian"`)
+	_, err = word(root, "settle", "--again", "demo:x") // a flag stands anywhere
 	refused(t, err, reason)
 	h.says.Store(&wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "keys", Files: 1}}})
 	if page, err := word(root, "settle", "demo:x", "--again"); err != nil || !strings.Contains(page, "demo:x is settled") {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agext/levenshtein"
 
+	"forkgate/fork"
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
 )
@@ -26,6 +27,7 @@ type word struct {
 	ask    gate.Ask     // without a ref
 	asking gate.Request // without a target; its op is the word's
 	args   []string
+	flags  map[string]bool // of gate.Verb.Flags, those that are set
 }
 
 // words says what each of gate.Verbs does. What it needs permission for is a column of that table.
@@ -82,17 +84,17 @@ func (r *request) speak(ctx context.Context, q client.VerbRequest) (answer, erro
 	if len(args) == 0 {
 		args = []string{"help"}
 	}
-	v, err := understand(args)
+	w, err := understand(args)
 	if err != nil {
 		return answer{}, err
 	}
-	w := &word{request: r, Verb: v, ask: gate.Ask{Session: r.session, Evidence: evidence, Op: v.Op}, args: args[1:]}
+	w.request, w.ask = r, gate.Ask{Session: r.session, Evidence: evidence, Op: w.Op}
 	w.ask.Work.Command = []byte(strings.Join(said, " "))
 	w.asking = r.gate.Request(w.ask)
 	if err := r.log.Verb(r.session, w.asking); err != nil {
 		return answer{}, err
 	}
-	printed, err := r.Warden.words[v.Name](ctx, w)
+	printed, err := r.Warden.words[w.Name](ctx, w)
 	if err != nil {
 		return answer{}, err
 	}
@@ -107,19 +109,29 @@ func (w *word) typed(user string) string {
 	return "ssh " + user + "@host"
 }
 
-// understand finds the control word that is the first of words, and counts what follows it.
-func understand(words []string) (gate.Verb, error) {
+// understand finds the control word that is the first of words, takes its flags out of what follows it, and counts the rest.
+func understand(words []string) (*word, error) {
 	v, ok := gate.FindVerb(words[0])
 	if !ok {
-		return v, &gate.Refusal{Reason: fmt.Sprintf("%.40q is no control word", words[0]), Hint: hintFor(words[0])}
+		return nil, &gate.Refusal{Reason: fmt.Sprintf("%.40q is no control word", words[0]), Hint: hintFor(words[0])}
 	}
-	if n := len(words) - 1; n < v.Min || n > v.Max {
-		return v, &gate.Refusal{
-			Reason: fmt.Sprintf("%s takes %s, not %d", v.Name, gate.CountWords(v.Min, v.Max), n),
-			Hint:   strings.TrimSpace("ssh gate@host " + v.Name + " " + v.Args),
+	w := &word{Verb: v, flags: map[string]bool{}}
+	usage := strings.TrimSpace("ssh gate@host " + v.Name + " " + v.Args)
+	for _, said := range words[1:] {
+		name, isFlag := strings.CutPrefix(said, "--")
+		switch {
+		case !isFlag || len(v.Flags) == 0:
+			w.args = append(w.args, said)
+		case !slices.ContainsFunc(v.Flags, func(f gate.Flag) bool { return f.Name == name }):
+			return nil, &gate.Refusal{Reason: fmt.Sprintf("%s has no %.40q", v.Name, said), Hint: usage}
+		default:
+			w.flags[name] = true
 		}
 	}
-	return v, nil
+	if n := len(w.args); n < v.Min || n > v.Max {
+		return nil, &gate.Refusal{Reason: fmt.Sprintf("%s takes %s, not %d", v.Name, gate.CountWords(v.Min, v.Max), n), Hint: usage}
+	}
+	return w, nil
 }
 
 func hintFor(mistyped string) string {
@@ -131,6 +143,19 @@ func hintFor(mistyped string) string {
 		}
 	}
 	return "ssh gate@host help"
+}
+
+// tree is the existing repository or fork that ref names, where policy permits the word.
+func (w *word) tree(ctx context.Context, ref string) (fork.Tree, error) {
+	target, err := w.target(ctx, ref)
+	if err != nil {
+		return fork.Tree{}, err
+	}
+	t, ok := w.trees.Get(target.GUID)
+	if !ok { // it went this moment
+		return fork.Tree{}, gate.NotFound(gate.Ref{Repo: target.Repo, Tag: target.Tag})
+	}
+	return t, nil
 }
 
 // target finds the existing repository or fork that ref names, and has policy permit the word there.

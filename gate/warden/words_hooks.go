@@ -24,13 +24,9 @@ func health(ctx context.Context, w *word) (page, error) { return askHook(ctx, w,
 
 // askHook calls a function in a pod that runs, as the user of sessions: whoever asks may run commands there.
 func askHook(ctx context.Context, w *word, h hook) (page, error) {
-	target, err := w.target(ctx, w.args[0])
+	t, err := w.tree(ctx, w.args[0])
 	if err != nil {
 		return page{}, err
-	}
-	t, ok := w.trees.Get(target.GUID)
-	if !ok {
-		return page{}, gate.NotFound(gate.Ref{Repo: target.Repo, Tag: target.Tag})
 	}
 	none := &gate.Refusal{Reason: fmt.Sprintf("%s has no Rediaccfile with a function %s", t.Ref(), h.name), Hint: "README, Rediaccfile"}
 	file, err := hooksOf(w.trees.Dirs(t).Data)
@@ -47,7 +43,7 @@ func askHook(ctx context.Context, w *word, h hook) (page, error) {
 		return page{}, &gate.Refusal{Reason: t.Ref() + " does not run", Hint: "who enters it starts it"}
 	case err != nil:
 		return page{}, err
-	case exit.Code == undeclared:
+	case exit.Code == h.missing:
 		return page{}, none
 	case exit.Code != 0 || exit.Signal != "":
 		return page{}, unwell(said, h)

@@ -33,13 +33,9 @@ type usage struct {
 
 // show shows one repository or fork.
 func show(ctx context.Context, w *word) (page, error) {
-	target, err := w.target(ctx, w.args[0])
+	tree, err := w.tree(ctx, w.args[0])
 	if err != nil {
 		return page{}, err
-	}
-	tree, ok := w.trees.Get(target.GUID)
-	if !ok {
-		return page{}, gate.NotFound(gate.Ref{Repo: target.Repo, Tag: target.Tag})
 	}
 	v, _ := w.view(tree)
 	if v.details, err = w.details(ctx, tree); err != nil {
