@@ -33,7 +33,7 @@ type (
 	// glob(target.repo, "demo-*"), startswith(target.repo, "demo-")
 	textFits struct {
 		attr *attribute
-		fits func(string) bool
+		pattern
 	}
 	// caller.class >= 2
 	numberIs struct {
@@ -94,12 +94,16 @@ func (c numberIs) compile(bool) func(*gate.Request) bool {
 }
 
 func (c within) compile(missing bool) func(*gate.Request) bool {
-	addr, networks := c.attr.addr, c.networks
+	addr := c.attr.addr
 	return func(r *gate.Request) bool {
 		from := addr(r)
 		if !from.IsValid() {
 			return missing
 		}
-		return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(from) })
+		return c.has(from)
 	}
+}
+
+func (c within) has(from netip.Addr) bool {
+	return slices.ContainsFunc(c.networks, func(n netip.Prefix) bool { return n.Contains(from) })
 }

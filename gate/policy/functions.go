@@ -127,35 +127,29 @@ func (c *checker) textArgument(function string, e hclsyntax.Expression) *attribu
 // glob is glob(TEXT, "PATTERN"): * for any run of characters, ? for one.
 func (c *checker) glob(text, with hclsyntax.Expression) condition {
 	attr := c.textArgument("glob", text)
-	pattern, ok := literalText(with)
+	shape, ok := literalText(with)
 	switch {
 	case attr == nil:
 		return constant(true)
 	case !ok:
 		return c.no(with.Range(), "Wrong type", "A pattern is a quoted text.")
-	case !strings.ContainsAny(pattern, "*?"):
+	case !strings.ContainsAny(shape, "*?"):
 		return c.no(with.Range(), "Not a pattern", "A pattern has a * or a ? in it. For this very text use ==.")
 	}
-	if why := attr.neverFits(strings.NewReplacer("*", "a", "?", "a").Replace(pattern)); why != "" {
-		return c.no(with.Range(), "Can never match", "%s", why)
-	}
-	return c.fits(attr, func(s string) bool { return globMatch(pattern, s) })
+	return c.fits(attr, pattern{shape, glob}, with)
 }
 
 // startsWith is startswith(TEXT, "PREFIX").
 func (c *checker) startsWith(text, with hclsyntax.Expression) condition {
 	attr := c.textArgument("startswith", text)
-	prefix, ok := literalText(with)
+	begin, ok := literalText(with)
 	switch {
 	case attr == nil:
 		return constant(true)
-	case !ok || prefix == "":
+	case !ok || begin == "":
 		return c.no(with.Range(), "Wrong type", "A prefix is a quoted text, and not an empty one.")
 	}
-	if why := attr.neverFits(prefix + "a"); why != "" {
-		return c.no(with.Range(), "Can never match", "%s", why)
-	}
-	return c.fits(attr, func(s string) bool { return strings.HasPrefix(s, prefix) })
+	return c.fits(attr, pattern{begin, prefix}, with)
 }
 
 // neverFits says why no value of an attribute is like this one, a pattern with letters put in; empty where one can be.
@@ -169,11 +163,16 @@ func (a *attribute) neverFits(sample string) string {
 	return ""
 }
 
-func (c *checker) fits(attr *attribute, fits func(string) bool) condition {
+func (c *checker) fits(attr *attribute, p pattern, at hclsyntax.Expression) condition {
+	if why := attr.neverFits(p.sample("a")); why != "" {
+		return c.no(at.Range(), "Can never match", "%s", why)
+	}
 	if all := attr.words.all(); all != nil {
 		c.mentions.add(attr, all...) // of a closed list it is known which words fit
+	} else {
+		c.mentions[attr] = c.mentions[attr].fitting(p)
 	}
-	return textFits{attr, fits}
+	return textFits{attr, p}
 }
 
 // globMatch runs in len(pattern)*len(s) steps at worst.
@@ -220,6 +219,7 @@ func (c *checker) cidr(address, in hclsyntax.Expression) condition {
 	for _, element := range elements {
 		if network, ok := c.network(element); ok {
 			networks = append(networks, network)
+			c.mentions.network(attr, network)
 		}
 	}
 	return within{attr, networks}

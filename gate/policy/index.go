@@ -160,7 +160,7 @@ func slots(c condition, m mentions, s schema) (found []slot) {
 // bounded lists the words of a fact with which a condition can hold in a world; the empty one alone where that is any word.
 func bounded(c condition, w world, m mentions, a *attribute) (words []string) {
 	defer delete(w, a.name)
-	for _, v := range m[a] {
+	for _, v := range m[a].values {
 		if w[a.name] = v; c.guess(w) != no {
 			words = append(words, v.text)
 		}

@@ -25,6 +25,7 @@ func (d dice) atom() string {
 		`glob(op, "forward-*")`, `target.grand`, `!target.fork`, `target.owner == caller.principal`, `target.repo == "demo"`,
 		`startswith(target.tag, "ci-")`, `caller.principal == "alice"`, `contains(caller.groups, "oncall")`, `!contains(caller.groups, "oncall")`, `contains(caller.groups, "backend")`, `caller.class >= 2`,
 		`caller.class < 1`, `target.repo != "demo"`, `contains(["demo", "third"], target.repo)`, `contains(["bob", "alice"], caller.principal)`, `door == "operator"`, `cidr(source.ip, "10.0.0.0/8")`, `!cidr(source.ip, "10.0.0.0/8")`, `true`,
+		`glob(target.repo, "*m?")`, `startswith(target.repo, "de")`, `glob(target.repo, "o*")`, `glob(target.tag, "ci-*")`, `cidr(source.ip, ["10.1.0.0/16", "192.0.2.0/24"])`,
 	)
 }
 

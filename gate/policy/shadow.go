@@ -1,11 +1,6 @@
 package policy
 
-import (
-	"maps"
-	"slices"
-
-	"forkgate/gate"
-)
+import "forkgate/gate"
 
 // checkShadows complains of rules that let in what one forbid keeps out wholly: they have no effect, and whoever wrote them thinks that
 // they have.
@@ -26,21 +21,21 @@ func (ix index) shadow(r *rule) *rule {
 	forbids := ix.of(&gate.Request{
 		Op: any.op, Caller: gate.Caller{Kind: any.kind, Principal: any.principal}, Target: gate.Target{Repo: any.repo},
 	})
-	return forbids.first((*bucket).forbidding, func(f *rule) bool { return !f.lockdown && f.shadows(r) })
+	example := r.mentions.search(func(w world) bool { return r.condition.guess(w) != no && r.approved(w) })
+	return forbids.first((*bucket).forbidding, func(f *rule) bool {
+		return !f.lockdown && (f.condition.guess(example) != no || r.condition.guess(example) != yes) && f.shadows(r)
+	})
+}
+
+// approved reports whether an approve rule can matter in a world: where there is no grant, it lets nothing in.
+func (r *rule) approved(w world) bool {
+	grant, known := w["grant.held"]
+	return r.approval == nil || !known || grant.flag
 }
 
 // shadows reports whether it is sure that a forbid matches whatever the other rule matches.
 func (f *rule) shadows(r *rule) bool {
-	both := maps.Clone(f.mentions)
-	for attr, values := range r.mentions {
-		both[attr] = slices.Clone(both[attr])
-		for _, v := range values {
-			both.add(attr, v.text)
-		}
-		both.add(attr)
-	}
-	return !both.search(func(w world) bool {
-		grant, spoken := w["grant.held"]
-		return !(r.approval != nil && spoken && !grant.flag) && r.condition.guess(w) != no && f.condition.guess(w) != yes
-	})
+	return f.mentions.with(r.mentions).search(func(w world) bool {
+		return r.approved(w) && r.condition.guess(w) != no && f.condition.guess(w) != yes
+	}) == nil
 }

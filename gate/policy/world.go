@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -13,12 +14,14 @@ import (
 // can never match, and the slots of the index in which a rule has to be looked at.
 type world map[string]value
 
-// value is one known fact. other stands for any text that the rule does not name.
+// value is one known fact. other stands for any text that the rule does not name, of which may be known what patterns it fits.
 type value struct {
 	text   string
 	other  bool
+	like   *class
 	flag   bool
 	number int
+	addr   netip.Addr
 }
 
 // answer is what a condition says of a world.
@@ -57,10 +60,14 @@ func (c textIn) guess(w world) answer {
 }
 
 func (c textFits) guess(w world) answer {
-	if v, known := w[c.attr.name]; known && !v.other {
-		return sure(c.fits(v.text))
+	v, known := w[c.attr.name]
+	switch {
+	case !known || v.other && !v.like.tells(c.pattern):
+		return maybe
+	case v.other:
+		return sure(slices.Contains(v.like.fitting, c.pattern))
 	}
-	return maybe
+	return sure(c.fits(v.text))
 }
 
 func (c numberIs) guess(w world) answer {
@@ -70,57 +77,24 @@ func (c numberIs) guess(w world) answer {
 	return maybe
 }
 
+func (c within) guess(w world) answer {
+	if v, known := w[c.attr.name]; known {
+		return sure(c.has(v.addr))
+	}
+	return maybe
+}
+
 func (c sameText) guess(world) answer { return maybe }
-func (c within) guess(world) answer   { return maybe }
-
-// mentions collects, for each attribute that a condition speaks of, the values that make a difference to it.
-type mentions map[*attribute][]value
-
-// add notes words that a text attribute is compared with.
-func (m mentions) add(a *attribute, words ...string) {
-	if m[a] == nil {
-		m[a] = []value{}
-	}
-	for _, word := range words {
-		if v := (value{text: word}); !slices.Contains(m[a], v) {
-			m[a] = append(m[a], v)
-		}
-	}
-}
-
-// number notes that a number is compared with n: what lies beside it makes a difference as well.
-func (m mentions) number(a *attribute, n int) {
-	for _, beside := range []int{0, n - 1, n, n + 1, a.most} {
-		if v := (value{number: beside}); 0 <= beside && beside <= a.most && !slices.Contains(m[a], v) {
-			m[a] = append(m[a], v)
-		}
-	}
-}
-
-// values completes the list by what is not named.
-func (m mentions) values(a *attribute) []value {
-	switch {
-	case a.flag != nil:
-		return []value{{flag: false}, {flag: true}}
-	case a.number != nil:
-		return m[a]
-	}
-	named := m[a]
-	if all := a.words.all(); all != nil && len(named) >= len(all) {
-		return named
-	}
-	return append(slices.Clone(named), value{other: true})
-}
 
 // canMatch looks for a request that the condition may match. It never calls a condition dead that is not.
 func canMatch(c condition, m mentions) bool {
-	return m.search(func(w world) bool { return c.guess(w) != no })
+	return m.search(func(w world) bool { return c.guess(w) != no }) != nil
 }
 
 // aboutForks says what a fork is judged by, where a condition speaks of op fork: that it is the fork to be is what nobody expects.
 func (m mentions) aboutForks() string {
-	for a, values := range m {
-		if a.name == "op" && slices.Contains(values, value{text: string(gate.OpFork)}) {
+	for a, said := range m {
+		if a.name == "op" && slices.Contains(said.values, value{text: string(gate.OpFork)}) {
 			return " Op fork is judged with the fork to be as its target: target.repo is its repository, target.parent what it is made of."
 		}
 	}
@@ -130,15 +104,15 @@ func (m mentions) aboutForks() string {
 // maxWorlds bounds a search; facts beyond it count as unknown.
 const maxWorlds = 20_000
 
-// search looks for a world that is as wanted, among all values of the attributes that are mentioned. What is not wanted of a world must not be so
-// when more of it is known: then nothing below is looked at.
-func (m mentions) search(wanted func(world) bool) bool {
+// search finds a world that is as wanted, among all values of the attributes that are mentioned; nil if there is none. What is not wanted of a
+// world must not be so when more of it is known: then nothing below is looked at.
+func (m mentions) search(wanted func(world) bool) world {
 	attrs := slices.SortedFunc(maps.Keys(m), func(a, b *attribute) int { // members last: a rule may name many, and they settle least
-		return cmp.Or(cmp.Compare(btoi(a.member), btoi(b.member)), cmp.Compare(len(m.values(a)), len(m.values(b))), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(btoi(a.member), btoi(b.member)), cmp.Compare(m.most(a), m.most(b)), cmp.Compare(a.name, b.name))
 	})
 	worlds := 1
 	for i, a := range attrs {
-		if worlds *= len(m.values(a)); worlds > maxWorlds {
+		if worlds *= m.most(a); worlds > maxWorlds {
 			attrs = attrs[:i]
 			break
 		}
@@ -152,7 +126,7 @@ func (m mentions) search(wanted func(world) bool) bool {
 		if len(rest) == 0 {
 			return true
 		}
-		for _, v := range m.values(rest[0]) {
+		for v := range m.values(rest[0]) {
 			w[rest[0].name] = v
 			if try(rest[1:]) {
 				return true
@@ -161,7 +135,10 @@ func (m mentions) search(wanted func(world) bool) bool {
 		delete(w, rest[0].name)
 		return false
 	}
-	return try(attrs)
+	if !try(attrs) {
+		return nil
+	}
+	return w
 }
 
 // possible leaves out worlds that no request is: nothing is a repository and a fork at once, an override opens repositories, to

@@ -105,3 +105,11 @@ permit "how refs are typed" {
 permit "what is no name" {
   when = glob(target.repo, "Demo*") || startswith(target.repo, "demo/")
 }
+
+permit "both-networks" {
+  when = cidr(source.ip, "10.0.0.0/8") && cidr(source.ip, "192.168.0.0/16") && op == "shell"
+}
+
+permit "both-forms" {
+  when = glob(target.repo, "demo-*") && startswith(target.repo, "sample-") && op == "shell"
+}

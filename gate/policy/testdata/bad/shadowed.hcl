@@ -44,3 +44,21 @@ forbid "no-oncall" {
   when   = (contains(caller.groups, "oncall") || caller.class < 1) && op == "extend"
   reason = "no"
 }
+
+permit "agents-enter-demos-from-the-office" {
+  when = caller.kind == "agent" && glob(target.repo, "demo-*-eu") && op == "shell" && cidr(source.ip, "10.1.0.0/16")
+}
+
+permit "agents-enter-samples" {
+  when = caller.kind == "agent" && startswith(target.repo, "sample-") && op == "shell"
+}
+
+forbid "no-agents-in-demos-from-inside" {
+  when   = caller.kind == "agent" && startswith(target.repo, "demo-") && cidr(source.ip, ["10.0.0.0/9", "10.128.0.0/9"])
+  reason = "no"
+}
+
+forbid "no-agents-in-samples-from-inside" {
+  when   = caller.kind == "agent" && glob(target.repo, "sample-?*") && cidr(source.ip, "10.0.0.0/8")
+  reason = "no"
+}
