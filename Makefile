@@ -31,6 +31,7 @@ build: needs-build ## build bin/forkgate, forkgate-init, forkgate-pod, forkgate-
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/forkgate-init ./cmd/forkgate-pod ./cmd/forkgate-scrub ./cmd/forkgate-attest
 	@rm -rf $(BIN)/docs
 	$(BIN)/forkgate docs $(BIN)/docs
+	$(BIN)/forkgate-attest docs $(BIN)/docs/attest
 
 needs-build:
 	@packaging/needs build
@@ -74,7 +75,8 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	  nft delete table inet forkgate 2>/dev/null || true; fi
 	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf $(libdir)/sysctl.d/50-forkgate.conf
 	rm -rf $(libdir)/forkgate $(docdir)
-	rm -f $(sharedir)/man/man1/forkgate.1 $(sharedir)/man/man1/forkgate-*.1 $(sharedir)/man/man5/forkgate-policy.5
+	rm -f $(sharedir)/man/man1/forkgate.1 $(sharedir)/man/man5/forkgate-policy.5
+	[ ! -d $(sharedir)/man/man1 ] || find $(sharedir)/man/man1 -name 'forkgate-*.1' ! -name 'forkgate-attest*' -delete # those are of install-attest
 	rm -f $(sharedir)/bash-completion/completions/forkgate $(sharedir)/zsh/vendor-completions/_forkgate $(sharedir)/fish/vendor_completions.d/forkgate.fish
 	for unit in $(units); do rm -f $(libdir)/systemd/system/$$unit; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
@@ -82,13 +84,17 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	@echo 'until the next boot also /run/forkgate, what pods were limited to, and the sysctls that were set'
 
 install-attest: ## on a workstation: install the attestor that make build has built; DESTDIR and PREFIX as usual
-	@test -x $(BIN)/forkgate-attest || { echo 'make install-attest: run make build first' >&2; exit 1; }
+	@test -x $(BIN)/forkgate-attest -a -d $(BIN)/docs/attest || { echo 'make install-attest: run make build first' >&2; exit 1; }
 	install -D -m 755 $(BIN)/forkgate-attest $(bindir)/forkgate-attest
 	for unit in forkgate-attest.service forkgate-attest.socket; do \
 	  install -D -m 644 packaging/attest/$$unit $(libdir)/systemd/system/$$unit && \
 	  sed -i 's|=/usr/bin/forkgate-attest |=$(PREFIX)/bin/forkgate-attest |' $(libdir)/systemd/system/$$unit || exit 1; done
 	install -D -m 644 packaging/attest/sysctl.conf $(libdir)/sysctl.d/60-forkgate-attest.conf
 	install -D -m 644 packaging/attest/attest.hcl.example $(docdir)/attest.hcl.example
+	install -D -m 644 -t $(sharedir)/man/man1 $(BIN)/docs/attest/man1/*.1
+	install -D -m 644 $(BIN)/docs/attest/completions/forkgate-attest $(sharedir)/bash-completion/completions/forkgate-attest
+	install -D -m 644 $(BIN)/docs/attest/completions/_forkgate-attest $(sharedir)/zsh/vendor-completions/_forkgate-attest
+	install -D -m 644 $(BIN)/docs/attest/completions/forkgate-attest.fish $(sharedir)/fish/vendor_completions.d/forkgate-attest.fish
 	# Not where policy is read from: a host can be a workstation and a gate.
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d $(DESTDIR)/etc/forkgate-attest
 	test -e $(etcdir)/policy.d/agents.hcl || install -m 644 policy.d/agents.hcl $(etcdir)/policy.d/agents.hcl
@@ -99,7 +105,8 @@ uninstall-attest: ## remove what make install-attest has installed; the key and 
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemctl disable --now forkgate-attest.socket forkgate-attest.service || true; fi
 	rm -f $(bindir)/forkgate-attest $(libdir)/systemd/system/forkgate-attest.service $(libdir)/systemd/system/forkgate-attest.socket
-	rm -f $(libdir)/sysctl.d/60-forkgate-attest.conf $(docdir)/attest.hcl.example
+	rm -f $(libdir)/sysctl.d/60-forkgate-attest.conf $(docdir)/attest.hcl.example $(sharedir)/man/man1/forkgate-attest*.1
+	rm -f $(sharedir)/bash-completion/completions/forkgate-attest $(sharedir)/zsh/vendor-completions/_forkgate-attest $(sharedir)/fish/vendor_completions.d/forkgate-attest.fish
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 
 test: test-race test-root test-hosts ## run all tests but test-vm, as root; installs what they need (Debian, Ubuntu). make -k goes on after one that fails

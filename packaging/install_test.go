@@ -17,8 +17,9 @@ func TestInstall(t *testing.T) {
 	need.Tools(t, "make", "install")
 	source, dest := t.TempDir(), t.TempDir()
 	sh(t, "cp -r ../Makefile ../README.md ../packaging ../policy.d "+source+" && mkdir "+source+"/bin && "+
-		"for program in forkgate forkgate-init forkgate-pod forkgate-scrub; do cp /bin/true "+source+"/bin/$program; done;"+
-		"cd "+source+"/bin && mkdir -p docs/man1 docs/man5 docs/completions && touch docs/man1/forkgate.1 docs/man5/forkgate-policy.5 docs/completions/forkgate docs/completions/_forkgate docs/completions/forkgate.fish")
+		"for program in forkgate forkgate-init forkgate-pod forkgate-scrub forkgate-attest; do cp /bin/true "+source+"/bin/$program; done;"+
+		"cd "+source+"/bin && mkdir -p docs/man1 docs/man5 docs/completions && touch docs/man1/forkgate.1 docs/man1/forkgate-show.1 docs/man5/forkgate-policy.5 docs/completions/forkgate docs/completions/_forkgate docs/completions/forkgate.fish && "+
+		"mkdir -p docs/attest/man1 docs/attest/completions && touch docs/attest/man1/forkgate-attest-whoami.1 docs/attest/completions/forkgate-attest docs/attest/completions/_forkgate-attest docs/attest/completions/forkgate-attest.fish")
 	make := func(target string) {
 		t.Helper()
 		c := exec.Command("make", "-C", source, target, "DESTDIR="+dest, "PREFIX=/opt/fg")
@@ -49,7 +50,13 @@ func TestInstall(t *testing.T) {
 		t.Errorf("the operator's policy is now %q, %v", got, err)
 	}
 
+	// A host can be a workstation as well: what is of the attestor stays until that goes.
+	make("install-attest")
 	make("uninstall")
+	if page := "opt/fg/share/man/man1/forkgate-attest-whoami.1"; !slices.Contains(installed(t, dest), page) {
+		t.Errorf("uninstall took %s", page)
+	}
+	make("uninstall-attest")
 	for _, left := range installed(t, dest) {
 		if !strings.HasPrefix(left, "etc/forkgate/") {
 			t.Errorf("uninstall left %s", left)

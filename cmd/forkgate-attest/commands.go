@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"forkgate/cmd/manual"
 	"forkgate/gate"
 	"forkgate/gate/policy"
 	"forkgate/gate/provenance"
@@ -33,7 +35,7 @@ func commands() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(whoamiCommand(), initCommand(), sshConfigCommand(), checkCommand(), runCommand(), relayCommand(), markCommand())
+	root.AddCommand(whoamiCommand(), initCommand(), sshConfigCommand(), checkCommand(), runCommand(), relayCommand(), markCommand(), manual.Command(nil))
 	return root
 }
 
@@ -89,9 +91,7 @@ func whoamiCommand() *cobra.Command {
 			_, err = fmt.Fprint(cmd.OutOrStdout(), report)
 			return err
 		}
-		e := json.NewEncoder(cmd.OutOrStdout())
-		e.SetIndent("", "  ")
-		return e.Encode(report)
+		return printJSON(cmd.OutOrStdout(), report)
 	}
 	return c
 }
@@ -172,10 +172,14 @@ func sshConfigCommand() *cobra.Command {
 func checkCommand() *cobra.Command {
 	c := &cobra.Command{Use: "check", Args: cobra.NoArgs, Short: "load the configuration and say what is wrong with it"}
 	config := configFlag(c)
+	asJSON := c.Flags().Bool("json", false, "print JSON")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		loaded, agents, err := load(*config)
 		if err != nil {
 			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), checked{len(loaded.Gates), len(agents), append([]string{}, loaded.Warnings()...)})
 		}
 		for _, line := range loaded.Warnings() {
 			fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+line)
@@ -184,6 +188,19 @@ func checkCommand() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+// checked is what check prints with --json.
+type checked struct {
+	Gates    int      `json:"gates"`
+	Agents   int      `json:"agents"`
+	Warnings []string `json:"warnings"`
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 func plural(n int, what string) string {

@@ -50,6 +50,7 @@ func TestComplaints(t *testing.T) {
 		says string
 	}{
 		{[]string{"whoam"}, "whoam"},
+		{[]string{"docs"}, "1 arg"},
 		{[]string{"whoami", "now"}, "now"},
 		{[]string{"whoami", "--socket", dir + "/none"}, "systemctl status forkgate-attest"},
 		{[]string{"check", "--config", dir + "/none"}, "no such file"},

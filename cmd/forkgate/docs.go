@@ -1,49 +1,19 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
-
 	"forkgate/gate/policy"
 )
 
-// docsCommand writes what make install puts beside the program. It is hidden: nobody but make has a use for it.
-func docsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "docs DIR", Short: "write manual pages and completions into a directory", Hidden: true, Args: words(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error { return writeDocs(cmd.Root(), args[0]) },
-	}
-}
-
-func writeDocs(root *cobra.Command, dir string) error {
-	for _, below := range []string{"man1", "man5", "completions"} {
-		if err := os.MkdirAll(filepath.Join(dir, below), 0o755); err != nil {
-			return err
-		}
-	}
-	root.DisableAutoGenTag = true // the same each time
-	if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "forkgate", Manual: "forkgate"}, filepath.Join(dir, "man1")); err != nil {
-		return fmt.Errorf("cannot write manual pages: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "man5", "forkgate-policy.5"), []byte(policyPage(policy.NewReference())), 0o644); err != nil {
+// writePolicyPage makes DIR/man5/forkgate-policy.5.
+func writePolicyPage(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, "man5"), 0o755); err != nil {
 		return err
 	}
-	completions := filepath.Join(dir, "completions")
-	for _, write := range []func() error{
-		func() error { return root.GenBashCompletionFileV2(filepath.Join(completions, "forkgate"), true) },
-		func() error { return root.GenZshCompletionFile(filepath.Join(completions, "_forkgate")) },
-		func() error { return root.GenFishCompletionFile(filepath.Join(completions, "forkgate.fish"), true) },
-	} {
-		if err := write(); err != nil {
-			return fmt.Errorf("cannot write completions: %w", err)
-		}
-	}
-	return nil
+	return os.WriteFile(filepath.Join(dir, "man5", "forkgate-policy.5"), []byte(policyPage(policy.NewReference())), 0o644)
 }
 
 // policyPage is forkgate-policy(5), in man(7)'s macros.

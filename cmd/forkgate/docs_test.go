@@ -13,7 +13,9 @@ import (
 // Each command has a manual page, the policy one that names all that it can be written with, and each shell its completion.
 func TestDocs(t *testing.T) {
 	dir := t.TempDir()
-	if err := writeDocs(commands(), dir); err != nil {
+	root := commands()
+	root.SetArgs([]string{"docs", dir})
+	if err := root.Execute(); err != nil {
 		t.Fatal(err)
 	}
 	read := func(name string) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forkgate/cmd/manual"
 	"forkgate/gate"
 )
 
@@ -46,7 +47,7 @@ func commands() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(connectCommand(), docsCommand())
+	root.AddCommand(connectCommand(), manual.Command(writePolicyPage))
 	return root
 }
 

@@ -174,14 +174,23 @@ func (l *Log) append(e *Entry) error {
 	return l.broken
 }
 
-// State says which line is the newest, when the log was signed last (zero: not since it was opened), and why it is not written.
-func (l *Log) State() (newest uint64, signed time.Time, err error) {
+// State is how far the log is.
+type State struct {
+	Newest   uint64    // number of the newest line
+	Signed   uint64    // number of the line up to which it was signed; 0: not since it was opened
+	SignedAt time.Time // zero: not since the log was opened
+	Broken   error     // why it is not written; nil where it is
+}
+
+// State says how far the log is.
+func (l *Log) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s := State{Newest: l.head.seq, Signed: l.anchored, SignedAt: l.signed, Broken: l.broken}
 	if failed := l.failed.Load(); failed != nil {
-		return l.head.seq, l.signed, failed
+		s.Broken = failed
 	}
-	return l.head.seq, l.signed, l.broken
+	return s
 }
 
 func (l *Log) appendLocked(e *Entry) error {

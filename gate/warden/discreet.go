@@ -1,8 +1,6 @@
 package warden
 
 import (
-	"time"
-
 	"forkgate/gate"
 	"forkgate/gate/audit"
 )
@@ -83,7 +81,7 @@ func (d discreet) Untaped(session string, r gate.Request, why string) error {
 func (d discreet) Service(what string) error { return d.record.Service(what) }
 
 // State is Record.
-func (d discreet) State() (newest uint64, anchored time.Time, err error) { return d.record.State() }
+func (d discreet) State() audit.State { return d.record.State() }
 
 // Settle is Record.
 func (d discreet) Settle() error { return d.record.Settle() }

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"forkgate/gate"
 	"forkgate/gate/audit"
@@ -87,9 +86,9 @@ func (o *overheard) Unfollowed(_ string, r gate.Request, why string) error {
 func (o *overheard) Untaped(_ string, r gate.Request, why string) error {
 	return o.hear(r.Command, why)
 }
-func (o *overheard) Service(what string) error         { return o.hear(what) }
-func (o *overheard) State() (uint64, time.Time, error) { return 0, time.Time{}, nil }
-func (o *overheard) Settle() error                     { return nil }
+func (o *overheard) Service(what string) error { return o.hear(what) }
+func (o *overheard) State() audit.State        { return audit.State{} }
+func (o *overheard) Settle() error             { return nil }
 
 // Nor is it shown by sessions, to whoever may end one.
 func TestSessionsAreListedDiscreetly(t *testing.T) {

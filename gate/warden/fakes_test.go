@@ -394,10 +394,10 @@ func (l *fakeLog) Refused(_ string, r gate.Request, why string) error {
 func (l *fakeLog) Grant(_ string, r gate.Request, what string) error {
 	return l.write("grant of %s on %s: %s", r.Caller.Principal, r.Target.Ref(), what)
 }
-func (l *fakeLog) State() (uint64, time.Time, error) {
+func (l *fakeLog) State() audit.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return uint64(len(l.lines)), time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), l.fail
+	return audit.State{Newest: uint64(len(l.lines)), Signed: 1, SignedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Broken: l.fail}
 }
 func (l *fakeLog) Settle() error {
 	l.mu.Lock()

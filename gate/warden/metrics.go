@@ -95,10 +95,11 @@ func (m *metrics) watch(w *Warden) {
 	m.gauge("forkgate_recordings_bytes", "What recordings have taken of the disk.", func() float64 { return float64(w.pods.recordings.taken()) })
 	m.gauge("forkgate_policy_loaded", "1 where a policy is in force, 0 where the doors are shut.", func() float64 { return is(w.rules.shut() == nil) })
 	m.gauge("forkgate_policy_broken", "1 where the files as they are now do not load.", func() float64 { return is(w.rules.has.Load().err != nil) })
-	m.gauge("forkgate_record_broken", "1 where the audit log cannot be written, and nobody is let in.", func() float64 { _, _, err := w.log.State(); return is(err != nil) })
-	m.gauge("forkgate_record_lines", "Number of the audit log's newest line.", func() float64 { newest, _, _ := w.log.State(); return float64(newest) })
+	m.gauge("forkgate_record_broken", "1 where the audit log cannot be written, and nobody is let in.", func() float64 { return is(w.log.State().Broken != nil) })
+	m.gauge("forkgate_record_lines", "Number of the audit log's newest line.", func() float64 { return float64(w.log.State().Newest) })
+	m.gauge("forkgate_record_signed_lines", "Number of the line up to which it was signed; 0: not since the warden started. What is newer waits for a signature, a minute at most.", func() float64 { return float64(w.log.State().Signed) })
 	m.gauge("forkgate_record_signed_timestamp_seconds", "When the audit log was signed last; 0: not since the warden started.", func() float64 {
-		_, signed, _ := w.log.State()
+		signed := w.log.State().SignedAt
 		if signed.IsZero() {
 			return 0
 		}

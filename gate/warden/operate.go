@@ -39,8 +39,9 @@ func status(ctx context.Context, r *request, _ struct{}) (answer, error) {
 	}
 	s.Sessions = len(r.pods.sessions.list())
 	s.Recordings, s.RecordingsAtMost = r.pods.recordings.taken(), r.rules.Recordings().Quota
-	if s.RecordLine, s.RecordAnchored, err = r.log.State(); err != nil {
-		s.Record = err.Error()
+	record := r.log.State()
+	if s.RecordLine, s.RecordAnchored = record.Newest, record.SignedAt; record.Broken != nil {
+		s.Record = record.Broken.Error()
 	}
 	if rules.err != nil {
 		s.PolicyError = rules.err.Error()

@@ -30,7 +30,7 @@ type Record interface {
 	Files(session string, r gate.Request, many int)
 	Unfollowed(session string, r gate.Request, why string) error
 	Service(what string) error
-	State() (newest uint64, anchored time.Time, err error)
+	State() audit.State
 	Settle() error // returns once all that was written before is on the disk
 }
 
