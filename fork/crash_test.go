@@ -42,6 +42,18 @@ var scenes = map[string]func(ctx context.Context, s *Store) error{
 		_, err := s.CreateRepo(ctx, "new", Source{Tar: os.Stdin}, nil)
 		return err
 	},
+	"restore": func(ctx context.Context, s *Store) error {
+		demo, _ := s.Find("demo", "")
+		kept, err := s.Keep(ctx, demo, "/mnt")
+		if err != nil {
+			return err
+		}
+		stream, err := sent(s, kept)
+		if err == nil {
+			_, err = s.CreateRepo(ctx, "new", Source{Stream: stream, Kept: kept.ID}, nil)
+		}
+		return errors.Join(err, s.Drop(kept.ID))
+	},
 	"import": func(ctx context.Context, s *Store) error {
 		tar, err := os.Open(os.Getenv("FORKGATE_TEST_TAR"))
 		if err != nil {
@@ -170,6 +182,10 @@ func (c crash) check(t *testing.T) (what string) {
 	}
 	wantEmpty(t, c.pool, "spare")
 	wantGroups(t, s)
+	kept, err := os.ReadDir(filepath.Join(c.pool, "kept"))
+	if err != nil || len(kept) != len(s.Kept()) {
+		t.Errorf("kept are %v, and recorded %v: %v", kept, s.Kept(), err)
+	}
 	demo, _ := s.Find("demo", "")
 	wantContent(t, s.Dirs(demo).Data+"/file", "production")
 	for _, tree := range s.registry.list(func(Tree) bool { return true }) {

@@ -8,6 +8,7 @@
 //	POOL/repos/GUID/{tree,root,home} a grand repository: tree is one subvolume with data/ and docker/
 //	POOL/forks/GUID/{tree,root,home} a fork: a snapshot of a tree, a snapshot of a rootfs, an empty home
 //	POOL/spare/GUID/{root,home}      made ahead of time, so that a fork costs one snapshot
+//	POOL/kept/GUID                   a read-only snapshot of a repository, for backups: nobody enters it
 //
 // A tree's state is in its record, and on the disk before anything is done by it:
 //
@@ -19,6 +20,9 @@
 //	ready     ready     Extend, Settle            the one record or the other         has nothing to do
 //	ready     removing  Remove, RemoveRepo        the record; parts may be gone       removes the rest
 //	removing  -         Remove, RemoveRepo        the record                          removes the rest; the slot is free last
+//
+// What is kept goes from making to ready to removing in the same way, by Keep and Drop; the next start removes what is not ready, and what
+// was kept of a repository that is gone. A repository that is made of a backup is received below its own directory, and undone with that.
 //
 // Beside that a fork is settled, unsettled with a reason, or neither, which is how it is born where something has to be taken out of it first;
 // the zero value is not settled. A rootfs is there whole or not: it is made under another name.

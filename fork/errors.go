@@ -22,6 +22,7 @@ var (
 	// ErrNotUnderstood says that nobody has said to understand that production is about to be deleted.
 	ErrNotUnderstood = errors.New("this deletes production, and nobody has said to understand that")
 	ErrGrand         = errors.New("grand repository")
+	ErrNotGrand      = errors.New("a fork, and no repository")
 	ErrNested        = errors.New("nested subvolumes")
 	ErrNoRootfs      = errors.New("no rootfs")
 	ErrSource        = errors.New("unusable source") // an import that could not be read or held what is refused

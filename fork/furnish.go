@@ -79,7 +79,7 @@ func own(dir string, id int, mode os.FileMode) error {
 // raze removes a tree's directory with everything in it. It does not mind what is missing already.
 func (s *Store) raze(base string) error {
 	dirs := dirsBelow(base)
-	for _, subvolume := range []string{dirs.Tree, dirs.Root, dirs.Home} {
+	for _, subvolume := range []string{dirs.Tree, dirs.Root, dirs.Home, incoming(dirs)} {
 		if err := destroy(subvolume); err != nil {
 			return err
 		}

@@ -37,13 +37,15 @@ func (s *Store) Reconcile(ctx context.Context) (Report, error) {
 			report.Finished = append(report.Finished, t)
 		}
 	}
-	errs = append(errs, s.emptySpare(ctx), s.reclaimGroups(), s.sweepGroups())
+	errs = append(errs, s.dropHalf(), s.emptySpare(ctx), s.reclaimGroups(), s.sweepGroups())
 	for _, name := range []string{"repos", "forks"} {
 		orphans, err := s.orphans(name)
 		errs = append(errs, err)
 		report.Orphans = append(report.Orphans, orphans...)
 	}
-	return report, errors.Join(errs...)
+	kept, err := s.keptOrphans()
+	report.Orphans = append(report.Orphans, kept...)
+	return report, errors.Join(append(errs, err)...)
 }
 
 // emptySpare ends and removes what an earlier process prepared and never used.

@@ -2,6 +2,7 @@ package fork
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -57,7 +58,7 @@ func (s *Store) finishRemoval(ctx context.Context, t Tree) error {
 	if err := s.liftLimit(t.Slot); err != nil {
 		return err
 	}
-	if err := s.raze(s.Dirs(t).Base); err != nil {
+	if err := errors.Join(s.raze(s.Dirs(t).Base), s.dropOf(t.GUID)); err != nil {
 		return err
 	}
 	if err := s.dropGroup(t.Slot); err != nil {

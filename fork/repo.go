@@ -42,8 +42,7 @@ func (s *Store) makeRepo(ctx context.Context, t Tree, source Source, progress Pr
 		{"directory",
 			func() error { return s.furnish(w, t, false) },
 			func() error { return s.raze(dirs.Base) }},
-		{"tree", func() error { return makeTree(dirs) }, nil},
-		{"copy", func() error { return s.copyIn(ctx, source, dirs.Data, progress) }, nil},
+		{"tree", func() error { return s.makeContent(ctx, source, dirs, progress) }, nil},
 		{"sync", func() error { return syncPool(s.pool) }, nil},
 		{"ready",
 			func() error { return s.finish(&t, 0) }, nil},
@@ -54,6 +53,17 @@ func (s *Store) makeRepo(ctx context.Context, t Tree, source Source, progress Pr
 		}
 	}
 	return t, nil
+}
+
+// makeContent makes the tree, with what source holds in it.
+func (s *Store) makeContent(ctx context.Context, source Source, dirs Dirs, progress Progress) error {
+	if source.Stream != nil {
+		return s.receive(ctx, source, dirs, progress)
+	}
+	if err := makeTree(dirs); err != nil {
+		return err
+	}
+	return s.copyIn(ctx, source, dirs.Data, progress)
 }
 
 func makeTree(dirs Dirs) error {

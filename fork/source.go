@@ -10,12 +10,16 @@ import (
 	"time"
 )
 
-// Source is what a repository starts with: a directory of the host, a tar archive (plain, gzip, xz or zstd), or, as the zero
+// Source is what a repository starts with: a directory of the host, a tar archive (plain, gzip, xz or zstd), a backup, or, as the zero
 // Source, nothing.
 type Source struct {
 	Dir        string
 	Tar        *os.File // a file, pipe or socket; read to its end, not closed
 	KeepOwners bool     // keep uids and gids 0..65535 instead of giving everything to 7111
+
+	// Stream is what btrfs send has written of kept snapshots, one after the other, of which the repository becomes the one called Kept.
+	Stream *os.File
+	Kept   string
 }
 
 // Progress hears how many bytes have been read, and of how many: -1 where nobody knows. It is called a few times per second,
@@ -111,6 +115,6 @@ func (c *counter) Read(p []byte) (int, error) {
 
 func (c *counter) last() {
 	if c.report != nil {
-		c.report(c.done, c.total)
+		c.report(c.done, max(c.total, c.done))
 	}
 }

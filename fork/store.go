@@ -47,6 +47,7 @@ type Store struct {
 	registry *registry
 	foreign  *os.File // user namespace that shows the pool's ids as 0..65535
 	once     singleflight.Group
+	kept     keptShelf
 	spares   spares
 	opts     Options
 }
@@ -86,7 +87,7 @@ func Open(o Options) (*Store, error) {
 		foreign.Close()
 		return nil, err
 	}
-	if err := s.layOut(); err != nil {
+	if err := errors.Join(s.layOut(), s.openKept()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -102,7 +103,7 @@ func (s *Store) layOut() error {
 	if err := os.Chmod(s.pool, 0o700); err != nil {
 		return err
 	}
-	for _, name := range []string{"rootfs", "repos", "forks", "spare"} {
+	for _, name := range []string{"rootfs", "repos", "forks", "spare", "kept"} {
 		if err := os.Mkdir(filepath.Join(s.pool, name), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("cannot lay out the pool: %w", err)
 		}

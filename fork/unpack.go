@@ -54,12 +54,8 @@ func (s *Store) unpack(ctx context.Context, archive io.Reader, dest string, as i
 // untar runs tar on a thread that never does anything else again: it may write to dest and nowhere else, whatever is in the
 // archive and whatever tar makes of it.
 func untar(ctx context.Context, archive io.Reader, clone *os.File, dest string, as identity) error {
-	// Own mounts, so that what follows is seen by this thread and tar alone. The working directory becomes own with it.
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("cannot unshare mounts: %w", err)
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("cannot make mounts private: %w", err)
+	if err := ownMounts(); err != nil {
+		return err
 	}
 	// Everything read-only, before the one mount that is not is attached.
 	readonly := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
@@ -78,6 +74,18 @@ func untar(ctx context.Context, archive io.Reader, clone *os.File, dest string, 
 		return err
 	}
 	return runTar(ctx, archive, as)
+}
+
+// ownMounts gives this thread, and the programs that it starts, mounts of their own: what is done to them is seen by nobody else. The working
+// directory becomes own with it.
+func ownMounts() error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("cannot unshare mounts: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("cannot make mounts private: %w", err)
+	}
+	return nil
 }
 
 // diskFull is what tar says of ENOSPC, and of the write before it, which got only so far.

@@ -27,6 +27,13 @@ func sysfsDir(pool string) (string, error) {
 	return filepath.Join("/sys/fs/btrfs", strings.Join([]string{id[:8], id[8:12], id[12:16], id[16:20], id[20:]}, "-")), nil
 }
 
+// SameFilesystem reports whether a path is in the pool's filesystem, whichever subvolume it is in.
+func SameFilesystem(pool, path string) bool {
+	here, err := sysfsDir(pool)
+	there, other := sysfsDir(path)
+	return err == nil && other == nil && here == there
+}
+
 // kernelSays reads a number of bytes below the pool's directory in sysfs.
 func kernelSays(sysfs, name string) (uint64, error) {
 	text, err := os.ReadFile(filepath.Join(sysfs, name))

@@ -25,6 +25,7 @@ type fakeTrees struct {
 	mu    sync.Mutex
 	trees map[string]fork.Tree // by ref
 	end   func(context.Context, string) error
+	kept  []fork.Kept
 	fail  error // of Fork
 	used  atomic.Uint64
 	slow  chan struct{}
@@ -172,6 +173,29 @@ func (f *fakeTrees) CreateRepo(_ context.Context, name string, s fork.Source, pr
 		}
 	}
 	return f.add(fork.Tree{Repo: name, Grand: true}), nil
+}
+
+func (f *fakeTrees) Keep(_ context.Context, t fork.Tree, destination string) (fork.Kept, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := fork.Kept{ID: fmt.Sprintf("00000000-0000-4000-9000-%012d", len(f.kept)), Of: t.GUID, Repo: t.Repo, For: destination, Made: t.Made, State: fork.Ready}
+	f.kept = append(f.kept, k)
+	return k, nil
+}
+
+func (f *fakeTrees) Kept() []fork.Kept {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.kept)
+}
+
+func (f *fakeTrees) KeptPath(k fork.Kept) string { return "/pool/kept/" + k.ID }
+
+func (f *fakeTrees) Drop(id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept = slices.DeleteFunc(f.kept, func(k fork.Kept) bool { return k.ID == id })
+	return nil
 }
 
 func (f *fakeTrees) Used(fork.Tree) (uint64, error) { return f.used.Load(), nil }

@@ -45,6 +45,48 @@ func TestTheOperatorMakesARepository(t *testing.T) {
 	}
 }
 
+// What is set aside for a backup is in the record, stays while the backup is good for something, and comes back under a name of its own.
+func TestBackups(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	c := dial(t, h.operator)
+	_, err := c.Keep(t.Context(), client.KeepRequest{Repo: "nowhere", For: "/mnt"})
+	refused(t, err, "nowhere does not exist, or is not yours to see")
+	k, err := c.Keep(t.Context(), client.KeepRequest{Repo: "demo", For: "/mnt"})
+	if err != nil || k.Repo != "demo" || k.For != "/mnt" || k.Path != "/pool/kept/"+k.ID {
+		t.Fatalf("kept is %+v, %v", k, err)
+	}
+	if err := c.Drop(t.Context(), client.DropRequest{ID: k.ID, Why: "/mnt", Done: "abc"}); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := c.Kept(t.Context()); err != nil || len(kept) != 1 || kept[0] != k {
+		t.Errorf("kept are %+v, %v", kept, err)
+	}
+	if err := c.Drop(t.Context(), client.DropRequest{ID: k.ID, Why: "over"}); err != nil || len(h.trees.Kept()) != 0 {
+		t.Errorf("kept are %+v, %v", h.trees.Kept(), err)
+	}
+	stream, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	refused(t, c.Restore(t.Context(), client.RestoreRequest{Name: "../x", ID: k.ID}, stream, nil), `"../x" is no name for a repository: a name starts with a-z or 0-9, not '.'`)
+	if err := c.Restore(t.Context(), client.RestoreRequest{Name: "back", ID: k.ID, Source: "/mnt/demo", Digest: "abc"}, stream, nil); err != nil {
+		t.Error(err)
+	}
+	if _, made := h.trees.Find("back", ""); !made {
+		t.Error("nothing was restored")
+	}
+	for _, want := range []string{
+		`verb operator backup demo "/mnt"`, "verb operator backup " + k.ID + " is finished: /mnt, manifest sha256:abc",
+		"verb operator backup " + k.ID + " is let go: over", `verb operator restore "/mnt/demo" ` + k.ID + " --as=back, manifest sha256:abc",
+	} {
+		if !slices.Contains(h.log.all(), want) {
+			t.Errorf("the log lacks %q: %q", want, h.log.all())
+		}
+	}
+}
+
 func TestNamesOfRepositories(t *testing.T) {
 	h := newHost(t)
 	h.start(t)

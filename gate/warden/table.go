@@ -69,6 +69,10 @@ func messages() map[string]message {
 		client.TypeKeyRemove:    {from: operator, when: before, long: true, read: reading(keyRemove)},
 		client.TypeReading:      {from: operator, when: before, long: true, read: reading(readsFiles)},
 		client.TypeRootfsList:   {from: operator, when: before, long: true, read: reading(rootfsList)},
+		client.TypeKeep:         {from: operator, when: before, long: true, read: reading(keep)},
+		client.TypeKept:         {from: operator, when: before, long: true, read: reading(keptList)},
+		client.TypeDrop:         {from: operator, when: before, long: true, read: reading(drop)},
+		client.TypeRestore:      {from: operator, when: before, long: true, files: 1, read: reading(restore)},
 	}
 }
 

@@ -29,6 +29,10 @@ type Trees interface {
 	Rootfs() ([]string, error)
 	Status() (fork.PoolStatus, error)
 	Used(fork.Tree) (uint64, error) // bytes charged to a fork
+	Keep(ctx context.Context, repo fork.Tree, destination string) (fork.Kept, error)
+	Kept() []fork.Kept
+	KeptPath(fork.Kept) string
+	Drop(id string) error
 }
 
 // forks makes the pool gate.Forks: trees become targets, and what fork reports becomes refusals where callers can do
@@ -94,6 +98,7 @@ var refusals = []struct {
 	{fork.ErrNotUnderstood, "forkgate repo remove NAME --i-understand-this-deletes-production NAME"},
 	{fork.ErrHasForks, "ssh gate@host forks lists them"},
 	{fork.ErrGrand, "the operator removes repositories with: forkgate repo remove NAME --i-understand-this-deletes-production NAME"},
+	{fork.ErrNotGrand, "forks come and go: back their repository up"},
 	{fork.ErrNotFound, "ssh gate@host repos"},
 	{fork.ErrSource, ""},
 }

@@ -62,6 +62,7 @@ func (w *workstation) install(t *testing.T) *machine.Machine {
 	must(t, os.MkdirAll(filepath.Join(w.dir, "bin"), 0o755))
 	for _, args := range [][]string{
 		{"cp", filepath.Join(w.dir, "forkgate-attest"), filepath.Join(w.dir, "bin")},
+		{filepath.Join(w.dir, "forkgate-attest"), "docs", filepath.Join(w.dir, "bin", "docs", "attest")},
 		{"cp", "-r", filepath.Join(checkout, "Makefile"), filepath.Join(checkout, "packaging"), filepath.Join(checkout, "policy.d"), w.dir},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
