@@ -51,7 +51,7 @@ func TestCreateRepoFromDirectory(t *testing.T) {
 	if n, err := unix.Getxattr(data+"/sub/file", "user.note", note); err != nil || string(note[:n]) != "kept" {
 		t.Errorf("xattr %q, %v", note, err)
 	}
-	if done < 1024 || total != -1 {
+	if done < 1024 || total != done {
 		t.Errorf("progress ended at %d of %d", done, total)
 	}
 

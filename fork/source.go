@@ -22,7 +22,7 @@ type Source struct {
 	Kept   string
 }
 
-// Progress hears how many bytes have been read, and of how many: -1 where nobody knows. It is called a few times per second,
+// Progress hears how many bytes have been read, and of how many: -1 where nobody knows before the end. It is called a few times per second,
 // and once at the end.
 type Progress func(done, total int64)
 
