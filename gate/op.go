@@ -18,24 +18,14 @@ const (
 	OpRemove        Op = "remove"
 	OpExtend        Op = "extend"
 	OpSettle        Op = "settle"
-	OpDiff          Op = "diff"
-	OpFreeze        Op = "freeze"
-	OpTag           Op = "tag"
-	OpBackup        Op = "backup"
-	OpRestore       Op = "restore"
 	OpScan          Op = "scan"
-	OpSecret        Op = "secret"
 	OpApprove       Op = "approve"
-	OpGrant         Op = "grant"
 	OpRevoke        Op = "revoke"
-	OpEnroll        Op = "enroll"
-	OpAudit         Op = "audit"
-	OpReplay        Op = "replay"
-	OpWatch         Op = "watch"
 	OpKill          Op = "kill"
 )
 
-// operations is the list itself: every word that policy can speak of, with what it means.
+// operations is the list itself: every word that policy can speak of, with what it means. Each is asked by a session or a control word: a rule about
+// what nobody asks would seem to keep something out.
 var operations = [...]struct {
 	op      Op
 	meaning string
@@ -53,20 +43,9 @@ var operations = [...]struct {
 	{OpRemove, "remove a fork"},
 	{OpExtend, "put off a fork's expiry"},
 	{OpSettle, "settle a fork again"},
-	{OpDiff, "compare a fork with its parent"},
-	{OpFreeze, "set a fork aside"},
-	{OpTag, "rename a fork"},
-	{OpBackup, "back up a repository"},
-	{OpRestore, "restore a repository from a backup"},
 	{OpScan, "scan for credentials"},
-	{OpSecret, "set a secret of a repository"},
 	{OpApprove, "approve what another caller asks"},
-	{OpGrant, "grant a caller entry for a time"},
 	{OpRevoke, "take a grant back"},
-	{OpEnroll, "enroll a key"},
-	{OpAudit, "read the audit log"},
-	{OpReplay, "replay a recording"},
-	{OpWatch, "follow a live session"},
 	{OpKill, "end a session"},
 }
 

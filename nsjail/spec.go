@@ -41,8 +41,19 @@ type Spec struct {
 	Ahead bool `json:"ahead,omitempty"`
 	// Autostart has the Docker daemon started with the pod, and not when somebody first needs it.
 	Autostart bool `json:"autostart,omitempty"`
+	// Secrets are files of a tmpfs at SecretsDir in both halves. No snapshot has them.
+	Secrets []Secret `json:"secrets,omitempty"`
 	// Scrub is what has to be done to the copy before anybody is in it, and before it has a network; nothing, where it is somebody's already.
 	Scrub []wire.Scrub `json:"scrub,omitempty"`
+}
+
+// SecretsDir is where a pod has what the operator gives it.
+const SecretsDir = "/run/secrets"
+
+// Secret is one file there.
+type Secret struct {
+	Name string `json:"name"` // a file's, without slashes
+	Text []byte `json:"text"`
 }
 
 // DockerSocket is where a pod with this network id has its Docker socket inside.

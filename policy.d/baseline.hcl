@@ -30,7 +30,7 @@ forbid "agents-keep-out-of-production" {
     !((override.granted || grant.held) && contains(["shell", "exec", "sftp"], op)) &&
     contains([
       "shell", "exec", "sftp", "forward-local", "forward-remote", "forward-unix", "agent-forward",
-      "remove", "restore", "secret",
+      "remove",
     ], op)
   )
   reason = "${target.ref} is a grand (production) repository; agents work in forks"
@@ -185,7 +185,7 @@ permit "people-work-in-their-forks" {
     caller.kind == "human" && target.fork && target.owner == caller.principal &&
     contains([
       "shell", "exec", "sftp", "forward-local", "forward-remote", "forward-unix", "agent-forward",
-      "show", "remove", "extend", "settle", "scan", "diff",
+      "show", "remove", "extend", "settle", "scan",
     ], op)
   )
 }

@@ -30,7 +30,7 @@ func TestAgentsStayOut(t *testing.T) {
 	p := shipped(t)
 	said := map[string]string{}
 	for name, caller := range callers() {
-		for _, op := range []gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP, gate.OpForwardLocal, gate.OpForwardRemote, gate.OpForwardUnix, gate.OpAgentForward, gate.OpRemove, gate.OpSecret} {
+		for _, op := range []gate.Op{gate.OpShell, gate.OpExec, gate.OpSFTP, gate.OpForwardLocal, gate.OpForwardRemote, gate.OpForwardUnix, gate.OpAgentForward, gate.OpRemove} {
 			d := p.Decide(gate.Request{Caller: caller, Op: op, Door: "ssh", Target: gate.Target{GUID: "x", Repo: "demo", Grand: true}})
 			text := strings.ToLower(d.Reason + " " + d.Hint)
 			if d.Verdict != gate.Forbid || d.Reason == "" || strings.Contains(text, "rediacc") || strings.Contains(text, "allow_grand") || strings.Contains(text, "environment") {

@@ -37,7 +37,7 @@ func commands() *cobra.Command {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Repositories and forks:", append(verbCommands(), repoCommand(), backupCommand(), backupsCommand(), restoreCommand())},
+		{"Repositories and forks:", append(verbCommands(), repoCommand(), secretCommand(), backupCommand(), backupsCommand(), restoreCommand())},
 		{"The host:", []*cobra.Command{statusCommand(), doctorCommand(), logsCommand(), auditCommand(), recordingsCommand(), replayCommand(), watchCommand(), metricsCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), versionCommand()}},
 		{"Services, started by systemd or sshd:", []*cobra.Command{wardenCommand(), gateCommand(), netCommand(), sessionCommand()}},
 	} {

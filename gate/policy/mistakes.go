@@ -28,7 +28,7 @@ var elsewhere = map[string]string{
 	"allow": "permit", "deny": "forbid", "block": "forbid", "refuse": "forbid", "user": "principal", "role": "principal", "group": "principal", "repo": "repository",
 	"if": "when", "condition": "when", "message": "reason", "evidence": "caller.class", "user.name": "caller.principal", "source.address": "source.ip",
 	"scp": "exec", "rsync": "exec", "git": "exec", "run": "exec", "command": "exec", "ssh": "shell", "login": "shell", "connect": "shell",
-	"rm": "remove", "delete": "remove", "rename": "tag", "snapshot": "fork", "clone": "fork", "read": "sftp", "write": "sftp", "-L": "forward-local", "-R": "forward-remote",
+	"rm": "remove", "delete": "remove", "snapshot": "fork", "clone": "fork", "read": "sftp", "write": "sftp", "-L": "forward-local", "-R": "forward-remote",
 }
 
 // signs are the operators that these words stand for elsewhere.

@@ -88,7 +88,10 @@ func (p *pods) callTo(ctx context.Context, t fork.Tree, file string, h hook, say
 	ctx, cancel := context.WithTimeoutCause(ctx, h.time, fmt.Errorf("it takes longer than %s", gate.Span(h.time)))
 	defer cancel()
 	command := fmt.Sprintf(`cd "$REDIACC_WORKING_DIR" && exec bash -c '. "./$1" && { declare -F "$2" >/dev/null || exit %d; "$2"; }' `, h.missing) + file + " " + file + " " + h.name
-	work := p.execution(newSession(), gate.Caller{}, t, gate.Work{Command: []byte(command)})
+	work, err := p.execution(newSession(), gate.Caller{}, t, gate.Work{Command: []byte(command)})
+	if err != nil {
+		return exit, err
+	}
 	work.Home = hookHome
 	running, err := p.exec(ctx, p.runDir, t.GUID, work)
 	if err != nil {

@@ -117,8 +117,12 @@ func repoRemove(ctx context.Context, r *request, q client.RepoRemoveRequest) (an
 	if err := r.record("repo remove %q", q.Name); err != nil {
 		return answer{}, err
 	}
+	t, _ := r.trees.Find(q.Name, "")
 	if err := r.trees.RemoveRepo(context.WithoutCancel(ctx), q.Name, q.Understood); err != nil {
 		return answer{}, explained(err)
+	}
+	if r.pods.secrets != nil {
+		return answer{body: struct{}{}}, r.pods.secrets.Forget(t.GUID)
 	}
 	return answer{body: struct{}{}}, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"forkgate/fork"
 	"forkgate/gate"
+	"forkgate/gate/secrets"
 	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
 	"forkgate/systemd"
@@ -47,6 +48,8 @@ type pods struct {
 	rules  *rules
 	busy   func(guid string) (bool, error)
 	visits *visits // of agents; nil: they are not recorded
+
+	secrets *secrets.Book // nil: there are none
 
 	agentEnters func(ctx context.Context, guid string) // is told before an agent is in
 	record      func(what string) error                // writes to the audit log what is done to a fork
@@ -106,7 +109,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 			return nil, err
 		}
 	}
-	running, err := p.enterRunning(ctx, tree.GUID, p.execution(session, who, tree, what))
+	running, err := p.runIn(ctx, session, who, tree, what)
 	if err != nil {
 		if tape != nil {
 			tape.Close()
@@ -168,6 +171,15 @@ func (p *pods) start(ctx context.Context, guid string, again bool) error {
 // wake starts a pod that may be entered.
 func (p *pods) wake(ctx context.Context, guid string) error { return p.start(ctx, guid, false) }
 
+// runIn has a pod that runs, or is started again, do a caller's work.
+func (p *pods) runIn(ctx context.Context, session string, who gate.Caller, tree fork.Tree, what gate.Work) (*nsjail.Session, error) {
+	work, err := p.execution(session, who, tree, what)
+	if err != nil {
+		return nil, err
+	}
+	return p.enterRunning(ctx, tree.GUID, work)
+}
+
 // startLocked starts a pod, and has done to its tree what has to be done before anybody is in it, or at each start.
 func (p *pods) startLocked(ctx context.Context, tree fork.Tree) error {
 	unit, err := systemd.Instance(podUnit, tree.GUID)
@@ -184,6 +196,9 @@ func (p *pods) startLocked(ctx context.Context, tree fork.Tree) error {
 		defer use.Unlock()
 	}
 	spec := p.specification(tree)
+	if spec.Secrets, err = p.secretFiles(tree); err != nil {
+		return err
+	}
 	err = p.bringUpBy(ctx, unit, tree, spec)
 	if !tree.Grand && !tree.Settled && (hooks != "" || len(spec.Scrub) > 0) {
 		return p.settle(ctx, unit, tree, hooks, spec, err)
@@ -297,14 +312,18 @@ func hostname(t fork.Tree) string {
 }
 
 // execution is a caller's work as the pod is told of it. What the warden says comes last, and so wins.
-func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate.Work) nsjail.Exec {
+func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate.Work) (nsjail.Exec, error) {
+	variables, err := p.secretVariables(t)
+	if err != nil {
+		return nsjail.Exec{}, err
+	}
 	role := "fork"
 	if t.Grand {
 		role = "grand"
 	}
 	e := nsjail.Exec{
 		Session: session, Home: who.Principal + "." + who.Kind.String(), Command: what.Command,
-		Env: append(append([]string(nil), what.Env...),
+		Env: append(append(append([]string(nil), what.Env...), variables...),
 			"REDIACC_WORKING_DIR="+nsjail.Mountpoint(t.GUID),
 			"REDIACC_REPOSITORY="+t.GUID,
 			fmt.Sprintf("REDIACC_NETWORK_ID=%d", t.NetworkID()),
@@ -331,5 +350,5 @@ func (p *pods) execution(session string, who gate.Caller, t fork.Tree, what gate
 			Size: wire.Resize{Columns: t.Size.Columns, Rows: t.Size.Rows, Width: t.Size.Width, Height: t.Size.Height},
 		}
 	}
-	return e
+	return e, nil
 }

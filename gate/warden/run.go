@@ -16,6 +16,7 @@ import (
 	"forkgate/gate/audit"
 	"forkgate/gate/enrolled"
 	"forkgate/gate/grants"
+	"forkgate/gate/secrets"
 	"forkgate/nsjail/wire"
 	"forkgate/systemd"
 )
@@ -84,7 +85,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	// A door could take O_APPEND off its descriptor, but not this off the file; where the filesystem has no such attribute that stays so.
 	pods.recordings.seal = func(f *os.File) { _ = audit.AppendOnly(f) }
-	if err := pods.openVisits(store); err != nil {
+	if err := errors.Join(pods.openVisits(store), pods.openSecrets(store, filepath.Join(c.State, "secrets.key"))); err != nil {
 		return err
 	}
 	reconcile(ctx, store, pods, c.Journal)
@@ -113,6 +114,15 @@ func (p *pods) openVisits(store *fork.Store) error {
 	shelf, err := store.Shelf("visits")
 	if err == nil {
 		p.visits, err = openVisits(shelf)
+	}
+	return err
+}
+
+// openSecrets reads what repositories are given, which lies there too, and cannot be read without a key that lies elsewhere.
+func (p *pods) openSecrets(store *fork.Store, key string) error {
+	shelf, err := store.Shelf("secrets")
+	if err == nil {
+		p.secrets, err = secrets.Open(shelf, key)
 	}
 	return err
 }

@@ -54,7 +54,7 @@ func TestTheControlWords(t *testing.T) {
 		"forks-demo": {"forks", "demo"}, "fork": {"fork", "demo", "new"}, "fork-fresh": {"fork", "demo"},
 		"fork-tag": {"fork", "demo:new"}, "show-grand": {"show", "demo"}, "show-fork": {"show", "demo+his"},
 		"rm": {"rm", "demo=his"}, "grants": {"grants"}, "help-approve": {"help", "approve"}, "explain-forbid": {"explain", "shell", "demo"}, "explain-permit": {"explain", "exec", "demo:his"},
-		"explain-default": {"explain", "watch", "demo"},
+		"explain-default": {"explain", "settle", "demo"},
 	} {
 		for _, asJSON := range []bool{false, true} {
 			h := populated(t)

@@ -19,6 +19,7 @@ type tree struct {
 	root   *os.File // the tools, read-only
 	home   *os.File
 	socket *os.File // the Docker daemon's
+	run    *os.File // its /run, once that is attached
 	spec   nsjail.Spec
 
 	data   *os.File // these two come with whose pod it is
@@ -80,7 +81,7 @@ func (b *builder) cloneSocket() (*os.File, error) {
 }
 
 func (t *tree) close() {
-	for _, mnt := range []*os.File{t.root, t.data, t.home, t.docker, t.socket} {
+	for _, mnt := range []*os.File{t.root, t.data, t.home, t.docker, t.socket, t.run} {
 		if mnt != nil {
 			mnt.Close()
 		}
@@ -110,7 +111,7 @@ func (t *tree) attach(staging string) error {
 
 // attachOwn adds what belongs to one tree alone.
 func (t *tree) attachOwn(staging string) error {
-	return errors.Join(t.attachEtc(staging), t.attachData(), t.attachDocker())
+	return errors.Join(t.attachEtc(staging), t.attachData(), t.attachDocker(), t.attachSecrets())
 }
 
 func openPlace(path string) (*os.File, error) {
@@ -151,11 +152,18 @@ func (t *tree) attachDocker() error {
 	if err := mount.AttachAt(t.docker, t.root, "var/lib/docker"); err != nil {
 		return err
 	}
-	return t.attachTmpfs("etc/docker", nil)
+	return t.attachTmpfs("etc/docker")
 }
 
 func (t *tree) attachTemporary() error {
-	return errors.Join(t.attachTmpfs("tmp", nil), t.attachTmpfs("var/tmp", nil), t.attachTmpfs("run", t.attachSocket))
+	return errors.Join(t.attachTmpfs("tmp"), t.attachTmpfs("var/tmp"), t.attachRun())
+}
+
+func (t *tree) attachRun() (err error) {
+	if t.run, err = t.tmpfs("755"); err != nil {
+		return err
+	}
+	return errors.Join(mount.AttachAt(t.run, t.root, "run"), t.attachSocket(t.run))
 }
 
 // attachSocket shows the Docker socket where DOCKER_HOST says, and where programs look that do not heed it. Both halves have it
@@ -164,27 +172,55 @@ func (t *tree) attachSocket(run *os.File) error {
 	const dir, link = "rediacc", "docker.sock"
 	name := dir + "/" + path.Base(nsjail.DockerSocket(t.spec.NetworkID))
 	fd, owner := int(run.Fd()), int(t.spec.SubUID)
+	secrets := path.Base(nsjail.SecretsDir)
 	if err := errors.Join(
+		unix.Mkdirat(fd, secrets, 0o555), unix.Fchownat(fd, secrets, owner, owner, unix.AT_SYMLINK_NOFOLLOW),
 		unix.Mkdirat(fd, dir, 0o755), unix.Fchownat(fd, dir, owner, owner, unix.AT_SYMLINK_NOFOLLOW),
 		unix.Symlinkat(name, fd, link), unix.Fchownat(fd, link, owner, owner, unix.AT_SYMLINK_NOFOLLOW),
 		unix.Mknodat(fd, name, unix.S_IFREG|0o600, 0),
 	); err != nil {
-		return fmt.Errorf("cannot make a place for the Docker socket: %w", err)
+		return fmt.Errorf("cannot make places below /run: %w", err)
 	}
 	return mount.AttachAt(t.socket, run, name)
 }
 
-// attachTmpfs mounts a new tmpfs and has it filled.
-func (t *tree) attachTmpfs(on string, fill func(tmp *os.File) error) error {
+// attachSecrets shows what the operator gives the pod: on a tmpfs, which no snapshot takes along, that nobody in the pod can write to. Containers of
+// any user read what they are given of it.
+func (t *tree) attachSecrets() error {
+	if len(t.spec.Secrets) == 0 {
+		return nil
+	}
+	dir, err := t.tmpfs("755")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for _, s := range t.spec.Secrets {
+		if err := writeSecret(dir, s, int(t.spec.SubUID)); err != nil {
+			return fmt.Errorf("cannot write the secret %s: %w", s.Name, err)
+		}
+	}
+	return errors.Join(mount.SetReadOnly(dir), mount.AttachAt(dir, t.run, path.Base(nsjail.SecretsDir)))
+}
+
+func writeSecret(dir *os.File, s nsjail.Secret, owner int) error {
+	fd, err := unix.Openat(int(dir.Fd()), path.Base(s.Name), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o444)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), s.Name)
+	_, err = f.Write(s.Text)
+	return errors.Join(err, f.Chmod(0o444), f.Chown(owner, owner), f.Close())
+}
+
+// attachTmpfs mounts a new tmpfs.
+func (t *tree) attachTmpfs(on string) error {
 	tmp, err := t.tmpfs("755")
 	if err != nil {
 		return err
 	}
 	defer tmp.Close()
-	if err := mount.AttachAt(tmp, t.root, on); err != nil || fill == nil {
-		return err
-	}
-	return fill(tmp)
+	return mount.AttachAt(tmp, t.root, on)
 }
 
 // tmpfs makes a tmpfs that belongs to the pod's root. Its memory counts for the pod's cgroup. It is no place for much: TMPDIR lies in
