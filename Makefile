@@ -175,7 +175,7 @@ player: ## get asciinema's player again from npm, and see that it is the one tha
 	gate/page/assets/player/fetch
 
 bench: needs-build build/rootfs.tar ## measure against sshd, dockerd, cp, and other engines of policy, as root
-	@packaging/needs test
+	@packaging/needs bench
 	cd tests/peers/engines && $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m
 	REQUIRE=all $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m -exec "$(ROOTEXEC)" ./tests/bench
 

@@ -30,7 +30,7 @@ func snapshots(b *testing.B, h *host.Host) []comparison {
 	h.Repo(b, "large")
 	h.Repo(b, "small", "/etc/systemd")
 	data := filepath.Join("/var/lib/forkgate/pool/repos", guidOf(b, h, "large"), "tree/data")
-	makeFragmented(b, filepath.Join(h.Root(), data))
+	makeFragmented(b, filepath.Join(h.Root(), data), largeSize, pieceSize)
 	large := comparison{what: "snapshot of 8 GiB in pieces", rival: "of a small repository", limit: "at most 2.0"}
 	copies := comparison{what: "snapshot of 8 GiB in pieces", rival: "cp -a --reflink", limit: "for comparison"}
 	for range rounds {
@@ -95,9 +95,9 @@ func guidOf(b *testing.B, h *host.Host, repo string) string {
 	return tree.GUID
 }
 
-// makeFragmented puts the large file together from random pieces of a smaller one (FICLONERANGE, ioctl_ficlonerange(2)): the
+// makeFragmented puts a large file together from random pieces of a smaller one (FICLONERANGE, ioctl_ficlonerange(2)): the
 // same extents as a database that has been written to at random for long, without writing for as long.
-func makeFragmented(b *testing.B, dir string) {
+func makeFragmented(b *testing.B, dir string, size, piece uint64) {
 	b.Helper()
 	source, err := os.Create(filepath.Join(dir, "source"))
 	if err != nil {
@@ -120,9 +120,9 @@ func makeFragmented(b *testing.B, dir string) {
 	}
 	defer large.Close()
 	random := mathrand.New(mathrand.NewPCG(1, 2))
-	for at := uint64(0); at < largeSize; at += pieceSize {
+	for at := uint64(0); at < size; at += piece {
 		if err := unix.IoctlFileCloneRange(int(large.Fd()), &unix.FileCloneRange{
-			Src_fd: int64(source.Fd()), Src_offset: uint64(random.IntN(sourceSize/pieceSize)) * pieceSize, Src_length: pieceSize, Dest_offset: at,
+			Src_fd: int64(source.Fd()), Src_offset: random.Uint64N(sourceSize/piece) * piece, Src_length: piece, Dest_offset: at,
 		}); err != nil {
 			b.Fatalf("cannot clone a piece: %v", err)
 		}
