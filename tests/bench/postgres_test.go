@@ -77,16 +77,15 @@ func newDatabase(b *testing.B, h *host.Host, repo string) *database {
 	// The pool is root's alone: who runs the database gets to its directory by another way.
 	h.Must(b, "sh", "-ec", fmt.Sprintf("useradd --no-log-init --uid %d db; mkdir -p /mnt/db; install -d -o db /run/db; mount --bind %s /mnt/db; install -d -o db -m 700 /mnt/db/pg", d.uid, d.dir))
 	d.must(b, "initdb --auth=trust --encoding=UTF8 --pgdata=/mnt/db/pg >/dev/null; "+
-		"printf \"shared_buffers = 256MB\\nmax_wal_size = 2GB\\nlisten_addresses = ''\\nunix_socket_directories = '/run/db'\\n\" >>/mnt/db/pg/postgresql.conf; "+
+		"printf \"shared_buffers = 256MB\\nmax_wal_size = 2GB\\ncheckpoint_timeout = 1min\\nlisten_addresses = ''\\nunix_socket_directories = '/run/db'\\n\" >>/mnt/db/pg/postgresql.conf; "+
 		"pg_ctl start --wait --silent --pgdata=/mnt/db/pg --log=/run/db/pg.log; createdb bench")
-	b.Cleanup(func() { d.must(b, "pg_ctl stop --silent --mode=immediate --pgdata=/mnt/db/pg") })
 	return d
 }
 
 // must runs a script as the database's user.
 func (d *database) must(b testing.TB, script string) string {
 	b.Helper()
-	return d.h.Must(b, "setpriv", "--reuid=db", "--regid=db", "--clear-groups", "env", "PATH="+d.bin+":/usr/bin", "PGHOST=/run/db", "HOME=/run/db", "bash", "-ec", "cd /run/db; "+script)
+	return d.h.Must(b, "setpriv", "--reuid=db", "--regid=db", "--clear-groups", "env", "PATH="+d.bin+":/usr/bin", "PGHOST=/run/db", "HOME=/run/db", "bash", "-ec", "exec 2>&1; cd /run/db; "+script)
 }
 
 // load is what one pgbench came to.
@@ -140,7 +139,7 @@ func (d *database) removeForks(b *testing.B) {
 // checkForks makes forks while pgbench runs, starts the database of each, and has it checked: all of its indexes against its tables.
 func (d *database) checkForks(b *testing.B) (whole int) {
 	b.Helper()
-	d.must(b, "createdb copy 2>/dev/null || :; psql --quiet --dbname=bench --command='create extension if not exists amcheck'")
+	d.must(b, "psql --quiet --dbname=bench --command='create extension if not exists amcheck'")
 	d.h.Must(b, "systemd-run", "--quiet", "--unit=load", "--collect", "--uid=db", "-E", "PGHOST=/run/db", d.bin+"/pgbench", "--client=8", "--jobs=2", "--time=3600", "bench")
 	defer d.h.Must(b, "sh", "-c", "systemctl stop load 2>/dev/null || :")
 	d.h.Must(b, "mkdir", "-p", "/mnt/fork")
@@ -149,9 +148,11 @@ func (d *database) checkForks(b *testing.B) (whole int) {
 		d.h.Must(b, "sh", "-ec", fmt.Sprintf("forkgate fork pg:c%d >/dev/null; guid=$(forkgate show pg:c%[1]d --json | sed -n 's/.*\"guid\": \"\\(.*\\)\".*/\\1/p'); "+
 			"mount --bind /var/lib/forkgate/pool/forks/$guid/tree/data /mnt/fork; rm /mnt/fork/pg/postmaster.pid", n))
 		said := d.must(b, "pg_ctl start --wait --silent --pgdata=/mnt/fork/pg --log=/run/db/fork.log --options='--port=5433' && "+
-			"pg_amcheck --port=5433 --heapallindexed --dbname=bench && echo whole; pg_ctl stop --silent --mode=immediate --pgdata=/mnt/fork/pg")
+			"pg_amcheck --port=5433 --heapallindexed bench && echo whole; pg_ctl stop --silent --mode=immediate --pgdata=/mnt/fork/pg")
 		if strings.Contains(said, "whole") {
 			whole++
+		} else {
+			b.Logf("fork %d: %s", n, said)
 		}
 		d.h.Must(b, "sh", "-ec", fmt.Sprintf("umount /mnt/fork; forkgate rm pg:c%d", n))
 	}
