@@ -231,16 +231,21 @@ func snapshotInto(dest, source string, slot int) error {
 		return err
 	}
 	defer from.Close()
+	inherit := &qgroupInherit{groups: 1, group: groupOf(slot)}
+	return snapshotOf(from, dest, volArgs{flags: subvolQgroupInherit, size: uint64(unsafe.Sizeof(*inherit)), inherit: unsafe.Pointer(inherit)})
+}
+
+// snapshotOf makes a snapshot of a subvolume that is open, which the kernel makes sure that it is.
+func snapshotOf(from *os.File, dest string, args volArgs) error {
 	parent, err := os.Open(filepath.Dir(dest))
 	if err != nil {
 		return err
 	}
 	defer parent.Close()
-	inherit := &qgroupInherit{groups: 1, group: groupOf(slot)}
-	args := &volArgs{fd: int64(from.Fd()), flags: subvolQgroupInherit, size: uint64(unsafe.Sizeof(*inherit)), inherit: unsafe.Pointer(inherit)}
+	args.fd = int64(from.Fd())
 	copy(args.name[:len(args.name)-1], filepath.Base(dest))
-	if err := ioctl(parent, ioctlSnapCreateV2, unsafe.Pointer(args)); err != nil {
-		return fmt.Errorf("cannot snapshot %s: %w", source, err)
+	if err := ioctl(parent, ioctlSnapCreateV2, unsafe.Pointer(&args)); err != nil {
+		return fmt.Errorf("cannot snapshot %s: %w", from.Name(), err)
 	}
 	return nil
 }

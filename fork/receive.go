@@ -12,6 +12,8 @@ import (
 
 	"github.com/containerd/btrfs/v2"
 	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail/idmap"
 )
 
 // incoming is the subvolume that a backup is received in. It is gone once the tree is made of it.
@@ -41,13 +43,29 @@ func (s *Store) receive(ctx context.Context, source Source, dirs Dirs, progress 
 	if err := s.opts.step("received"); err != nil {
 		return err
 	}
-	if err := btrfs.SubvolSnapshot(dirs.Tree, filepath.Join(in, source.Kept), false); err != nil {
+	if err := takeReceived(in, source.Kept, dirs.Tree); err != nil {
 		return fmt.Errorf("%w: it does not hold %s: %w", ErrSource, source.Kept, err)
 	}
 	if err := checkContent(dirs); err != nil {
 		return err
 	}
 	return destroy(in)
+}
+
+// takeReceived makes the tree of what was received. The stream made the names, by paths that lead out of its own subvolume too: a link in the place
+// of the one that is wanted would be a way to any other of the pool.
+func takeReceived(in, kept, tree string) error {
+	dir, err := os.Open(in)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	from, err := idmap.OpenBeneath(dir, kept, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	return snapshotOf(from, tree, volArgs{})
 }
 
 // checkContent makes sure that a tree from elsewhere is one: the two directories that root goes through are directories, of whom they have
