@@ -125,7 +125,7 @@ func runReceive(ctx context.Context, stream io.Reader, in string) error {
 	return fmt.Errorf("%w: btrfs receive: %w: %s", ErrSource, err, complaint)
 }
 
-// smallRoot makes a root in which there are the host's programs, its processes, which btrfs reads its own mounts from, and in.
+// smallRoot makes a root in which there are the host's programs, and in. There is no /proc: by that a path could lead to the roots of other processes.
 func smallRoot(in string) (string, error) {
 	root := filepath.Dir(in) // the tree's own directory, hidden by what is mounted there
 	dir, err := os.Open(in)
@@ -136,7 +136,7 @@ func smallRoot(in string) (string, error) {
 	if err := unix.Mount("forkgate", root, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=1m"); err != nil {
 		return "", fmt.Errorf("cannot make a root for a backup: %w", err)
 	}
-	for _, name := range []string{"usr", "proc", "in"} {
+	for _, name := range []string{"usr", "in"} {
 		if err := os.Mkdir(filepath.Join(root, name), 0o755); err != nil {
 			return "", err
 		}
@@ -146,15 +146,19 @@ func smallRoot(in string) (string, error) {
 			return "", err
 		}
 	}
-	for from, to := range map[string]string{"/usr": "usr", "/proc": "proc", fmt.Sprintf("/proc/self/fd/%d", dir.Fd()): "in"} {
-		if err := unix.Mount(from, filepath.Join(root, to), "", unix.MS_BIND, ""); err != nil {
-			return "", fmt.Errorf("cannot show %s where a backup is received: %w", to, err)
+	for _, place := range []struct {
+		from, to string
+		attrs    uint64
+	}{
+		{"/usr", "usr", unix.MOUNT_ATTR_RDONLY},
+		// The stream makes links here, and paths through them.
+		{fmt.Sprintf("/proc/self/fd/%d", dir.Fd()), "in", unix.MOUNT_ATTR_NOSYMFOLLOW},
+	} {
+		if err := unix.Mount(place.from, filepath.Join(root, place.to), "", unix.MS_BIND, ""); err != nil {
+			return "", fmt.Errorf("cannot show %s where a backup is received: %w", place.to, err)
 		}
-	}
-	readonly := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-	for _, name := range []string{"usr", "proc"} {
-		if err := unix.MountSetattr(unix.AT_FDCWD, filepath.Join(root, name), 0, readonly); err != nil {
-			return "", fmt.Errorf("cannot make %s read-only: %w", name, err)
+		if err := unix.MountSetattr(unix.AT_FDCWD, filepath.Join(root, place.to), 0, &unix.MountAttr{Attr_set: place.attrs}); err != nil {
+			return "", fmt.Errorf("cannot limit %s where a backup is received: %w", place.to, err)
 		}
 	}
 	return root, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -38,6 +39,8 @@ func backupCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		slices.Sort(o.recipients)
+		o.recipients = slices.Compact(o.recipients)
 		place, err := openPlace(args[1])
 		if err != nil {
 			return err

@@ -40,21 +40,23 @@ func (b *backingUp) run(ctx context.Context) (*backup.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.clear(ctx, there, kept); err != nil {
-		return nil, err
-	}
 	m, now, err := b.begin(ctx, there, kept)
 	if err != nil {
 		return nil, err
 	}
 	defer now.unlock()
 	if err := b.write(ctx, m, now); err != nil {
+		if now.fresh && len(m.Parts) == 0 {
+			err = errors.Join(err, b.warden.Drop(context.WithoutCancel(ctx), client.DropRequest{ID: m.ID, Why: "nothing of it was written"}))
+			return nil, err
+		}
 		return nil, fmt.Errorf("the backup is not finished, and goes on where it is if it is asked for again: %w", err)
 	}
 	if err := b.warden.Drop(ctx, client.DropRequest{ID: m.ID, Why: b.place.String(), Done: m.Digest()}); err != nil {
 		return nil, err
 	}
-	return m, b.retire(ctx, m, kept)
+	now.unlock() // its base is one of those that go
+	return m, b.retire(ctx, m)
 }
 
 // kept lists the snapshots that are set aside for backups of the repository to this place.
@@ -63,35 +65,10 @@ func (b *backingUp) kept(ctx context.Context) ([]client.Kept, error) {
 	return slices.DeleteFunc(all, func(k client.Kept) bool { return k.Repo != b.repo || k.For != b.place.String() }), err
 }
 
-// clear removes what cannot be gone on with: the beginnings of backups whose snapshot is gone, and snapshots of which nothing was written. One that
-// is locked is another's, who may be about to write.
-func (b *backingUp) clear(ctx context.Context, there backup.Catalogue, kept []client.Kept) error {
-	for _, m := range there.Unfinished {
-		if !slices.ContainsFunc(kept, func(k client.Kept) bool { return k.ID == m.ID }) {
-			if err := backup.Remove(ctx, b.place, m); err != nil {
-				return err
-			}
-		}
-	}
-	written := func(k client.Kept) bool {
-		is := func(m *backup.Manifest) bool { return m.ID == k.ID }
-		return slices.ContainsFunc(there.Unfinished, is) || slices.ContainsFunc(there.Finished, is)
-	}
-	for _, k := range kept {
-		var unused source
-		if !written(k) && unused.lock(k.Path, unix.LOCK_EX) == nil {
-			if err := b.warden.Drop(ctx, client.DropRequest{ID: k.ID, Why: "nothing of it was written"}); err != nil {
-				return err
-			}
-		}
-		unused.unlock()
-	}
-	return nil
-}
-
 // source is the snapshots that a backup is told by. Whoever holds it locked is the one who reads it.
 type source struct {
 	path, base string
+	fresh      bool // it was made for this very backup
 	locks      []*os.File
 }
 
@@ -99,6 +76,7 @@ func (s *source) unlock() {
 	for _, f := range s.locks {
 		f.Close()
 	}
+	s.locks = nil
 }
 
 func (s *source) lock(path string, how int) error {
@@ -123,7 +101,7 @@ func (b *backingUp) begin(ctx context.Context, there backup.Catalogue, kept []cl
 	}
 	now := &source{}
 	for _, m := range slices.Backward(there.Unfinished) {
-		if k := at(m.ID); k != nil && m.Sealed == (len(b.to) > 0) && (m.Base == "" || at(m.Base) != nil) && !b.options.full {
+		if k := at(m.ID); k != nil && b.fits(m) && b.goesOn(there, m.Base, at) {
 			now.path = k.Path
 			return m, now, b.take(now, m, at)
 		}
@@ -132,15 +110,41 @@ func (b *backingUp) begin(ctx context.Context, there backup.Catalogue, kept []cl
 	if err != nil {
 		return nil, nil, err
 	}
-	m := &backup.Manifest{ID: k.ID, Repo: k.Repo, GUID: k.GUID, Made: k.Made}
+	m := &backup.Manifest{ID: k.ID, Repo: k.Repo, GUID: k.GUID, Made: k.Made, To: b.options.recipients}
 	if m.Host, err = os.Hostname(); err != nil {
 		return nil, nil, err
 	}
-	now.path = k.Path
-	if newest, err := there.Find(""); err == nil && !b.options.full && newest.GUID == k.GUID && at(newest.ID) != nil && newest.Sealed == (len(b.to) > 0) {
-		m.Base = newest.ID
+	now.path, now.fresh = k.Path, true
+	if newest := newestOf(there, k.GUID); newest != nil && b.fits(newest) && b.goesOn(there, newest.ID, at) {
+		m.Base, m.BaseSum = newest.ID, newest.Digest()
 	}
 	return m, now, b.take(now, m, at)
+}
+
+// fits reports whether a backup is for those who are to read this one.
+func (b *backingUp) fits(m *backup.Manifest) bool {
+	return !b.options.full && slices.Equal(m.To, b.options.recipients)
+}
+
+// goesOn reports whether a backup can go on from another: its snapshot is still there, and it can itself be restored, as far as its manifests say.
+func (b *backingUp) goesOn(there backup.Catalogue, base string, at func(string) *client.Kept) bool {
+	if base == "" {
+		return true
+	}
+	m, err := there.Find(base)
+	if err == nil {
+		_, err = there.Chain(m)
+	}
+	return err == nil && at(base) != nil
+}
+
+func newestOf(there backup.Catalogue, guid string) (newest *backup.Manifest) {
+	for _, m := range there.Finished {
+		if m.GUID == guid {
+			newest = m
+		}
+	}
+	return newest
 }
 
 // take locks what is read.
@@ -205,24 +209,38 @@ func progressOf(say func(string)) backup.Progress {
 	}
 }
 
-// retire removes the snapshots that the next backup does not go on from, and the backups that need not be kept.
-func (b *backingUp) retire(ctx context.Context, m *backup.Manifest, kept []client.Kept) error {
-	for _, k := range kept {
-		if k.ID == m.ID {
-			continue
-		}
-		if err := b.warden.Drop(ctx, client.DropRequest{ID: k.ID, Why: "the next one is finished"}); err != nil {
+// retire removes what this one makes useless: other snapshots for this place, beginnings of which the snapshot is gone, and with --keep older backups. All
+// of that is of this very repository; a snapshot that is locked is read by another backup, and stays with what that has written.
+func (b *backingUp) retire(ctx context.Context, m *backup.Manifest) error {
+	all, err := b.warden.Kept(ctx)
+	if err != nil {
+		return err
+	}
+	left := map[string]bool{}
+	for _, k := range all {
+		var unused source
+		if k.ID == m.ID || k.GUID != m.GUID || k.For != b.place.String() || unused.lock(k.Path, unix.LOCK_EX) != nil {
+			left[k.ID] = true
+		} else if err := b.warden.Drop(ctx, client.DropRequest{ID: k.ID, Why: "the next one is finished"}); err != nil {
 			return err
 		}
-	}
-	if b.options.keep == 0 {
-		return nil
+		unused.unlock()
 	}
 	there, err := backup.Read(ctx, b.place, b.repo)
 	if err != nil {
 		return err
 	}
-	surplus, err := there.Surplus(b.repo, b.options.keep)
+	for _, begun := range there.Unfinished {
+		if begun.GUID == m.GUID && !left[begun.ID] {
+			if err := backup.Discard(ctx, b.place, begun); err != nil {
+				return err
+			}
+		}
+	}
+	if b.options.keep == 0 {
+		return nil
+	}
+	surplus, err := there.Surplus(m.GUID, b.options.keep)
 	if err != nil {
 		return err
 	}

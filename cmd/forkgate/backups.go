@@ -27,7 +27,7 @@ type backupView struct {
 }
 
 func shownBackup(m *backup.Manifest) backupView {
-	return backupView{m.ID, m.Repo, m.Made, m.Host, m.Base, m.Sealed, m.Bytes, m.Stored, "sha256:" + m.Digest(), nil}
+	return backupView{m.ID, m.Repo, m.Made, m.Host, m.Base, m.Sealed(), m.Bytes, m.Stored, "sha256:" + m.Digest(), nil}
 }
 
 func kindOf(m *backup.Manifest) string {

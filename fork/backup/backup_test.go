@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,9 +48,25 @@ func manifest(id, base int, made time.Time) *Manifest {
 	return m
 }
 
-func write(t *testing.T, p Place, m *Manifest, stream []byte, to ...age.Recipient) {
+// to says whom a backup is encrypted to, as commands do.
+func to(keys []age.Recipient) (names []string) {
+	for _, key := range keys {
+		names = append(names, fmt.Sprint(key))
+	}
+	return names
+}
+
+func write(t *testing.T, p Place, m *Manifest, stream []byte, keys ...age.Recipient) {
 	t.Helper()
-	w, err := NewWriter(p, m, to, nil)
+	m.To = to(keys)
+	if m.Base != "" {
+		base, err := catalogue(t, p).Find(m.Base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.BaseSum = base.Digest()
+	}
+	w, err := NewWriter(p, m, keys, nil)
 	if err == nil {
 		w.size = small
 		err = w.Write(t.Context(), bytes.NewReader(stream))
@@ -210,6 +227,12 @@ func TestTampering(t *testing.T) {
 		"a bomb": func(dir string) error {
 			return replace(filepath.Join(dir, guid(1), "manifest.json"), `[{"bytes":3`, `[{"bytes":9300000000`)
 		},
+		"another base": func(dir string) error {
+			return replace(filepath.Join(dir, guid(1), "manifest.json"), `"host":"h"`, `"host":"i"`)
+		},
+		"a pipe": func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, guid(1), "part-000001")), syscall.Mkfifo(filepath.Join(dir, guid(1), "part-000001"), 0o600))
+		},
 		"its own base": func(dir string) error {
 			return replace(filepath.Join(dir, guid(2), "manifest.json"), `"base":"`+guid(1), `"base":"`+guid(2))
 		},
@@ -238,6 +261,43 @@ func TestTampering(t *testing.T) {
 	}
 }
 
+// A part that somebody removes, or changes, while the backup is made is no part of it.
+func TestPartsThatGo(t *testing.T) {
+	p, m := place(t), manifest(1, 0, day)
+	stream := random(4, 3*small)
+	begin := func(m *Manifest) (*Writer, error) {
+		w, err := NewWriter(p, m, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.size = small
+		return w, w.Write(t.Context(), bytes.NewReader(stream))
+	}
+	w, err := begin(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(p.String(), m.part(1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(t.Context(), day); !errors.Is(err, ErrDamaged) || len(catalogue(t, p).Finished) != 0 {
+		t.Errorf("without a part: %v", err)
+	}
+	if err := flip(filepath.Join(p.String(), m.part(0)), 30); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = begin(catalogue(t, p).Unfinished[0]); err == nil {
+		err = w.Finish(t.Context(), day)
+	}
+	c := catalogue(t, p)
+	if err != nil || len(c.Finished) != 1 || len(Verify(t.Context(), p, c.Finished[0])) != 0 {
+		t.Errorf("gone on with: %v, %+v", err, c)
+	}
+	if err := Discard(t.Context(), p, c.Finished[0]); err != nil || len(catalogue(t, p).Finished) != 1 {
+		t.Errorf("a finished one is taken for a beginning: %v", err)
+	}
+}
+
 // What others go on from stays as long as they do.
 func TestSurplus(t *testing.T) {
 	p := place(t)
@@ -245,7 +305,7 @@ func TestSurplus(t *testing.T) {
 		write(t, p, manifest(m[0], m[1], day.Add(time.Duration(m[0])*time.Hour)), random(1, 10))
 	}
 	for newest, want := range map[int]string{1: "21", 2: "21", 3: "21", 4: "", 9: ""} {
-		surplus, err := catalogue(t, p).Surplus("demo", newest)
+		surplus, err := catalogue(t, p).Surplus(guid(1000), newest)
 		got := ""
 		for _, m := range surplus {
 			got += m.ID[len(m.ID)-1:]

@@ -28,16 +28,17 @@ var (
 // Manifest says what a backup is made of.
 type Manifest struct {
 	Version  int       `json:"version"`
-	ID       string    `json:"id"`             // of the snapshot that it is of, a GUID
-	Repo     string    `json:"repo"`           // the repository's name
-	GUID     string    `json:"guid"`           // and its GUID
-	Base     string    `json:"base,omitempty"` // ID of the backup that it goes on from; empty: it is whole
-	Host     string    `json:"host"`           // where it was made
-	Made     time.Time `json:"made"`           // the instant that it shows
+	ID       string    `json:"id"`                 // of the snapshot that it is of, a GUID
+	Repo     string    `json:"repo"`               // the repository's name
+	GUID     string    `json:"guid"`               // and its GUID
+	Base     string    `json:"base,omitempty"`     // ID of the backup that it goes on from; empty: it is whole
+	BaseSum  string    `json:"base_sum,omitempty"` // and the Digest of that one's manifest
+	Host     string    `json:"host"`               // where it was made
+	Made     time.Time `json:"made"`               // the instant that it shows
 	Finished time.Time `json:"finished,omitzero"`
-	Sealed   bool      `json:"sealed,omitempty"` // its parts are encrypted
-	Bytes    int64     `json:"bytes"`            // of the stream
-	Stored   int64     `json:"stored"`           // of its parts
+	To       []string  `json:"to,omitempty"` // whom its parts are encrypted to, sorted; empty: they are not
+	Bytes    int64     `json:"bytes"`        // of the stream
+	Stored   int64     `json:"stored"`       // of its parts
 	Parts    []Part    `json:"parts"`
 }
 
@@ -52,7 +53,7 @@ type Part struct {
 // PartSize is how much of a stream makes a part.
 const PartSize = 64 << 20
 
-const maxManifest = 64 << 20 // bytes: some 400,000 parts, 24 TiB
+const maxManifest = 16 << 20 // bytes: some 80,000 parts, 5 TiB
 
 var (
 	guidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
@@ -111,16 +112,18 @@ func (m *Manifest) put(ctx context.Context, p Place, name string) error {
 
 func readManifest(ctx context.Context, p Place, name string) (*Manifest, error) {
 	f, err := p.Get(ctx, name)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err != nil {
-		return nil, err
+	var text []byte
+	if err == nil {
+		defer f.Close()
+		text, err = io.ReadAll(io.LimitReader(f, maxManifest+1))
 	}
 	m := &Manifest{}
-	if len(text) > maxManifest {
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s in %s: %w", ErrDamaged, name, p, err)
+	} else if len(text) > maxManifest {
 		err = errors.New("it is too long")
 	} else if err = json.Unmarshal(text, m); err == nil {
 		err = m.check()
@@ -210,6 +213,12 @@ func (c Catalogue) Chain(m *Manifest) (chain []*Manifest, err error) {
 		if i < 0 {
 			return nil, fmt.Errorf("%w: %s goes on from %s, which is not there", ErrDamaged, m.ID, base)
 		}
+		if c.Finished[i].Digest() != m.BaseSum {
+			return nil, fmt.Errorf("%w: %s goes on from another %s than the one that is there", ErrDamaged, m.ID, base)
+		}
 		m = c.Finished[i]
 	}
 }
+
+// Sealed reports whether a backup takes a key to be read.
+func (m *Manifest) Sealed() bool { return len(m.To) > 0 }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Place is where backups lie. Names are relative, with slashes, and of this package's making.
@@ -35,6 +36,9 @@ type Directory struct {
 // OpenDirectory opens a directory, which has to be there: one that is made where a disk should be mounted fills another disk.
 func OpenDirectory(dir string) (*Directory, error) {
 	full, err := filepath.Abs(dir)
+	if real, unreal := filepath.EvalSymlinks(full); unreal == nil {
+		full = real // so that one place has one name
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +59,10 @@ func (d *Directory) Put(_ context.Context, name string, from io.Reader) error {
 	if err := d.root.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return err
 	}
-	f, err := d.root.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := d.root.Remove(name + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := d.root.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -75,7 +82,14 @@ func (d *Directory) Put(_ context.Context, name string, from io.Reader) error {
 
 // Get is Place's.
 func (d *Directory) Get(_ context.Context, name string) (io.ReadCloser, error) {
-	return d.root.Open(name)
+	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that somebody has put there does not hold us up
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is no file", name), err, f.Close())
+	}
+	return f, nil
 }
 
 // List is Place's.

@@ -49,7 +49,7 @@ func open(ctx context.Context, p Place, m *Manifest, i int, identities []age.Ide
 	if err != nil {
 		return nil, err
 	}
-	if m.Sealed {
+	if m.Sealed() {
 		unsealed, err := age.Decrypt(bytes.NewReader(stored), identities...)
 		if none := (*age.NoIdentityMatchError)(nil); len(identities) == 0 || errors.As(err, &none) {
 			return nil, fmt.Errorf("backup %s of %s is encrypted to other keys than these; use --identity FILE", m.ID, m.Repo)
@@ -75,13 +75,13 @@ func stored(ctx context.Context, p Place, m *Manifest, i int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s is not there", ErrDamaged, m.part(i))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", m.part(i), err)
+		return nil, fmt.Errorf("%w: %s cannot be read: %w", ErrDamaged, m.part(i), err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, m.Parts[i].Stored+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("cannot read %s: %w", m.part(i), err)
+		return nil, fmt.Errorf("%w: %s cannot be read: %w", ErrDamaged, m.part(i), err)
 	case int64(len(text)) != m.Parts[i].Stored || sum(text) != m.Parts[i].Digest:
 		return nil, fmt.Errorf("%w: %s is not as it was written", ErrDamaged, m.part(i))
 	}
@@ -101,6 +101,18 @@ func Verify(ctx context.Context, p Place, m *Manifest) (wrong []error) {
 	return wrong
 }
 
+// Discard removes the beginning of a backup, unless it is finished by now.
+func Discard(ctx context.Context, p Place, m *Manifest) error {
+	f, err := p.Get(ctx, path.Join(m.dir(), finishedName))
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return Remove(ctx, p, m)
+}
+
 // Remove removes a backup, its manifest first: what is left of it after a crash is no backup any more.
 func Remove(ctx context.Context, p Place, m *Manifest) error {
 	names := []string{path.Join(m.dir(), finishedName), path.Join(m.dir(), unfinishedName)}
@@ -113,11 +125,12 @@ func Remove(ctx context.Context, p Place, m *Manifest) error {
 	return nil
 }
 
-// Surplus are the backups of a repository that need not be kept so that the newest are: all but those, and what they go on from.
-func (c Catalogue) Surplus(repo string, newest int) (surplus []*Manifest, err error) {
+// Surplus are the backups of a repository, by its GUID, that need not be kept so that the newest are: all but those, and what they go on from. Another
+// of that name, on another host or made anew, has its own.
+func (c Catalogue) Surplus(guid string, newest int) (surplus []*Manifest, err error) {
 	var all []*Manifest
 	for _, m := range c.Finished {
-		if m.Repo == repo {
+		if m.GUID == guid {
 			all = append(all, m)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -25,13 +26,17 @@ type Writer struct {
 	encoder    *zstd.Encoder
 	progress   Progress
 	written    int64
-	size       int // of a part
+	size       int      // of a part
+	surplus    []string // what earlier attempts had more of
 }
 
-// NewWriter begins the backup that m says, or goes on with one that was interrupted: then m is its unfinished manifest. Without recipients
-// its parts are not encrypted.
+// NewWriter begins the backup that m says, or goes on with one that was interrupted: then m is its unfinished manifest. Its parts are encrypted to
+// whom m says, by these keys.
 func NewWriter(p Place, m *Manifest, recipients []age.Recipient, progress Progress) (*Writer, error) {
-	m.Version, m.Sealed = Version, len(recipients) > 0
+	m.Version = Version
+	if m.Sealed() != (len(recipients) > 0) {
+		return nil, errors.New("cannot make a backup: it says nobody to encrypt it to, and there is a key, or the other way round")
+	}
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("cannot make a backup: %w", err)
 	}
@@ -70,7 +75,8 @@ func (w *Writer) Write(ctx context.Context, stream io.Reader) error {
 func (w *Writer) add(ctx context.Context, plain []byte) error {
 	m, i := w.manifest, len(w.manifest.Parts)
 	part := Part{Bytes: int64(len(plain)), Plain: sum(plain)}
-	if i < len(w.known) && w.known[i].Plain == part.Plain {
+	known := w.lies(ctx, i, part.Plain)
+	if known {
 		part = w.known[i]
 	} else {
 		stored, err := w.seal(plain)
@@ -87,10 +93,20 @@ func (w *Writer) add(ctx context.Context, plain []byte) error {
 	if w.progress != nil {
 		w.progress(m.Bytes, w.written)
 	}
-	if i < len(w.known) {
+	if known {
 		return nil // what is there says it already
 	}
+	w.known = nil // it is of another stream from here on
 	return m.put(ctx, w.place, unfinishedName)
+}
+
+// lies reports whether a part lies there from an earlier attempt, as it was written.
+func (w *Writer) lies(ctx context.Context, i int, plain string) bool {
+	if i >= len(w.known) || w.known[i].Plain != plain {
+		return false
+	}
+	_, err := stored(ctx, w.place, &Manifest{Repo: w.manifest.Repo, ID: w.manifest.ID, Parts: w.known}, i)
+	return err == nil
 }
 
 // seal compresses a part, and encrypts it for whoever may read it.
@@ -114,13 +130,37 @@ func (w *Writer) seal(plain []byte) ([]byte, error) {
 // Finish makes the backup count. What an earlier attempt had more of goes.
 func (w *Writer) Finish(ctx context.Context, now time.Time) error {
 	m := w.manifest
+	if err := w.complete(ctx); err != nil {
+		return err
+	}
 	m.Finished = now.UTC()
 	if err := m.put(ctx, w.place, finishedName); err != nil {
 		return fmt.Errorf("cannot write to %s: %w", w.place, err)
 	}
-	stale := []string{path.Join(m.dir(), unfinishedName)}
-	for i := len(m.Parts); i < len(w.known); i++ {
-		stale = append(stale, m.part(i))
+	return w.place.Remove(ctx, append(w.surplus, path.Join(m.dir(), unfinishedName))...)
+}
+
+// complete makes sure that every part is there, whatever somebody has done to the place meanwhile, and finds those that are none.
+func (w *Writer) complete(ctx context.Context) error {
+	names, err := w.place.List(ctx, w.manifest.dir())
+	if err != nil {
+		return fmt.Errorf("cannot list %s: %w", w.place, err)
 	}
-	return w.place.Remove(ctx, stale...)
+	others := map[string]bool{}
+	for _, name := range names {
+		others[name] = true
+	}
+	for i := range w.manifest.Parts {
+		name := w.manifest.part(i)
+		if !others[name] {
+			return fmt.Errorf("%w: %s is not there any more", ErrDamaged, name)
+		}
+		delete(others, name)
+	}
+	for name := range others {
+		if strings.HasPrefix(path.Base(name), "part-") {
+			w.surplus = append(w.surplus, name)
+		}
+	}
+	return nil
 }

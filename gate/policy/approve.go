@@ -37,7 +37,7 @@ func (l *loader) readApprove(s schema, block *hcl.Block) *rule {
 		r.approval.Uses = int(f.number("uses", 1, maxUses))
 	}
 	r.record = f.readRecord()
-	if c, m := l.when(s, f); c != nil {
+	if c, m := l.when(s, f, false); c != nil {
 		l.compile(s, r, c, m, block.DefRange)
 		l.checkRecord(f, r)
 	}

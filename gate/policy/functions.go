@@ -164,7 +164,8 @@ func (a *attribute) neverFits(sample string) string {
 }
 
 func (c *checker) fits(attr *attribute, p pattern, at hclsyntax.Expression) condition {
-	if why := attr.neverFits(p.sample("a")); why != "" {
+	why := attr.neverFits(p.sample("a"))
+	if why != "" && attr.neverFits(p.shortest()) != "" {
 		return c.no(at.Range(), "Can never match", "%s", why)
 	}
 	if all := attr.words.all(); all != nil {

@@ -53,13 +53,24 @@ func (m mentions) number(a *attribute, n int) {
 }
 
 // network notes that an address is looked for in a network. Where one begins, and behind its end, is an address of every set of them that
-// some address is in. That a request has none makes no difference: a permit then matches only what it matches from everywhere, and a forbid
-// all that it matches from anywhere.
+// some address is in. Whether a forbid keeps out all that a permit lets in, a request without one makes no difference to: that permit
+// matches then only what it matches from everywhere, and the forbid all that it matches from anywhere.
 func (m mentions) network(a *attribute, network netip.Prefix) {
 	m[a] = m[a].with(value{addr: netip.IPv4Unspecified()}, value{addr: netip.IPv6Unspecified()}, value{addr: network.Addr()})
 	if behind := lastOf(network).Next(); behind.IsValid() {
 		m[a] = m[a].with(value{addr: behind})
 	}
+}
+
+// lacking adds that there is no address, where one is spoken of.
+func (m mentions) lacking() mentions {
+	all := maps.Clone(m)
+	for a, said := range m {
+		if a.addr != nil {
+			all[a] = said.with(value{})
+		}
+	}
+	return all
 }
 
 func lastOf(network netip.Prefix) netip.Addr {

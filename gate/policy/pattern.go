@@ -38,6 +38,14 @@ func (p pattern) sample(open string) string {
 	return strings.NewReplacer("*", open, "?", open).Replace(p.text)
 }
 
+// shortest is the shortest text that fits, with a letter for each byte that is left open.
+func (p pattern) shortest() string {
+	if p.form == prefix {
+		return p.text
+	}
+	return strings.NewReplacer("*", "", "?", "a").Replace(p.text)
+}
+
 // step is a place in a pattern: the byte that is wanted next, or one of the two below.
 type step int16
 

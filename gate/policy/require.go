@@ -44,7 +44,7 @@ func (l *loader) require(s schema, r *rule, c condition, m mentions, need requir
 		enough := numberIs{class, func(has int) bool { return has >= int(need.evidence) }}
 		r.needs, r.lacks = need.evidence, and{c, not{enough}}.compile(false)
 		c = and{c, enough}
-		if m.number(class, int(need.evidence)); !canMatch(c, m) {
+		if m.number(class, int(need.evidence)); !canMatch(c, m, false) {
 			l.complain(need.at, "Can never match", "No request that this rule speaks of has evidence of class %d or better.", need.evidence)
 			return
 		}

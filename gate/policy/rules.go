@@ -72,7 +72,7 @@ func (l *loader) readRule(s schema, block *hcl.Block) *rule {
 	r.bounds, _ = l.limitsOf(limits)
 	needs, sound := l.requireOf(f.blocks.OfType("require"))
 	r.record = f.readRecord()
-	c, m := l.when(s, f)
+	c, m := l.when(s, f, r.effect == gate.Forbid)
 	if c == nil || !sound {
 		return r
 	}
@@ -86,9 +86,9 @@ func (l *loader) readRule(s schema, block *hcl.Block) *rule {
 }
 
 // when checks the condition of a rule; nil after a complaint.
-func (l *loader) when(s schema, f *fields) (condition, mentions) {
+func (l *loader) when(s schema, f *fields, forbids bool) (condition, mentions) {
 	if when := f.attrs["when"]; when != nil {
-		return l.condition(s, when.Expr)
+		return l.condition(s, when.Expr, forbids)
 	}
 	return nil, nil
 }
@@ -101,7 +101,7 @@ func (l *loader) checkOfUse(limits *hcl.Block, r *rule) {
 }
 
 // condition checks a `when`, and says of which facts it speaks; nil after a complaint.
-func (l *loader) condition(s schema, e hcl.Expression) (condition, mentions) {
+func (l *loader) condition(s schema, e hcl.Expression, forbids bool) (condition, mentions) {
 	native, ok := e.(hclsyntax.Expression)
 	if !ok {
 		l.complain(e.Range(), "Not a condition", "A condition is written in HCL's own syntax.")
@@ -113,7 +113,7 @@ func (l *loader) condition(s schema, e hcl.Expression) (condition, mentions) {
 	if len(l.diags) > complaints {
 		return nil, nil
 	}
-	if !canMatch(c, checker.mentions) {
+	if !canMatch(c, checker.mentions, forbids) {
 		l.complain(e.Range(), "Can never match", "No request makes this condition true.%s", checker.mentions.aboutForks())
 		return nil, nil
 	}

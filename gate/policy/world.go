@@ -78,16 +78,20 @@ func (c numberIs) guess(w world) answer {
 }
 
 func (c within) guess(w world) answer {
-	if v, known := w[c.attr.name]; known {
+	if v, known := w[c.attr.name]; known && v.addr.IsValid() {
 		return sure(c.has(v.addr))
 	}
-	return maybe
+	return maybe // where there is none, a permit does not match, and a forbid does
 }
 
 func (c sameText) guess(world) answer { return maybe }
 
-// canMatch looks for a request that the condition may match. It never calls a condition dead that is not.
-func canMatch(c condition, m mentions) bool {
+// canMatch looks for a request that the condition may match. It never calls a condition dead that is not: a forbid may be about requests without an
+// address.
+func canMatch(c condition, m mentions, forbids bool) bool {
+	if forbids {
+		m = m.lacking()
+	}
 	return m.search(func(w world) bool { return c.guess(w) != no }) != nil
 }
 

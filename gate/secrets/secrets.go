@@ -31,10 +31,11 @@ var (
 	ErrMany  = errors.New("too many secrets")
 )
 
-// The bounds of what a repository is given: all of it goes to its pods in one message.
+// The bounds of what a repository is given.
 const (
-	MaxValue = 32 << 10 // bytes
-	MaxCount = 64       // of a repository
+	MaxValue     = 32 << 10 // bytes
+	MaxCount     = 64       // of a repository, and of its forks
+	MaxVariables = 8 << 10  // bytes of all that are variables: they go along with each command
 )
 
 // Audience is who a value is for. The zero Audience is nobody.
@@ -175,6 +176,11 @@ func (b *Book) Put(s Secret, value []byte) error {
 	if _, there := b.all[at]; !there && len(b.of(s.Repo, s.For)) >= MaxCount {
 		return fmt.Errorf("%w: it has %d", ErrMany, MaxCount)
 	}
+	if s.Variable {
+		if err := b.checkVariables(s, value); err != nil {
+			return err
+		}
+	}
 	sealed, err := seal(value, b.key.Recipient())
 	if err != nil {
 		return err
@@ -187,6 +193,22 @@ func (b *Book) Put(s Secret, value []byte) error {
 		return err
 	}
 	b.all[at] = record{s, sealed}
+	return nil
+}
+
+// checkVariables makes sure that a session can be given all of them.
+func (b *Book) checkVariables(s Secret, value []byte) error {
+	others, err := b.valuesLocked(s.Repo, s.For, func(o Secret) bool { return o.Variable && o.Name != s.Name })
+	if err != nil {
+		return err
+	}
+	size := len(s.Name) + len(value)
+	for _, o := range others {
+		size += len(o.Name) + len(o.Text)
+	}
+	if size > MaxVariables {
+		return fmt.Errorf("%w: all variables together have %d bytes then, and %d are the most; give it as a file alone", ErrValue, size, MaxVariables)
+	}
 	return nil
 }
 
@@ -218,6 +240,18 @@ func (b *Book) Forget(repo string) (err error) {
 	return err
 }
 
+// Prune forgets what repositories were given that are gone: one whose end a crash came between.
+func (b *Book) Prune(there func(repo string) bool) (err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for at, one := range b.all {
+		if !there(one.Repo) {
+			err = errors.Join(err, b.remove(at))
+		}
+	}
+	return err
+}
+
 // List says what a repository is given, by name, and no value.
 func (b *Book) List(repo string) []Secret {
 	b.mu.RLock()
@@ -240,9 +274,13 @@ func (b *Book) Variables(repo string, who Audience) ([]Value, error) {
 	return b.values(repo, who, func(s Secret) bool { return s.Variable })
 }
 
-func (b *Book) values(repo string, who Audience, want func(Secret) bool) (values []Value, err error) {
+func (b *Book) values(repo string, who Audience, want func(Secret) bool) ([]Value, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
+	return b.valuesLocked(repo, who, want)
+}
+
+func (b *Book) valuesLocked(repo string, who Audience, want func(Secret) bool) (values []Value, err error) {
 	for _, one := range b.of(repo, who) {
 		if !want(one.Secret) {
 			continue

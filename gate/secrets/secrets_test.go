@@ -146,6 +146,17 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%+v is kept", s)
 		}
 	}
+	if err := b.Put(Secret{Repo: "var", Name: "A", For: Production, Variable: true}, bytes.Repeat([]byte("x"), MaxVariables-2)); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]error{"A": nil, "B": ErrValue} {
+		if err := b.Put(Secret{Repo: "var", Name: name, For: Production, Variable: true}, bytes.Repeat([]byte("x"), MaxVariables-2)); !errors.Is(err, want) {
+			t.Errorf("%s beside A: %v", name, err)
+		}
+	}
+	if err := b.Prune(func(repo string) bool { return repo != "var" }); err != nil || len(b.List("var")) != 0 || len(b.List("one")) == 0 {
+		t.Errorf("of one that is gone %v is kept, %v", b.List("var"), err)
+	}
 	for n := range MaxCount {
 		put(t, b, "many", fmt.Sprintf("A%d", n), Production, "x")
 	}

@@ -89,6 +89,9 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	reconcile(ctx, store, pods, c.Journal)
+	if err := pods.secrets.Prune(func(repo string) bool { _, there := store.Get(repo); return there }); err != nil {
+		return err
+	}
 	w := newWarden(keys, rules, log, store, pods, securityKeys, c.Journal)
 	w.version, w.policyPlace = c.Version, c.PolicyPlace
 	if w.host, err = os.Hostname(); err != nil {
