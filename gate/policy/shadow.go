@@ -22,6 +22,9 @@ func (ix index) shadow(r *rule) *rule {
 		Op: any.op, Caller: gate.Caller{Kind: any.kind, Principal: any.principal}, Target: gate.Target{Repo: any.repo},
 	})
 	example := r.mentions.search(func(w world) bool { return r.condition.guess(w) != no && r.approved(w) })
+	if example == nil {
+		return nil // an approve rule about requests without a grant: what its terms are, and lets nothing in
+	}
 	return forbids.first((*bucket).forbidding, func(f *rule) bool {
 		return !f.lockdown && (f.condition.guess(example) != no || r.condition.guess(example) != yes) && f.shadows(r)
 	})

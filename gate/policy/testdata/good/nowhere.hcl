@@ -11,3 +11,12 @@ forbid "long" {
 permit "somebody" {
   when = op == "show"
 }
+
+approve "terms" {
+  when = caller.kind == "agent" && target.repo == "demo" && op == "exec" && !grant.held
+}
+
+forbid "no-agents-in-demo" {
+  when   = caller.kind == "agent" && target.repo == "demo" && target.grand && !grant.held
+  reason = "no"
+}
