@@ -177,7 +177,7 @@ player: ## get asciinema's player again from npm, and see that it is the one tha
 bench: needs-build build/rootfs.tar ## measure against sshd, dockerd, cp, and other engines of policy, as root
 	@packaging/needs bench
 	cd tests/peers/engines && $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m
-	REQUIRE=all $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m -exec "$(ROOTEXEC)" ./tests/bench
+	REQUIRE=all $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 90m -exec "$(ROOTEXEC)" ./tests/bench
 
 demo: ## everything, in a throwaway copy of this machine, until Ctrl-C; as root
 	@GO='$(GO)' packaging/demo/demo run
