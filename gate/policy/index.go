@@ -134,9 +134,10 @@ const maxSlots = 256
 // slots lists where in the index a rule has to be filed: wherever its condition can hold.
 func slots(c condition, m mentions, s schema) (found []slot) {
 	repo, principal := s["target.repo"], s["caller.principal"]
+	w := world{}
 	for _, op := range gate.Ops() {
 		for _, kind := range []gate.Kind{gate.Agent, gate.Human} {
-			w := world{"op": {text: string(op)}, "caller.kind": {text: kind.String()}}
+			w["op"], w["caller.kind"] = value{text: string(op)}, value{text: kind.String()}
 			if c.guess(w) == no {
 				continue
 			}

@@ -60,12 +60,17 @@ func (a *attribute) typeName() string {
 // vocabulary is the set of words that an attribute can be. Two attributes compare when they share what their words mean.
 type vocabulary struct {
 	what  string             // "operation"
-	known []string           // every word that a rule may name, or nil where any word that check passes is one
+	known []string           // every word that a rule may name, sorted, or nil where any word that check passes is one
 	more  bool               // requests have values beyond the known ones: the operator is no principal of any file
 	empty bool               // the empty text is a value too
 	past  []string           // words that there have been
 	gone  string             // known words come and go with other blocks, which rules outlive; what it means that one is not there
 	check func(string) error // for open vocabularies
+}
+
+func (v *vocabulary) knows(word string) bool {
+	_, found := slices.BinarySearch(v.known, word)
+	return found
 }
 
 // reject says why a word can never be a value, with a suggestion; empty where it can.
@@ -77,7 +82,7 @@ func (v *vocabulary) reject(word string) string {
 		if err := v.check(word); err != nil {
 			return fmt.Sprintf("%s is no %s: %v.", quoted(word), v.what, err)
 		}
-	case v.known != nil && !slices.Contains(v.known, word):
+	case v.known != nil && !v.knows(word):
 		near := didYouMean(word, v.known)
 		if meant := elsewhere[word]; v.what == operation && meant != "" {
 			near = fmt.Sprintf(" Did you mean %s?", quoted(meant))
@@ -93,7 +98,7 @@ func (v *vocabulary) reject(word string) string {
 // outlived reports whether a word is one that there may have been: that nobody is in a group any more must not keep the policy that says so from
 // loading. What looks like a slip of a known word is taken for one.
 func (v *vocabulary) outlived(word string) bool {
-	return v.gone != "" && gate.CheckName(word) == nil && !slices.Contains(v.known, word) && (slices.Contains(v.past, word) ||
+	return v.gone != "" && gate.CheckName(word) == nil && !v.knows(word) && (slices.Contains(v.past, word) ||
 		!slices.ContainsFunc(v.known, func(known string) bool { return slip(word, known) }))
 }
 

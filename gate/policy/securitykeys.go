@@ -64,16 +64,16 @@ func (l *loader) readSecurityKey(block *hcl.Block, owner map[string]string) (pro
 // principal checks that there is one of that name. One that is gone leaves what names it without effect, and keeps no policy from loading: else the one
 // with that principal in it would stay in force.
 func (f *fields) principal(name literal) bool {
-	_, known := f.l.policy.principals[name.text]
+	if _, known := f.l.policy.principals[name.text]; known {
+		return true
+	}
 	words := vocabulary{known: f.l.policy.Names(), past: f.l.policy.past, gone: "nobody speaks by this"}
-	switch {
-	case known:
-	case words.outlived(name.text):
+	if words.outlived(name.text) {
 		f.l.remark(name.at, "Nobody of that name", "There is no principal %s. As it is, %s.", quoted(name.text), words.gone)
-	default:
+	} else {
 		f.complain(name.at, "Unknown word", "There is no principal %s.%s", quoted(name.text), didYouMean(name.text, words.known))
 	}
-	return known
+	return false
 }
 
 // securityKey reads the key. One that is another principal's as well would have its touch speak for two.
