@@ -30,7 +30,7 @@ type gate struct {
 	borrowed  func(agent.ExtendedAgent) // what to do with a forwarded agent
 }
 
-func newGate(t *testing.T, _ *workstation) *gate {
+func newGate(t *testing.T) *gate {
 	t.Helper()
 	g := &gate{key: keys.New(t), used: map[uint64]bool{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

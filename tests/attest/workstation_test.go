@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,9 +25,10 @@ import (
 // uid is alice's, an account that exists in the workstation's mount namespace only.
 const uid = 7001
 
-// workstation is a mount namespace with an account of its own in it, and the attestor installed. Its processes are the machine's: the
-// kernel tells of processes in the first pid namespace alone.
+// workstation is a mount namespace with an account of its own in it, and the attestor installed. Its processes are the machine's, unless it
+// is apart: the kernel tells of processes in the first pid namespace alone.
 type workstation struct {
+	apart  bool   // it has a pid namespace of its own too, where no attestor hears of processes
 	dir    string // all of its files; alice may read them
 	home   string
 	holder int // a process that keeps the mount namespace
@@ -37,7 +40,9 @@ type workstation struct {
 }
 
 // newWorkstation installs everything but the daemon.
-func newWorkstation(t *testing.T) *workstation {
+func newWorkstation(t *testing.T) *workstation { return install(t, false) }
+
+func install(t *testing.T, apart bool) *workstation {
 	t.Helper()
 	need.Root(t)
 	need.Tools(t, "ssh", "login", "unshare", "nsenter", "setpriv", "python3", "tmux", "go", "bash")
@@ -46,18 +51,18 @@ func newWorkstation(t *testing.T) *workstation {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	w := &workstation{dir: dir, home: filepath.Join(dir, "home")}
+	w := &workstation{apart: apart, dir: dir, home: filepath.Join(dir, "home")}
 	must(t, os.Chmod(dir, 0o755))
 	must(t, os.Mkdir(w.home, 0o755))
 	must(t, os.Chown(w.home, uid, uid))
 	w.hold(t)
 	w.build(t)
-	w.gate, w.other = newGate(t, w), newGate(t, w)
+	w.gate, w.other = newGate(t), newGate(t)
 	w.configure(t, "")
 	return w
 }
 
-// hold makes the mount namespace: accounts of its own, and a login that asks nobody.
+// hold makes the namespaces: accounts of its own, and a login that asks nobody.
 func (w *workstation) hold(t *testing.T) {
 	t.Helper()
 	w.write(t, "passwd", "root:x:0:0::/root:/bin/bash\nalice:x:%d:%[1]d::%s:/bin/bash\n", uid, w.home)
@@ -65,7 +70,11 @@ func (w *workstation) hold(t *testing.T) {
 	w.write(t, "shadow", "root:*:1:0:99999:7:::\nalice:*:1:0:99999:7:::\n")
 	w.write(t, "pam", "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n")
 	script := `for f in passwd group shadow; do mount --bind "$1/$f" "/etc/$f"; done; mount --bind "$1/pam" /etc/pam.d/login; echo ready; exec sleep infinity`
-	c := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-ec", script, "hold", w.dir)
+	argv := []string{"--mount", "--propagation", "private", "bash", "-ec", script, "hold", w.dir}
+	if w.apart {
+		argv = append([]string{"--pid", "--fork", "--kill-child", "--mount-proc"}, argv...)
+	}
+	c := exec.Command("unshare", argv...)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +86,21 @@ func (w *workstation) hold(t *testing.T) {
 	if _, err := out.Read(ready); err != nil || string(ready) != "ready\n" {
 		t.Fatalf("no mount namespace: %q, %v", ready, err)
 	}
-	w.holder = c.Process.Pid
+	w.holder = w.within(t, c)
+}
+
+// within is the pid of what runs in the workstation of a command that was started there: its own, or its child's.
+func (w *workstation) within(t *testing.T, c *exec.Cmd) (pid int) {
+	t.Helper()
+	if !w.apart {
+		return c.Process.Pid
+	}
+	need.Eventually(t, "a process in the namespace", func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", c.Process.Pid))
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		return err == nil && pid != 0
+	})
+	return pid
 }
 
 // build makes the program, and puts the tricks beside it.
@@ -142,11 +165,11 @@ func (w *workstation) daemon(t *testing.T, wrap ...string) (stop func()) {
 	log := new(lockedBuffer)
 	c.Stderr = log
 	must(t, c.Start())
-	w.pid, w.log = c.Process.Pid, log
+	w.pid, w.log = w.within(t, c), log
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
-			c.Process.Signal(os.Interrupt)
+			syscall.Kill(w.pid, syscall.SIGINT)
 			if err := c.Wait(); err != nil {
 				t.Errorf("the attestor ended with %v", err)
 			}
@@ -157,15 +180,22 @@ func (w *workstation) daemon(t *testing.T, wrap ...string) (stop func()) {
 	}
 	t.Cleanup(stop)
 	need.Eventually(t, "the attestor", func() bool {
-		_, err := attestor.Whoami(t.Context(), w.socket())
+		c, err := net.Dial("unix", w.socket())
+		if err == nil {
+			c.Close()
+		}
 		return err == nil
 	})
 	return stop
 }
 
-// enter is the start of a command line that runs in the workstation's mount namespace.
+// enter is the start of a command line that runs in the workstation's namespaces.
 func (w *workstation) enter(wrap ...string) []string {
-	return append([]string{"nsenter", "--mount=/proc/" + strconv.Itoa(w.holder) + "/ns/mnt", "--"}, wrap...)
+	argv := []string{"nsenter", "--mount=/proc/" + strconv.Itoa(w.holder) + "/ns/mnt"}
+	if w.apart {
+		argv = append(argv, "--pid=/proc/"+strconv.Itoa(w.holder)+"/ns/pid")
+	}
+	return append(append(argv, "--"), wrap...)
 }
 
 // lockedBuffer is a bytes.Buffer that one may write to while another reads.
