@@ -47,3 +47,15 @@ func Exact(s string) string {
 	}
 	return b.String()
 }
+
+// Count is a number of things, in words: 1 fork, 2 forks, 0 repositories.
+func Count(n int, what string) string {
+	switch stem, y := strings.CutSuffix(what, "y"); {
+	case n == 1:
+	case y && !strings.HasSuffix(stem, "e"):
+		what = stem + "ies"
+	default:
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
+}

@@ -184,7 +184,7 @@ func checkCommand() *cobra.Command {
 		for _, line := range loaded.Warnings() {
 			fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+line)
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %s\n", plural(len(loaded.Gates), "gate"), plural(len(agents), "agent"))
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %s\n", gate.Count(len(loaded.Gates), "gate"), gate.Count(len(agents), "agent"))
 		return err
 	}
 	return c
@@ -201,13 +201,6 @@ func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
 }
 
 func relayCommand() *cobra.Command {

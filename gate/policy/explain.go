@@ -132,6 +132,11 @@ func (p *Policy) Summary() Summary {
 
 // String is one line.
 func (s Summary) String() string {
-	return fmt.Sprintf("%d files: %d principals with %d keys, %d attestors, %d authorities, %d security keys, %d agents, %d permits (%d with limits), %d forbids, %d approvals, %d repositories, %d tests passed",
-		s.Files, s.Principals, s.Keys, s.Attestors, s.Authorities, s.SecurityKeys, s.Agents, s.Permits, s.Limits, s.Forbids, s.Approvals, s.Repos, s.Tests)
+	n := gate.Count
+	return strings.Join([]string{
+		n(s.Files, "file") + ": " + n(s.Principals, "principal") + " with " + n(s.Keys, "key"),
+		n(s.Attestors, "attestor"), n(s.Authorities, "authority"), n(s.SecurityKeys, "security key"), n(s.Agents, "agent"),
+		fmt.Sprintf("%s (%d with limits)", n(s.Permits, "permit"), s.Limits), n(s.Forbids, "forbid"), n(s.Approvals, "approval"),
+		n(s.Repos, "repository"), n(s.Tests, "test") + " passed",
+	}, ", ")
 }

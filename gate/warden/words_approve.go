@@ -70,7 +70,7 @@ func approve(_ context.Context, w *word) (page, error) {
 	}
 	v := viewGrant(grant)
 	return page{data: v, text: func(out io.Writer) {
-		fmt.Fprintf(out, "%s may enter %s, until %s, %s: %s\n", callerOf(v), v.Ref, v.Until.Format(time.RFC3339), plural(v.Uses, "session"), runs(v))
+		fmt.Fprintf(out, "%s may enter %s, until %s, %s: %s\n", callerOf(v), v.Ref, v.Until.Format(time.RFC3339), gate.Count(v.Uses, "session"), runs(v))
 		for _, variable := range v.Env {
 			fmt.Fprintf(out, "with %s\n", variable)
 		}

@@ -236,14 +236,7 @@ func opens(v grantView) string {
 	case v.Uses == 1:
 		return "1 session"
 	case v.Op == gate.OpShell:
-		return plural(v.Uses, "session") + ", whatever they run"
+		return gate.Count(v.Uses, "session") + ", whatever they run"
 	}
-	return plural(v.Uses, "session") + " that run this"
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
+	return gate.Count(v.Uses, "session") + " that run this"
 }
