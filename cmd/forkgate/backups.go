@@ -77,7 +77,7 @@ func backupsCommand() *cobra.Command {
 			return err
 		}
 		if *verify && wrong > 0 {
-			return fmt.Errorf("%d faults: make a whole backup with --full", wrong)
+			return fmt.Errorf("%s: make a whole backup with --full", gate.Count(wrong, "fault"))
 		}
 		return nil
 	}

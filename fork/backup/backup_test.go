@@ -298,6 +298,27 @@ func TestPartsThatGo(t *testing.T) {
 	}
 }
 
+// What a crash has left beside a beginning goes with it.
+func TestNothingIsLeft(t *testing.T) {
+	p, m := place(t), manifest(1, 0, day)
+	w, err := NewWriter(p, m, nil, nil)
+	if err == nil {
+		w.size = small
+		err = w.Write(t.Context(), bytes.NewReader(random(4, 2*small)))
+	}
+	for _, left := range []string{"part-000003", "part-000004.new", "unfinished.json.new"} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(p.String(), m.dir(), left), []byte("x"), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Discard(t.Context(), p, catalogue(t, p).Unfinished[0])
+	names, listing := p.List(t.Context(), ".")
+	if err != nil || listing != nil || len(names) > 0 {
+		t.Errorf("left are %q; %v, %v", names, err, listing)
+	}
+}
+
 // What others go on from stays as long as they do.
 func TestSurplus(t *testing.T) {
 	p := place(t)

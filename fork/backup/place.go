@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"syscall"
 )
 
@@ -19,7 +18,7 @@ type Place interface {
 	Put(ctx context.Context, name string, from io.Reader) error
 	// Get opens a file; fs.ErrNotExist is that of one that is not there.
 	Get(ctx context.Context, name string) (io.ReadCloser, error)
-	// List names what is below a directory, at any depth.
+	// List names what is below a directory, at any depth, and what a Put has left that was killed.
 	List(ctx context.Context, dir string) ([]string, error)
 	// Remove removes files; one that is not there is no error.
 	Remove(ctx context.Context, names ...string) error
@@ -98,7 +97,7 @@ func (d *Directory) List(_ context.Context, dir string) (names []string, err err
 		switch {
 		case errors.Is(err, fs.ErrNotExist), err == nil && entry.IsDir():
 			return nil
-		case err == nil && !strings.HasSuffix(name, ".new"):
+		case err == nil:
 			names = append(names, name)
 		}
 		return err
@@ -112,7 +111,6 @@ func (d *Directory) Remove(_ context.Context, names ...string) error {
 		if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		_ = d.root.Remove(name + ".new")  // of a Put that was killed
 		_ = d.root.Remove(path.Dir(name)) // unless there is more in it
 	}
 	return nil

@@ -115,11 +115,11 @@ func Discard(ctx context.Context, p Place, m *Manifest) error {
 
 // Remove removes a backup, its manifest first: what is left of it after a crash is no backup any more.
 func Remove(ctx context.Context, p Place, m *Manifest) error {
-	names := []string{path.Join(m.dir(), finishedName), path.Join(m.dir(), unfinishedName)}
-	for i := range m.Parts {
-		names = append(names, m.part(i))
+	names, err := p.List(ctx, m.dir()) // and not what the manifest says: a crash can have left more
+	if err == nil {
+		err = p.Remove(ctx, append([]string{path.Join(m.dir(), finishedName), path.Join(m.dir(), unfinishedName)}, names...)...)
 	}
-	if err := p.Remove(ctx, names...); err != nil {
+	if err != nil {
 		return fmt.Errorf("cannot remove backup %s: %w", m.ID, err)
 	}
 	return nil
