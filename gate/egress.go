@@ -10,17 +10,21 @@ import (
 // Egress is one place that a pod may connect to. The zero Egress is no place; ParseEgress makes those that are.
 type Egress struct {
 	All    bool         // "*": all that is public, of IPv4 and of IPv6; there is no Prefix then
+	Name   string       // a host's, or "*." and a domain, for all that is below it; by TCP and public alone. There is no Prefix then
 	Prefix netip.Prefix // IPv4 or IPv6
 	Port   uint16       // 0: all of them, and ping
 	Proto  string       // tcp, udp; empty: both
 }
 
 // ParseEgress reads "*", or ADDRESS or CIDR, those of IPv6 in brackets, with, if wanted, :PORT or :PORT/tcp or :PORT/udp. "*" takes a
-// port as well.
+// port as well. A name, or "*." and a domain, has to have one.
 func ParseEgress(s string) (Egress, error) {
 	where, port, limited, err := cutPort(s)
 	if err != nil {
 		return Egress{}, err
+	}
+	if isName(s, where) {
+		return parseNamed(s, where, port, limited)
 	}
 	e := Egress{All: where == "*"}
 	if !e.All {
@@ -91,6 +95,9 @@ func parsePort(s string) (uint16, error) {
 
 // String is what ParseEgress reads.
 func (e Egress) String() string {
+	if e.Name != "" {
+		return e.Name + ":" + strconv.Itoa(int(e.Port))
+	}
 	text := e.Prefix.String()
 	if e.Prefix.IsSingleIP() {
 		text = e.Prefix.Addr().String()
@@ -110,8 +117,11 @@ func (e Egress) String() string {
 	return text
 }
 
-// ByFamily is the same as places that have a Prefix.
+// ByFamily is the same as places that have a Prefix; a name has none, as nobody but a proxy knows where that leads.
 func (e Egress) ByFamily() []Egress {
+	if e.Name != "" {
+		return nil
+	}
 	if !e.All {
 		return []Egress{e}
 	}
@@ -134,6 +144,9 @@ func (e Egress) Private() bool {
 
 // Intersect is what both permit. It reports false where that is nothing.
 func (e Egress) Intersect(o Egress) (Egress, bool) {
+	if e.Name != "" || o.Name != "" {
+		return e.intersectNamed(o)
+	}
 	if e.All {
 		e, o = o, e
 	}

@@ -21,6 +21,9 @@ func TestParseEgress(t *testing.T) {
 		"[2001:db8::/32]:443/tcp": {Prefix: netip.MustParsePrefix("2001:db8::/32"), Port: 443, Proto: "tcp"},
 		"[fd12:3456::1]:53/udp":   {Prefix: netip.MustParsePrefix("fd12:3456::1/128"), Port: 53, Proto: "udp"},
 		"[64:ff9b::/96]":          {Prefix: netip.MustParsePrefix("64:ff9b::/96")},
+		"api.example.com:443":     {Name: "api.example.com", Port: 443},
+		"*.example.org:80":        {Name: "*.example.org", Port: 80},
+		"xn--bcher-kva.example:1": {Name: "xn--bcher-kva.example", Port: 1},
 	} {
 		got, err := ParseEgress(text)
 		if err != nil || got != want {
@@ -35,8 +38,20 @@ func TestParseEgress(t *testing.T) {
 func TestParseEgressRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                       `write "*"`,
-		"example.com":            `write "*"`,
-		"example.com:443":        `write "*"`,
+		"example.com":            "write example.com:443",
+		"*.example.com":          "write *.example.com:443",
+		"example.com:443/udp":    "by tcp",
+		"example.com:0":          "ports are 1 to 65535",
+		"example:443":            `write "*"`,
+		"*.com:443":              `write "*"`,
+		"*example.com:443":       `write "*"`,
+		"a.*.example.com:443":    `write "*"`,
+		"-a.example.com:443":     `write "*"`,
+		"a..example.com:443":     `write "*"`,
+		"example.com.:443":       `write "*"`,
+		"example.com/24:443":     `write "*"`,
+		"1.2.3.4x:443":           `write "*"`,
+		"https://example.com":    `write "*"`,
 		"10.0.0.1/8":             "the range is 10.0.0.0/8",
 		"10.0.0.0/33":            `write "*"`,
 		"1.2.3.4:":               "ports are 1 to 65535",
@@ -121,6 +136,18 @@ func TestEgressIntersect(t *testing.T) {
 		{"[::/0]", "[2001:db8::1]", ""},
 		{"[fd00::/8]", "[fd12::1]", "[fd12::1]"},
 		{"[fd12::/16]", "10.0.0.0/8", ""},
+		{"*", "api.example.com:443", "api.example.com:443"},
+		{"*:443/tcp", "api.example.com:443", "api.example.com:443"},
+		{"*:443/udp", "api.example.com:443", ""},
+		{"*:80", "api.example.com:443", ""},
+		{"0.0.0.0/0", "api.example.com:443", ""}, // which addresses it has nobody knows
+		{"api.example.com:443", "api.example.com:443", "api.example.com:443"},
+		{"api.example.com:443", "api.example.com:80", ""},
+		{"api.example.com:443", "*.example.com:443", "api.example.com:443"},
+		{"*.eu.example.com:443", "*.example.com:443", "*.eu.example.com:443"},
+		{"example.com:443", "*.example.com:443", ""}, // which is below it
+		{"evilexample.com:443", "*.example.com:443", ""},
+		{"*.a.example.com:443", "*.b.example.com:443", ""},
 	} {
 		for _, pair := range [][2]string{{test.a, test.b}, {test.b, test.a}} {
 			got := ""
@@ -130,6 +157,35 @@ func TestEgressIntersect(t *testing.T) {
 			if got != test.want {
 				t.Errorf("%q: got %q, want %q", pair, got, test.want)
 			}
+		}
+	}
+}
+
+func TestEgressReaches(t *testing.T) {
+	for text, want := range map[string]bool{
+		"api.example.com:443 api.example.com 443":    true,
+		"api.example.com:443 api.example.com 80":     false,
+		"api.example.com:443 x.api.example.com 443":  false,
+		"*.example.com:443 api.example.com 443":      true,
+		"*.example.com:443 a.b.example.com 443":      true,
+		"*.example.com:443 example.com 443":          false,
+		"*.example.com:443 evilexample.com 443":      false,
+		"*.example.com:443 .example.com 443":         false,
+		"*.example.com:443 *.example.com 443":        false,
+		"*.example.com:443 a\x00.example.com 443":    false,
+		"*.example.com:443 api.example.com. 443":     false,
+		"*:443 api.example.com 443":                  false,
+		"0.0.0.0/0:443 api.example.com 443":          false,
+		"api.example.com:443 API.example.com 443":    false, // whoever asks has made it small
+		"api.example.com:443 api.example.com.eu 443": false,
+	} {
+		words := strings.Split(text, " ")
+		port, err := parsePort(words[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := egress(t, words[0]).Reaches(words[1], port); got != want {
+			t.Errorf("%s: %t", text, got)
 		}
 	}
 }
@@ -159,6 +215,7 @@ func FuzzParseEgress(f *testing.F) {
 	f.Add("*:443/tcp")
 	f.Add("10.0.0.0/8:53/udp")
 	f.Add("[2001:db8::/32]:443/tcp")
+	f.Add("*.example.com:443")
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := ParseEgress(text)
 		if err != nil {

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"strings"
 
 	"forkgate/gate"
 )
@@ -59,13 +61,17 @@ func (r *reaches) texts() []string {
 	return texts
 }
 
-// egress reads where connections may go; nil where the attribute is missing.
+// egress reads where connections may go; nil where the attribute is missing. "@NAME" stands for what a places block of that name lists.
 func (f *fields) egress(name string) *reaches {
 	if !f.has(name) {
 		return nil
 	}
 	all := reaches{}
 	for _, item := range f.list(name) {
+		if set, named := strings.CutPrefix(item.text, "@"); named {
+			all = append(all, f.places(set, item)...)
+			continue
+		}
 		one, err := gate.ParseEgress(item.text)
 		if err != nil {
 			f.complain(item.at, "Malformed egress", "%s", sentence(err))
@@ -73,6 +79,42 @@ func (f *fields) egress(name string) *reaches {
 		}
 		all = append(all, one)
 	}
+	if len(all) > maxEgress {
+		f.complain(f.attrs[name].Range, "Too many places", "Egress lists %d places at most, and this comes to %d.", maxEgress, len(all))
+	}
 	all = all.normal()
 	return &all
+}
+
+// maxEgress is how many places a pod can be given.
+const maxEgress = 256
+
+func (f *fields) places(set string, item literal) reaches {
+	found, ok := f.l.places[set]
+	switch {
+	case f.l.places == nil:
+		f.complain(item.at, "Nested places", "A places block names no other one: rules can name both.")
+	case !ok:
+		f.complain(item.at, "Unknown places", "There is no places block of the name %s.%s", quoted(set), didYouMean(set, slices.Sorted(maps.Keys(f.l.places))))
+	}
+	return found
+}
+
+// readPlaces reads the lists that rules name by "@NAME".
+func (l *loader) readPlaces() {
+	all := map[string]reaches{}
+	for _, block := range l.of("places") {
+		name := block.Labels[0]
+		if err := gate.CheckName(name); err != nil {
+			l.complain(block.LabelRanges[0], "Malformed name", "%s cannot be the name of places: %v.", quoted(name), err)
+		}
+		f := l.fields(block)
+		if of := f.egress("egress"); of != nil {
+			all[name] = *of
+			if len(*of) == 0 && !f.broken {
+				f.complain(f.attrs["egress"].Range, "Empty list", "These are no places: name some.")
+			}
+		}
+	}
+	l.places = all
 }

@@ -43,7 +43,7 @@ const (
 	shapeTime      = `"30m"`
 	shapeCount     = "2048"
 	shapeCPU       = "1.5"
-	shapeEgress    = `["*"] or ["192.0.2.0/24:443/tcp", ...]`
+	shapeEgress    = `["*"] or ["192.0.2.0/24:443/tcp", "api.example.com:443", "@npm", ...]`
 	shapeCondition = "CONDITION"
 	shapeTemplate  = `"TEXT ${FACT}"`
 )
@@ -122,6 +122,9 @@ var grammar = []blockKind{
 		{"io", "100", "weight of its reads and writes, 1 to 10000", optional},
 		{"quota", shapeSize, "", refused},
 		{"ttl", shapeTime, "", refused},
+	}, nil},
+	{"places", "NAME", "a list of places that egress names by \"@NAME\"; policy.d/places.hcl has some", []field{
+		{"egress", `["registry.example.org:443", ...]`, "them, written as egress is", required},
 	}, nil},
 	{"pods", "", "what holds for all pods of the host; there is one such block at most", []field{
 		{"idle", shapeTime, "a pod in which nothing goes on for so long is stopped; 30m where it is left out", optional},

@@ -27,6 +27,7 @@ func LoadAfter(past []string, sources ...Source) (*Policy, error) {
 		l.noteKeyless()
 		l.readSecurityKeys()
 		l.readAgents()
+		l.readPlaces()
 		l.readRules()
 		l.readRepositories()
 		l.readPods()
@@ -66,9 +67,10 @@ type loader struct {
 	blocks []*hcl.Block
 	policy *Policy
 
-	keyless []*hcl.Block      // principals without a key
-	naming  []NamedRepository // by the rule that is being read
-	signers map[string]string // key in SSH wire format -> the block whose certificates it signs
+	places  map[string]reaches // that egress can name
+	keyless []*hcl.Block       // principals without a key
+	naming  []NamedRepository  // by the rule that is being read
+	signers map[string]string  // key in SSH wire format -> the block whose certificates it signs
 }
 
 func (l *loader) sound() bool { return !l.diags.HasErrors() }
