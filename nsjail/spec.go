@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -63,6 +64,7 @@ func DockerSocket(networkID int) string { return fmt.Sprintf("/run/rediacc/docke
 type Network struct {
 	Slot      int      `json:"slot"`                // names its link and its /30 on the host
 	Egress    []string `json:"egress,omitempty"`    // "*", or CIDR[:PORT[/tcp|udp]], with [CIDR] for IPv6
+	Names     []string `json:"names,omitempty"`     // NAME:PORT or *.DOMAIN:PORT, which take no link
 	Publish   []string `json:"publish,omitempty"`   // HOSTPORT:PORT/tcp|udp; of grand repositories alone
 	Resolvers []string `json:"resolvers,omitempty"` // addresses that the pod's own resolver may ask: see Asked
 }
@@ -70,13 +72,23 @@ type Network struct {
 // Links reports whether the pod has a link to the host at all: one that may reach nothing has none.
 func (n Network) Links() bool { return len(n.Egress) > 0 || len(n.Publish) > 0 }
 
-// Asked are the resolvers that the pod's own asks: none where it may connect to nothing, as a question is a way out.
+// Asked are the resolvers that the pod's own asks: none where it may connect to nothing, as a question is a way out. Where it may reach names, and
+// has no others, one answers for these alone.
 func (n Network) Asked() []string {
-	if len(n.Egress) == 0 {
-		return nil
+	switch {
+	case len(n.Egress) > 0 && len(n.Resolvers) > 0:
+		return n.Resolvers
+	case len(n.Names) > 0:
+		return []string{NamesResolver}
 	}
-	return n.Resolvers
+	return nil
 }
+
+// NamesResolver answers, inside a pod, for the names that it may reach.
+var NamesResolver = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), NamesPort).String()
+
+// NamesPort is where it does, and where connections to them are led.
+const NamesPort = 60443
 
 // Mountpoint is where the data of a pod appears inside. It carries the GUID, so that no two pods have it in common.
 func Mountpoint(guid string) string { return "/srv/" + guid }

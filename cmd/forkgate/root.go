@@ -15,10 +15,11 @@ import (
 
 // Where things are on a host. The units and README say the same.
 const (
-	stateDir  = "/var/lib/forkgate"
-	poolDir   = stateDir + "/pool"
-	policyDir = "/etc/forkgate"
-	gateUser  = "forkgate"
+	stateDir   = "/var/lib/forkgate"
+	poolDir    = stateDir + "/pool"
+	policyDir  = "/etc/forkgate"
+	gateUser   = "forkgate"
+	egressUser = "forkgate-egress"
 )
 
 // version is set by the linker.
@@ -39,7 +40,7 @@ func commands() *cobra.Command {
 	}{
 		{"Repositories and forks:", append(verbCommands(), repoCommand(), secretCommand(), backupCommand(), backupsCommand(), restoreCommand())},
 		{"The host:", []*cobra.Command{statusCommand(), doctorCommand(), logsCommand(), auditCommand(), recordingsCommand(), replayCommand(), watchCommand(), metricsCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), versionCommand()}},
-		{"Services, started by systemd or sshd:", []*cobra.Command{wardenCommand(), gateCommand(), netCommand(), sessionCommand()}},
+		{"Services, started by systemd or sshd:", []*cobra.Command{wardenCommand(), gateCommand(), netCommand(), egressCommand(), sessionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, c := range group.commands {

@@ -36,6 +36,7 @@ func wardenCommand() *cobra.Command {
 	c.Flags().StringVar(&config.RunDir, "run", nsjail.RunDir, "directory of sockets and pods")
 	c.Flags().StringVar(&config.PolicyPlace, "policy", policyDir, "directory of the policy")
 	door := c.Flags().String("gate-user", gateUser, "user that the gate runs as")
+	outlet := c.Flags().String("egress-user", egressUser, "user that forkgate-egress runs as")
 	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if err := needRoot("the warden"); err != nil {
 			return err
@@ -49,6 +50,9 @@ func wardenCommand() *cobra.Command {
 		defer signal.Stop(reload)
 		config.Reload = reload
 		config.Journal = logger()
+		if config.Egress, err = lookUp(*outlet); err != nil {
+			config.Journal.Warn("no pod gets out by name", "error", err)
+		}
 		watch, err := newPolicyWatch(config.PolicyPlace, config.Journal)
 		if err != nil {
 			return fmt.Errorf("cannot watch the policy: %w", err)
@@ -116,11 +120,11 @@ func needRoot(what string) error {
 	return nil
 }
 
-// lookUp finds the uid of the gate's user.
+// lookUp finds the uid of a service's user.
 func lookUp(name string) (uid uint32, err error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return 0, fmt.Errorf("there is no user %s for the gate; make one with: useradd --system %[1]s", name)
+		return 0, fmt.Errorf("there is no user %s; make one with: useradd --system %[1]s", name)
 	}
 	id, err := strconv.ParseUint(u.Uid, 10, 32)
 	return uint32(id), err

@@ -27,6 +27,7 @@ const (
 	EventUntaped  = "untaped"  // a session that was to be recorded is not, from the beginning or from here on
 	EventGap      = "gap"      // lines that could not be written are not there
 	EventFile     = "file"     // a session of op sftp did something to a file, as its door says
+	EventEgress   = "egress"   // a pod wanted to reach what is not open to it by name, as forkgate-egress says
 	EventService  = "service"  // the warden started, or took or refused a policy
 	EventSummed   = "summed"   // so many refusals, or operations on files, of one principal that they have no lines of their own
 	EventAnchor   = "anchor"   // the chain's head, signed
@@ -37,7 +38,7 @@ const (
 // Events lists them.
 func Events() []string {
 	return []string{
-		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventUntaped, EventFile, EventGap, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
+		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventUntaped, EventFile, EventEgress, EventGap, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
 	}
 }
 

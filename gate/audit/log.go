@@ -45,6 +45,7 @@ type Log struct {
 	broken   error     // why the last line could not be written; nil: it was
 	torn     bool      // the file may end in half a line
 	refusals sums
+	egress   sums
 	files    sums
 
 	syncing sync.Mutex // taken before mu

@@ -16,13 +16,15 @@ const (
 	ownFiles = 1000
 	// maxSummed bounds how many principals are remembered.
 	maxSummed = 1 << 12
+	// ownEgress is as ownLines, of what one pod is denied.
+	ownEgress = 200
 )
 
 // sums counts what comes by the hundred: who is refused all the time, or touches a million files, could fill the disk with that.
 type sums struct {
 	own int // lines, before they are one each second
 	mu  sync.Mutex
-	all map[string]*sum // by principal
+	all map[string]*sum // by principal, or by GUID of what no principal did
 }
 
 type sum struct {
@@ -35,7 +37,7 @@ type sum struct {
 func (s *sums) takes(now time.Time, e Entry, weight int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.of(e.Principal)
+	one := s.of(e.whose())
 	if one.limit.AllowN(now, weight) {
 		return false
 	}
@@ -48,9 +50,16 @@ func (s *sums) takes(now time.Time, e Entry, weight int) bool {
 func (s *sums) add(e Entry, many int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.of(e.Principal)
+	one := s.of(e.whose())
 	one.count += many
 	one.last = e
+}
+
+func (e Entry) whose() string {
+	if e.Principal == "" {
+		return e.GUID
+	}
+	return e.Principal
 }
 
 func (s *sums) of(principal string) *sum {
@@ -83,6 +92,9 @@ func (l *Log) sumUp() {
 	for _, one := range l.refusals.drain() {
 		one.last.Verdict = gate.Forbid.String()
 		l.summed(one, "so many refusals since the last such line have none of their own; the last of them was like this")
+	}
+	for _, one := range l.egress.drain() {
+		l.summed(one, "so much that a pod was denied since the last such line has none of its own; the last of it was like this")
 	}
 	for _, one := range l.files.drain() {
 		l.summed(one, "so many operations on files since the last such line have none of their own; the last of them was like this")

@@ -38,6 +38,7 @@ func startSSHD(t *testing.T, dir string, more ...string) (addr string) {
 	l.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	config := filepath.Join(dir, "sshd_config")
+	// With SHLVL bash reads no ~/.bashrc for being started by sshd: what that says is this machine's.
 	write(t, config, fmt.Sprintf(`ListenAddress 127.0.0.1
 Port %s
 HostKey %s
@@ -48,6 +49,7 @@ PidFile none
 PrintMotd no
 PermitRootLogin prohibit-password
 MaxStartups 100
+SetEnv SHLVL=1
 Subsystem sftp /usr/lib/openssh/sftp-server
 `, port, hostKey, dir)+strings.Join(more, "\n")+"\n")
 	path, err := exec.LookPath("sshd")

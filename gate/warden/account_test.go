@@ -104,7 +104,7 @@ func TestNobodyEntersProductionBySSHD(t *testing.T) {
 			got := h.gates[role].Judge.Decide(gate.Request{
 				Caller: gate.Caller{Principal: "carol"}, Op: op, Door: standing.door, Target: gate.Target{GUID: "g", Repo: "demo", Grand: true},
 			}).Verdict == gate.Permit
-			if want := role != account || op == gate.OpList || op == gate.OpShow; got != want {
+			if want := standing.grand || op == gate.OpList || op == gate.OpShow; got != want {
 				t.Errorf("%s, %s: permitted %t", role, op, got)
 			}
 		}

@@ -77,6 +77,11 @@ func (d discreet) Untaped(session string, r gate.Request, why string) error {
 	return d.record.Untaped(session, d.of(r), d.hide().Apply(why))
 }
 
+// Egress is Record.
+func (d discreet) Egress(r gate.Request, host string, port uint16, why string, count int) error {
+	return d.record.Egress(d.of(r), d.hide().Apply(host), port, d.hide().Apply(why), count)
+}
+
 // Service is Record.
 func (d discreet) Service(what string) error { return d.record.Service(what) }
 

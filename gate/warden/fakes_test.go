@@ -450,6 +450,9 @@ func (l *fakeLog) Unfollowed(session string, r gate.Request, why string) error {
 func (l *fakeLog) Untaped(_ string, r gate.Request, why string) error {
 	return l.write("untaped %s on %s: %s", r.Caller.Principal, r.Target.Ref(), why)
 }
+func (l *fakeLog) Egress(r gate.Request, host string, port uint16, why string, count int) error {
+	return l.write("egress %s %s %d %s %d", r.Target.Ref(), host, port, why, count)
+}
 func (l *fakeLog) Service(what string) error { return l.write("service %s", what) }
 
 func (l *fakeLog) all() []string {

@@ -70,7 +70,7 @@ type host struct {
 	text       string // of the policy; an empty one does not load
 	alice, bob ssh.PublicKey
 
-	door, operator, account string // sockets
+	door, operator, account, egress string // sockets
 
 	mu   sync.Mutex
 	sshd error // why a peer is nothing that sshd has started
@@ -116,7 +116,7 @@ func newHost(t testing.TB) *host {
 	return h
 }
 
-// start has the warden serve on sockets of its own until the test ends. Whoever runs the tests is door, operator and account.
+// start has the warden serve on sockets of its own until the test ends. Whoever runs the tests is door, operator, account and forkgate-egress.
 func (h *host) start(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -126,10 +126,10 @@ func (h *host) start(t testing.TB) {
 		serving.Wait()
 	})
 	dir := t.TempDir()
-	h.door, h.operator, h.account = filepath.Join(dir, "door"), filepath.Join(dir, "operator"), filepath.Join(dir, "account")
+	h.door, h.operator, h.account, h.egress = filepath.Join(dir, "door"), filepath.Join(dir, "operator"), filepath.Join(dir, "account"), filepath.Join(dir, "egress")
 	me := uint32(os.Getuid())
 	for path, socket := range map[string]Socket{
-		h.door: {speaks: door, uid: me}, h.operator: {speaks: operator, uid: me}, h.account: DoorSocket(me + 1),
+		h.door: {speaks: map[uint32]role{me: door}}, h.egress: {speaks: map[uint32]role{me: outlet}}, h.operator: {speaks: map[uint32]role{me: operator}}, h.account: DoorSocket(me+1, 0),
 	} {
 		l, err := wire.Listen(path, 0o600)
 		if err != nil {

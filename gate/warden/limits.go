@@ -33,7 +33,14 @@ func (r *rules) limitsOf(t fork.Tree) gate.Limits {
 
 // network is what a tree's pod may reach and, of a grand repository, what reaches it.
 func (p *pods) network(t fork.Tree) nsjail.Network {
-	n := nsjail.Network{Slot: t.Slot, Egress: p.rules.limitsOf(t).Egress, Resolvers: p.rules.Pods().Resolvers}
+	n := nsjail.Network{Slot: t.Slot, Resolvers: p.rules.Pods().Resolvers}
+	for _, text := range p.rules.limitsOf(t).Egress {
+		if place, err := gate.ParseEgress(text); err == nil && place.Name != "" {
+			n.Names = append(n.Names, text)
+		} else {
+			n.Egress = append(n.Egress, text)
+		}
+	}
 	if t.Grand {
 		n.Publish = p.rules.Repository(t.Repo).Publish
 	}

@@ -23,6 +23,7 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	logins    *prometheus.CounterVec
 	revoked   prometheus.Counter
+	denied    prometheus.Counter
 	failures  prometheus.Counter // of recordings
 	took      *prometheus.HistogramVec
 	outside   outside
@@ -46,13 +47,14 @@ func newMetrics() *metrics {
 		}, []string{"verdict", "rule", "kind"}),
 		logins:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "forkgate_logins_total", Help: "Connections on which somebody was recognized."}, []string{"door"}),
 		revoked:  prometheus.NewCounter(prometheus.CounterOpts{Name: "forkgate_sessions_revoked_total", Help: "Sessions ended as the policy in force would not permit them."}),
+		denied:   prometheus.NewCounter(prometheus.CounterOpts{Name: "forkgate_egress_denied_total", Help: "Attempts of pods to reach what is not open to them by name."}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "forkgate_recording_failures_total", Help: "Sessions whose recording failed, at the beginning or later."}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "forkgate_seconds", Help: "How long things take.", Buckets: []float64{.000001, .00001, .0001, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"what"}),
 	}
 	m.outside = newOutside()
-	m.registry.MustRegister(m.decisions, m.logins, m.revoked, m.failures, m.took, m.outside.strangers, m.outside.now)
+	m.registry.MustRegister(m.decisions, m.logins, m.revoked, m.denied, m.failures, m.took, m.outside.strangers, m.outside.now)
 	// Of the warden itself: processes that leak show by go_goroutines and process_open_fds.
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

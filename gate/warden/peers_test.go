@@ -29,9 +29,12 @@ func TestRoles(t *testing.T) {
 		uid    uint32
 		want   role
 	}{
-		{"the door on its socket", DoorSocket(gateUID), gateUID, door},
-		{"root on the door's socket", DoorSocket(gateUID), 0, account},
-		{"anybody on the door's socket", DoorSocket(gateUID), 1000, account},
+		{"the door on its socket", DoorSocket(gateUID, 991), gateUID, door},
+		{"root on the door's socket", DoorSocket(gateUID, 991), 0, account},
+		{"anybody on the door's socket", DoorSocket(gateUID, 991), 1000, account},
+		{"forkgate-egress on the door's socket", DoorSocket(gateUID, 991), 991, outlet},
+		{"root on it, where there is no such user", DoorSocket(gateUID, 0), 0, account},
+		{"forkgate-egress on the operator's socket", OperatorSocket(), 991, nobody},
 		{"root on the operator's socket", OperatorSocket(), 0, operator},
 		{"the door on the operator's socket", OperatorSocket(), gateUID, nobody},
 		{"root on a socket that is nobody's", Socket{}, 0, nobody},
@@ -102,6 +105,7 @@ func TestWhoMaySayWhat(t *testing.T) {
 	}
 	doorEarly, doorLate, op := state{door, false}, state{door, true}, state{operator, false}
 	ownEarly, ownLate := state{account, false}, state{account, true}
+	egress := state{outlet, false}
 	want := map[string][]state{
 		"hostkeys": {doorEarly, doorLate}, "sign": {doorEarly, doorLate}, "identify": {doorEarly, doorLate},
 		"assert": {doorEarly}, "account": {ownEarly},
@@ -109,14 +113,14 @@ func TestWhoMaySayWhat(t *testing.T) {
 		"operator-verb": {op}, "status": {op}, "repo-create": {op}, "repo-remove": {op}, "rootfs-import": {op},
 		"rootfs-list": {op}, "reading": {op}, "keep": {op}, "kept": {op}, "drop": {op}, "restore": {op}, "secret-set": {op}, "secret-list": {op}, "secret-remove": {op}, "key-enroll": {op}, "key-list": {op}, "key-remove": {op},
 		"touch": {doorLate}, "untouched": {doorEarly, doorLate}, "ended": {doorEarly, doorLate}, "files": {doorEarly, doorLate}, "untaped": {doorEarly, doorLate},
-		"strangers": {doorEarly, doorLate},
-		"give-up":   {doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate},
+		"strangers": {doorEarly, doorLate}, "denied": {egress},
+		"give-up": {doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate},
 	}
 	if len(want) != len(h.messages) {
 		t.Errorf("the table has %d types, this test %d", len(h.messages), len(want))
 	}
 	for kind := range h.messages {
-		for _, s := range []state{doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate, {nobody, false}, {nobody, true}} {
+		for _, s := range []state{doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate, egress, {outlet, true}, {nobody, false}, {nobody, true}} {
 			c := &connection{Warden: h.Warden, role: s.role}
 			if s.asserted {
 				c.identity = &identity{}

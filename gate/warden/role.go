@@ -14,6 +14,7 @@ const (
 	door    role = 1 << iota // the process that speaks SSH
 	account                  // a process that speaks for the account it runs as: the ForceCommand of the host's own sshd
 	operator
+	outlet // forkgate-egress, which tells of what it did not let out, and nothing else
 )
 
 // standing is what those can be at most who speak by a role, whatever policy says of them.
@@ -36,6 +37,7 @@ func standings() map[role]standing {
 	return map[role]standing{
 		door:     {name: "door", door: sshDoor, class: anyClass, persons: true, grand: true, records: true, connections: maxConnections},
 		account:  {name: "account", door: sshdDoor, class: gate.ClassKey, connections: maxSessions},
+		outlet:   {name: "egress", connections: 4},
 		operator: {name: "operator", door: operatorDoor, class: anyClass, persons: true, grand: true, connections: maxConnections},
 	}
 }
@@ -45,7 +47,7 @@ func (r role) standing() standing { return standings()[r] }
 // roleOf is who speaks by a door, as policy calls it.
 func roleOf(door string) role {
 	for r, s := range standings() {
-		if s.door == door {
+		if door != "" && s.door == door {
 			return r
 		}
 	}
@@ -101,23 +103,27 @@ func (b bounded) recorded(d gate.Decision) gate.Decision {
 
 // Socket is one of the warden's places, and with it who may speak there.
 type Socket struct {
-	speaks role
-	uid    uint32
-	others role // what every other uid is
+	speaks map[uint32]role // by uid
+	others role            // what every other uid is
 }
 
-// DoorSocket is where doors speak, which run as uid. Everybody else there speaks for the own account, and root has none.
-func DoorSocket(uid uint32) Socket { return Socket{speaks: door, uid: uid, others: account} }
+// DoorSocket is where doors speak, which run as one uid, and forkgate-egress, which runs as another; 0 is none. Everybody else there speaks for the
+// own account, and root has none.
+func DoorSocket(doors, egress uint32) Socket {
+	s := Socket{speaks: map[uint32]role{egress: outlet, doors: door}, others: account}
+	delete(s.speaks, 0)
+	return s
+}
 
 // OperatorSocket is where the operator's commands speak.
-func OperatorSocket() Socket { return Socket{speaks: operator, uid: 0} }
+func OperatorSocket() Socket { return Socket{speaks: map[uint32]role{0: operator}} }
 
 // role of a peer that the kernel says is cred.
 func (s Socket) role(cred *unix.Ucred) role {
-	if cred.Uid != s.uid {
-		return s.others
+	if r, named := s.speaks[cred.Uid]; named {
+		return r
 	}
-	return s.speaks
+	return s.others
 }
 
 // phase is the part of a connection's life in which a message has its place.

@@ -36,6 +36,7 @@ type Config struct {
 	Door     *os.File // listening socket that systemd passed; nil: one is made
 	Operator *os.File // the same
 	DoorUID  uint32   // who speaks SSH at Door; others there speak for their own account
+	Egress   uint32   // who tells there of what pods may not reach; 0: nobody
 
 	Version string
 	Journal *slog.Logger
@@ -236,7 +237,7 @@ func (w *Warden) run(ctx context.Context, c Config, beside ...func(context.Conte
 	defer all.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	all.Go(func() { w.serve(ctx, doors, DoorSocket(c.DoorUID)) })
+	all.Go(func() { w.serve(ctx, doors, DoorSocket(c.DoorUID, c.Egress)) })
 	all.Go(func() { w.serve(ctx, operators, OperatorSocket()) })
 	for _, do := range beside {
 		all.Go(func() { do(ctx) })

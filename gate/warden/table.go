@@ -57,6 +57,7 @@ func messages() map[string]message {
 		client.TypeUntaped:   {from: door, when: always, read: reading(untaped)},
 		client.TypeFiles:     {from: door, when: always, read: reading(filesDone)}, // of sessions of an earlier warden, too
 		client.TypeStrangers: {from: door, when: always, read: reading(strangers)},
+		client.TypeDenied:    {from: outlet, when: before, long: true, read: reading(denied)},
 		client.TypeGiveUp:    {from: door | account | operator, when: always, read: reading(giveUp)},
 
 		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},

@@ -23,6 +23,7 @@ var victims = []struct{ what, pattern, unit string }{
 	{"the session init", "^init sessions", "pod"},
 	{"the supervisor", "forkgate-pod run", "pod"},
 	{"forkgate-net", "forkgate net$", "forkgate-net.service"},
+	{"forkgate-egress", "forkgate egress$", "forkgate-egress.service"},
 	{"the warden", "forkgate warden$", "forkgate-warden.service"},
 	{"the gate", "forkgate gate$", "forkgate-gate.service"},
 }

@@ -26,6 +26,7 @@ func brokenUnits() []breakage {
 		{"running", Red, "does not answer", "systemctl status", dead},
 		{"user forkgate", Red, "there is none", "systemd-sysusers", without("getent passwd forkgate")},
 		{"user forkgate", Red, "it is root", "userdel", prints("getent passwd forkgate", "forkgate:x:0:0::/:/bin/sh\n")},
+		{"user forkgate-egress", Red, "there is none", "systemd-sysusers", without("getent passwd forkgate-egress")},
 		{"user rediacc", Yellow, "no user", "systemd-sysusers", without("getent passwd 7111")},
 		{"user rediacc", Yellow, "uid 7111 is bob", "usermod", prints("getent passwd 7111", "bob:x:7111:7111::/:/bin/sh\n")},
 	}

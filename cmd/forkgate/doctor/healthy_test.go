@@ -51,8 +51,12 @@ func (f *fake) host() *Host {
 		return maps.Clone(f.blocks), nil
 	}
 	return &Host{Files: f.files, Root: !f.notRoot, Pool: f.pool, Kernel: f.kernel, Policy: policy, Run: func(_ context.Context, argv ...string) (string, error) {
+		command := strings.Join(argv, " ")
+		if output, whole := f.programs[command]; whole {
+			return output, nil
+		}
 		for prefix, output := range f.programs {
-			if strings.HasPrefix(strings.Join(argv, " "), prefix) {
+			if strings.HasPrefix(command, prefix+" ") {
 				return output, nil
 			}
 		}
@@ -105,9 +109,10 @@ func healthy() *fake {
 	f.programs = map[string]string{
 		"modprobe --dry-run --quiet": "", "mkfs.btrfs --version": "mkfs.btrfs, part of btrfs-progs v6.14\n",
 		"systemctl --version": "systemd 257 (257.9-1~deb13u1)\n+PAM\n", "nft --version": "nftables v1.1.3 (Commodore Bullmoose #4)\n",
-		"getent passwd forkgate": "forkgate:x:998:998:forkgate gate:/nonexistent:/usr/sbin/nologin\n",
-		"getent passwd 7111":     "rediacc:x:7111:7111:forkgate sessions:/nonexistent:/usr/sbin/nologin\n",
-		"systemctl show":         show(nil), "forkgate repo list --json": `[{"ref": "demo"}, {"ref": "shop"}]`,
+		"getent passwd forkgate":        "forkgate:x:998:998:forkgate gate:/nonexistent:/usr/sbin/nologin\n",
+		"getent passwd forkgate-egress": "forkgate-egress:x:997:997:forkgate egress:/nonexistent:/usr/sbin/nologin\n",
+		"getent passwd 7111":            "rediacc:x:7111:7111:forkgate sessions:/nonexistent:/usr/sbin/nologin\n",
+		"systemctl show":                show(nil), "forkgate repo list --json": `[{"ref": "demo"}, {"ref": "shop"}]`,
 	}
 	return f
 }

@@ -13,7 +13,8 @@ func unitChecks() []check {
 		{"units", "they say how the services and the pods are started, and what they are kept from", unitsCheck},
 		{"enabled", "what is not enabled is not there after a reboot", enabledCheck},
 		{"running", "without them nobody gets in, and no pod gets out", runningCheck},
-		{"user forkgate", "the process that speaks SSH is this user's, and no other's", gateUserCheck},
+		{"user forkgate", "the process that speaks SSH is this user's, and no other's", ownUser("forkgate")},
+		{"user forkgate-egress", "the process that lets pods out by name is this user's, and no other's", ownUser("forkgate-egress")},
 		{"user rediacc", "sessions have uid 7111 in their pods; on the host nobody else should go by that number", sessionUserCheck},
 	}
 }
@@ -46,12 +47,14 @@ func busCheck(_ context.Context, h *Host) finding {
 // shipped are the units of make install, and one pod for all.
 var shipped = []string{
 	"forkgate.target", "forkgate.slice", "forkgate-warden.service", "forkgate-warden.socket", "forkgate-operator.socket",
-	"forkgate-gate.service", "forkgate-gate.socket", "forkgate-net.service", "forkgate-net.socket", "forkgate-pod@doctor.service",
+	"forkgate-gate.service", "forkgate-gate.socket", "forkgate-net.service", "forkgate-net.socket", "forkgate-egress.service", "forkgate-egress.socket",
+	"forkgate-pod@doctor.service",
 }
 
 // up are those without which nobody gets in, or out. The gate itself starts with the first connection.
 var up = []string{
 	"forkgate-warden.service", "forkgate-warden.socket", "forkgate-operator.socket", "forkgate-gate.socket", "forkgate-net.service",
+	"forkgate-egress.service",
 }
 
 // unit has some of the properties that systemctl show prints.
@@ -152,15 +155,17 @@ func listens(socket unit) string { return strings.ReplaceAll(socket["Listen"], "
 
 const sysusers = "systemd-sysusers /usr/lib/sysusers.d/forkgate.conf"
 
-func gateUserCheck(ctx context.Context, h *Host) finding {
-	uid := h.user(ctx, "forkgate", 2)
-	switch uid {
-	case "":
-		return red(sysusers, "there is none")
-	case "0":
-		return red("userdel --force forkgate && "+sysusers, "it is root")
+func ownUser(name string) func(context.Context, *Host) finding {
+	return func(ctx context.Context, h *Host) finding {
+		uid := h.user(ctx, name, 2)
+		switch uid {
+		case "":
+			return red(sysusers, "there is none")
+		case "0":
+			return red("userdel --force "+name+" && "+sysusers, "it is root")
+		}
+		return green("uid %s", uid)
 	}
-	return green("uid %s", uid)
 }
 
 func sessionUserCheck(ctx context.Context, h *Host) finding {

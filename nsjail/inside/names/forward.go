@@ -47,7 +47,7 @@ func (q query) askOne(ctx context.Context, resolver netip.AddrPort, packet []byt
 	if err != nil {
 		return nil, err
 	}
-	binary.BigEndian.PutUint16(answer, q.header.ID)
+	binary.BigEndian.PutUint16(answer, q.Header.ID)
 	return answer, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"forkgate/nsjail/dns"
 )
 
 func TestOwnNames(t *testing.T) {
@@ -159,7 +161,7 @@ func TestGarbageIsNotAnswered(t *testing.T) {
 }
 
 func TestMalformedResolver(t *testing.T) {
-	for _, r := range []string{"", "resolver.example", "1.1.1.1:53", "fe80::1%eth0", "::ffff:1.1.1.1"} {
+	for _, r := range []string{"", "resolver.example", "1.1.1.1:x", "fe80::1%eth0", "::ffff:1.1.1.1"} {
 		if s, err := Start(Config{Resolvers: []string{r}}); err == nil {
 			s.Close()
 			t.Errorf("%q is taken for a resolver", r)
@@ -182,18 +184,18 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if q.size < maxUDP || q.size > maxEDNS {
-			t.Errorf("an answer of %d bytes", q.size)
+		if q.Size < dns.MaxUDP || q.Size > dns.MaxEDNS {
+			t.Errorf("an answer of %d bytes", q.Size)
 		}
 		answer := s.answer(context.Background(), q, packet)
 		if answer == nil {
 			return
 		}
 		m := dnsmessage.Message{}
-		if err := m.Unpack(answer); err != nil || !m.Response || m.ID != q.header.ID || len(m.Questions) != 1 {
+		if err := m.Unpack(answer); err != nil || !m.Response || m.ID != q.Header.ID || len(m.Questions) != 1 {
 			t.Errorf("answered with %v, %v", m, err)
 		}
-		if !q.answers(answer, q.header.ID) {
+		if !q.answers(answer, q.Header.ID) {
 			t.Errorf("%x is not an answer to %x", answer, packet)
 		}
 	})

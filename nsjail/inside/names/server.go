@@ -26,7 +26,7 @@ const (
 // Config is what a pod's names are.
 type Config struct {
 	Hostname  string
-	Resolvers []string // addresses; none: what the pod does not know itself is refused
+	Resolvers []string // addresses, with a port if it is another than Port; none: what the pod does not know itself is refused
 	Port      int      // Port, but in tests
 }
 
@@ -47,13 +47,20 @@ type Server struct {
 func Start(c Config) (*Server, error) {
 	var resolvers []netip.AddrPort
 	for _, text := range c.Resolvers {
-		a, err := netip.ParseAddr(text)
-		if err != nil || a.Zone() != "" || a.Is4In6() {
+		r, err := resolver(text)
+		if err != nil || r.Addr().Zone() != "" || r.Addr().Is4In6() {
 			return nil, fmt.Errorf("cannot ask the resolver %q: it is no address", text)
 		}
-		resolvers = append(resolvers, netip.AddrPortFrom(a, Port))
+		resolvers = append(resolvers, r)
 	}
 	return start(c, resolvers)
+}
+
+func resolver(text string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(a, Port), nil
+	}
+	return netip.ParseAddrPort(text)
 }
 
 func start(c Config, resolvers []netip.AddrPort) (_ *Server, err error) {
@@ -117,8 +124,8 @@ func (s *Server) servePackets(ctx context.Context) {
 
 func (s *Server) answerPacket(ctx context.Context, q query, packet []byte, to *ipv4.ControlMessage, from net.Addr) {
 	answer := s.answer(ctx, q, packet)
-	if len(answer) > q.size {
-		answer = q.truncated()
+	if len(answer) > q.Size {
+		answer = q.Truncated()
 	}
 	if answer == nil {
 		return
@@ -178,12 +185,12 @@ func (s *Server) answer(ctx context.Context, q query, packet []byte) []byte {
 	if own, ok := q.own(s.hostname); ok {
 		return own
 	}
-	if len(s.resolvers) == 0 || q.header.OpCode != 0 {
-		return q.refuse()
+	if len(s.resolvers) == 0 || q.Header.OpCode != 0 {
+		return q.Refuse()
 	}
 	answer, err := s.ask(ctx, q, packet)
 	if err != nil {
-		return q.fail()
+		return q.Fail()
 	}
 	return answer
 }
