@@ -29,6 +29,8 @@ func probe(args []string) int {
 		err = probeWarden()
 	case "net":
 		err = probeNet()
+	case "egress":
+		err = probeEgress()
 	case "run": // as forkgate-pod
 		if err = systemd.Ready(); err == nil {
 			time.Sleep(time.Hour)
@@ -36,7 +38,7 @@ func probe(args []string) int {
 	case "clean":
 		err = os.WriteFile("/run/forkgate/pods/cleaned", []byte(strings.Join(args, " ")), 0o600)
 	case "attack":
-		run(map[string][]attack{"forkgate": gateAttacks, "root": wardenAttacks, "net": netAttacks}[args[1]])
+		run(map[string][]attack{"forkgate": gateAttacks, "root": wardenAttacks, "net": netAttacks, "egress": egressAttacks}[args[1]])
 	default:
 		err = fmt.Errorf("unknown arguments %q", args)
 	}
@@ -208,7 +210,9 @@ var gateAttacks = []attack{
 		_, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 		return err
 	}},
-	{"leave a file for others", write("/run/lock/left-by-forkgate")},
+	{"leave a file for others", func() error {
+		return write(fmt.Sprintf("/run/lock/left-by-%d", os.Getuid()))() // what another user has left there is nobody's to open
+	}},
 }
 
 // wardenAttacks are what a taken warden would try first; it is root.
@@ -238,6 +242,29 @@ var netAttacks = []attack{
 	{"make a network namespace", command("unshare", "--net", "true")},
 	{"mount", func() error { return unix.Mount("x", "/tmp", "tmpfs", 0, "") }},
 	{"read the kernel's log", func() error { _, err := unix.Klogctl(unix.SYSLOG_ACTION_SIZE_BUFFER, nil); return err }},
+}
+
+// egressAttacks are what a taken forkgate-egress would try first. It reaches ports of this host: its resolver may be one.
+var egressAttacks = append([]attack{
+	{"read the host's limits", read("/proc/sys/kernel/pid_max")},
+}, gateAttacks[1:]...)
+
+func probeEgress() error {
+	if _, err := systemd.Inherited().Take("egress"); err != nil {
+		return err
+	}
+	if err := systemd.Ready(); err != nil {
+		return err
+	}
+	result := "ok"
+	if err := dial("tcp", victimAddress)(); err != nil {
+		result = err.Error()
+	}
+	fmt.Printf("work: connect: %s\n", result)
+	run(egressAttacks)
+	fmt.Println("done")
+	time.Sleep(time.Hour) // until it is stopped
+	return nil
 }
 
 func run(attacks []attack) {

@@ -51,6 +51,14 @@ func TestUnits(t *testing.T) {
 	t.Run("what the warden cannot do", func(t *testing.T) { compare(t, "forkgate-warden.service", "root", "root", victim, wardenAttacks) })
 	t.Run("what the network's service does", func(t *testing.T) { workOfNet(t) })
 	t.Run("what the network's service cannot do", func(t *testing.T) { compare(t, "forkgate-net.service", "root", "net", victim, netAttacks) })
+	t.Run("what the service of names does", func(t *testing.T) {
+		if report := journal(t, "forkgate-egress.service", "work: "); report["connect"] != "ok" {
+			t.Errorf("got %v", report)
+		}
+	})
+	t.Run("what the service of names cannot do", func(t *testing.T) {
+		compare(t, "forkgate-egress.service", "forkgate-egress", "egress", victim, egressAttacks)
+	})
 	t.Run("a dead pod is cleaned up after", deadPod)
 	t.Run("units are well-formed", func(t *testing.T) {
 		// A systemd before 254 does without DelegateSubgroup, and says so.
@@ -75,6 +83,7 @@ func directories(t *testing.T) {
 	for path, want := range map[string]string{
 		"/run/forkgate": "drwxr-xr-x root", "/run/forkgate/operator": "drwx------ root", "/run/forkgate/pods": "drwx------ root",
 		"/run/forkgate/net": "drwx------ root", "/run/forkgate/net/net.sock": "srw------- root",
+		"/run/forkgate/egress": "drwx------ root", "/run/forkgate/egress/egress.sock": "srw------- root",
 		"/var/lib/forkgate": "drwx------ root", "/etc/forkgate/policy.d": "drwxr-xr-x root",
 		"/run/forkgate/warden.sock": "srw-rw-rw- root", "/run/forkgate/operator/warden.sock": "srw------- root",
 	} {
