@@ -252,7 +252,7 @@ func TestTLS(t *testing.T) {
 		{elsewhere + ":443", "inner.example.com", "internal error", ""},
 		{elsewhere + ":80", "a.example.org", "access denied", ""}, // another port
 		{elsewhere + ":22", "api.example.com", "refused", ""},
-		{"10.1.2.3:443", "api.example.com", "refused", ""}, // nobody leads that
+		{"10.1.2.3:443", "api.example.com", "refused", ""},             // nobody leads that
 		{nsjail.NamesResolver, "api.example.com", "access denied", ""}, // it came by that port
 	} {
 		w.mu.Lock()
