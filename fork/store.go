@@ -42,14 +42,15 @@ type Options struct {
 
 // Store is the pool with its registry. Its methods may be called from many goroutines.
 type Store struct {
-	pool     string
-	sysfs    string // of the pool's filesystem
-	registry *registry
-	foreign  *os.File // user namespace that shows the pool's ids as 0..65535
-	once     singleflight.Group
-	kept     keptShelf
-	spares   spares
-	opts     Options
+	pool      string
+	sysfs     string // of the pool's filesystem
+	registry  *registry
+	foreign   *os.File // user namespace that shows the pool's ids as 0..65535
+	once      singleflight.Group
+	kept      keptShelf
+	comparing chan struct{} // has room for one
+	spares    spares
+	opts      Options
 }
 
 // Open opens pool and registry, after it has made sure that forks can live there. The errors say what to do.
@@ -79,7 +80,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: o.Pool, foreign: foreign, opts: o, spares: newSpares()}
+	s := &Store{pool: o.Pool, foreign: foreign, opts: o, spares: newSpares(), comparing: make(chan struct{}, 1)}
 	if s.sysfs, err = sysfsDir(o.Pool); err == nil {
 		s.registry, err = openRegistry(o.Registry)
 	}

@@ -97,10 +97,13 @@ type Dirs struct {
 	Home   string // subvolume: one directory per principal and kind, made by the pod
 }
 
+// dataName is what the data is called in its tree.
+const dataName = "data"
+
 func dirsBelow(base string) Dirs {
 	tree := filepath.Join(base, "tree")
 	return Dirs{
-		Base: base, Tree: tree, Data: filepath.Join(tree, "data"), Docker: filepath.Join(tree, "docker"),
+		Base: base, Tree: tree, Data: filepath.Join(tree, dataName), Docker: filepath.Join(tree, "docker"),
 		Root: filepath.Join(base, "root"), Home: filepath.Join(base, "home"),
 	}
 }

@@ -19,6 +19,7 @@ const (
 	OpExtend        Op = "extend"
 	OpSettle        Op = "settle"
 	OpScan          Op = "scan"
+	OpDiff          Op = "diff"
 	OpApprove       Op = "approve"
 	OpRevoke        Op = "revoke"
 	OpKill          Op = "kill"
@@ -44,6 +45,7 @@ var operations = [...]struct {
 	{OpExtend, "put off a fork's expiry"},
 	{OpSettle, "settle a fork again"},
 	{OpScan, "scan for credentials"},
+	{OpDiff, "compare it with another, by the names of its files"},
 	{OpApprove, "approve what another caller asks"},
 	{OpRevoke, "take a grant back"},
 	{OpKill, "end a session"},

@@ -39,14 +39,14 @@ var arrows = map[string][]string{
 	"gate/provenance/presence": {"gate"},
 	// A process that speaks for its account is one that sshd has started: what /proc says of that has one reader.
 	"gate/warden": {"gate", "gate/warden/client", "gate/policy", "gate/provenance", "gate/provenance/chain", "gate/provenance/presence",
-		"gate/archive", "gate/audit", "gate/enrolled", "gate/grants", "gate/secrets", "gate/tape", "fork", "nsjail/...", "systemd"},
+		"gate/archive", "gate/audit", "gate/enrolled", "gate/grants", "gate/secrets", "gate/tape", "fork", "fork/changes", "nsjail/...", "systemd"},
 	"gate/warden/client": {"gate", "gate/tape", "nsjail/wire"},
 	"gate/archive":       {"gate/tape"},
 	"gate/page":          {"gate", "gate/archive", "gate/audit", "gate/tape"},
 	"gate/sftp":          {"gate"},
 	"gate/tape":          {"gate"},
 
-	"fork":                {"nsjail/idmap"},
+	"fork":                {"fork/changes", "nsjail/idmap"},
 	"nsjail":              {"nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},
 	"nsjail/docker":       {"nsjail"},
 	"nsjail/idmap":        {"nsjail/bare"},

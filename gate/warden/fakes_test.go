@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"forkgate/fork"
+	"forkgate/fork/changes"
 	"forkgate/gate"
 	"forkgate/gate/audit"
 	"forkgate/nsjail"
@@ -22,13 +23,15 @@ import (
 
 // fakeTrees is a pool in memory.
 type fakeTrees struct {
-	mu    sync.Mutex
-	trees map[string]fork.Tree // by ref
-	end   func(context.Context, string) error
-	kept  []fork.Kept
-	fail  error // of Fork
-	used  atomic.Uint64
-	slow  chan struct{}
+	mu        sync.Mutex
+	trees     map[string]fork.Tree // by ref
+	end       func(context.Context, string) error
+	kept      []fork.Kept
+	differ    []changes.Change // what Compare says
+	differErr error
+	fail      error // of Fork
+	used      atomic.Uint64
+	slow      chan struct{}
 }
 
 func newFakeTrees() *fakeTrees {
@@ -173,6 +176,13 @@ func (f *fakeTrees) CreateRepo(_ context.Context, name string, s fork.Source, pr
 		}
 	}
 	return f.add(fork.Tree{Repo: name, Grand: true}), nil
+}
+
+func (f *fakeTrees) Compare(_ context.Context, before, after fork.Tree) ([]changes.Change, error) {
+	if before.GUID == after.GUID {
+		return nil, nil
+	}
+	return f.differ, f.differErr
 }
 
 func (f *fakeTrees) Keep(_ context.Context, t fork.Tree, destination string) (fork.Kept, error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"forkgate/fork"
+	"forkgate/fork/changes"
 	"forkgate/gate"
 )
 
@@ -29,6 +30,7 @@ type Trees interface {
 	Rootfs() ([]string, error)
 	Status() (fork.PoolStatus, error)
 	Used(fork.Tree) (uint64, error) // bytes charged to a fork
+	Compare(ctx context.Context, before, after fork.Tree) ([]changes.Change, error)
 	Keep(ctx context.Context, repo fork.Tree, destination string) (fork.Kept, error)
 	Kept() []fork.Kept
 	KeptPath(fork.Kept) string

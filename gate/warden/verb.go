@@ -43,6 +43,7 @@ func words() map[string]func(context.Context, *word) (page, error) {
 		"extend":    extend,
 		"settle":    settle,
 		"scan":      scan,
+		"diff":      diff,
 		"info":      info,
 		"health":    health,
 		"sessions":  listSessions,
