@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Packages with goroutines, for the race detector. It slows everything else down to no purpose.
-RACE    = ./gate/... ./systemd/... ./nsjail/wire/... ./nsjail/inside/names
+RACE    = ./gate/... ./systemd/... ./nsjail/wire/... ./nsjail/inside/names ./nsjail/egress
 ROOTEXEC = unshare --mount --propagation private
 
 bindir  = $(DESTDIR)$(PREFIX)/bin

@@ -23,8 +23,9 @@ func egressCommand() *cobra.Command {
 			return errors.New("this runs as a user that has no rights; use systemctl start forkgate-egress")
 		}
 		config := egress.Config{
-			Resolver: &net.Resolver{PreferGo: true}, Dial: new(net.Dialer).DialContext, Log: logger(), Ready: systemd.Ready,
-			Denied: func(ctx context.Context, all []egress.Denied) error { return tellDenied(ctx, *place, all) },
+			Resolver: &net.Resolver{PreferGo: true}, Dial: (&net.Dialer{Control: egress.Bounded}).DialContext, Outside: egress.Outside,
+			Denied: func(ctx context.Context, all []egress.Denied) (int, error) { return tellDenied(ctx, *place, all) },
+			Log:    logger(), Ready: systemd.Ready,
 		}
 		sockets := systemd.Inherited()
 		defer sockets.Close()
@@ -37,10 +38,10 @@ func egressCommand() *cobra.Command {
 }
 
 // tellDenied has the record tell of what pods did not reach.
-func tellDenied(ctx context.Context, warden string, all []egress.Denied) error {
+func tellDenied(ctx context.Context, warden string, all []egress.Denied) (told int, err error) {
 	c, err := client.Dial(warden)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer c.Close()
 	var denied []client.Denied

@@ -41,7 +41,7 @@ func (s *sums) takes(now time.Time, e Entry, weight int) bool {
 	if one.limit.AllowN(now, weight) {
 		return false
 	}
-	one.count++
+	one.count += max(1, e.Count)
 	one.last = e
 	return true
 }

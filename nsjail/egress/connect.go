@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"forkgate/nsjail"
 )
 
 // accept takes the pod's connections until ctx ends.
@@ -20,8 +22,8 @@ func (p *pod) accept(ctx context.Context) {
 	defer all.Wait()
 	stop := context.AfterFunc(ctx, func() { p.connections.Close() })
 	defer stop()
-	for {
-		c, err := p.connections.Accept()
+	for p.calls.Wait(ctx) == nil {
+		c, err := p.connections.AcceptTCP()
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -38,7 +40,7 @@ func (p *pod) accept(ctx context.Context) {
 		}
 		all.Go(func() {
 			defer func() { <-p.room }()
-			p.connect(ctx, c.(*net.TCPConn))
+			p.connect(ctx, c)
 		})
 	}
 }
@@ -52,8 +54,8 @@ func (p *pod) connect(ctx context.Context, c *net.TCPConn) {
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
 	to, err := originally(c)
-	if err != nil {
-		return // nothing led it here
+	if err != nil || to.Port() == nsjail.NamesPort {
+		return // nothing led it here, such as from outside by a published port
 	}
 	_ = c.SetDeadline(time.Now().Add(hello))
 	r := bufio.NewReader(c)
@@ -76,7 +78,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// originally is where a connection was for before it was led here (SO_ORIGINAL_DST, linux/netfilter_ipv4.h). Its port alone counts.
+// originally is where a connection was for before it was led here (SO_ORIGINAL_DST, linux/netfilter_ipv4.h), on the word of the pod's kernel, which its
+// root has rules in: what it is let out by is one of the pod's places in any case.
 func originally(c *net.TCPConn) (to netip.AddrPort, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -99,7 +102,7 @@ const (
 	attempt     = 5 * time.Second
 )
 
-var errPrivate = errors.New("its address is none that is public")
+var errPrivate = errors.New("its address is none that is public and outside")
 
 // dial connects to a host at an address that it resolves to now, and that is public: that very one, whatever it resolves to later.
 func (p *pod) dial(ctx context.Context, host string, port uint16) (net.Conn, error) {
@@ -128,34 +131,30 @@ func (p *pod) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := neighbours()
-	if err != nil {
-		return nil, err
-	}
-	var addresses []netip.Addr
+	var four, six []netip.Addr
 	for _, a := range found {
-		if public(a, own) {
-			addresses = append(addresses, a.Unmap())
+		a = a.Unmap()
+		if outside, err := p.Outside(a); !public(a) || err != nil || !outside { // by IPv6 there may be no way
+			continue
+		}
+		if a.Is4() {
+			four = append(four, a)
+		} else {
+			six = append(six, a)
 		}
 	}
-	if len(addresses) == 0 {
+	if len(four)+len(six) == 0 {
 		return nil, errPrivate
 	}
-	return addresses, nil
+	return alternating(four, six), nil
 }
 
-// neighbours are the networks that the host is in now.
-func neighbours() (all []netip.Prefix, err error) {
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell this host's own networks: %w", err)
+// alternating has the one family tried after the other: a way that leads nowhere is often one family's.
+func alternating(four, six []netip.Addr) (all []netip.Addr) {
+	for i := range max(len(four), len(six)) {
+		all = append(append(all, four[min(i, len(four)):min(i+1, len(four))]...), six[min(i, len(six)):min(i+1, len(six))]...)
 	}
-	for _, a := range addresses {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			all = append(all, p.Masked())
-		}
-	}
-	return all, nil
+	return all
 }
 
 // splice passes on what each side says until both have ended. begun is what the client has said already.
@@ -173,7 +172,8 @@ func splice(ctx context.Context, client, server net.Conn, begun []byte) {
 
 // half copies one way, and says that there is no more. Where that breaks, the other way has nobody to speak to either.
 func half(to, from net.Conn) {
-	_, err := io.Copy(to, from)
+	// Not from one to the other within the kernel: that takes a pipe, of which a user has few, for as long as the connection lasts.
+	_, err := io.Copy(struct{ io.Writer }{to}, struct{ io.Reader }{from})
 	end, ok := to.(interface{ CloseWrite() error })
 	if err != nil || !ok || end.CloseWrite() != nil {
 		to.Close()

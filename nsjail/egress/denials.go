@@ -63,19 +63,19 @@ func (d *denials) restore(told []Denied) {
 }
 
 // keep tells until ctx ends, and then once more.
-func (d *denials) keep(ctx context.Context, tell func(context.Context, []Denied) error, log *slog.Logger) {
+func (d *denials) keep(ctx context.Context, tell func(context.Context, []Denied) (int, error), log *slog.Logger) {
 	for failing := false; ; {
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
 		}
 		if told := d.drain(); len(told) > 0 {
-			err := tell(context.WithoutCancel(ctx), told)
-			if err != nil {
-				d.restore(told)
-			}
+			telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+			done, err := tell(telling, told)
+			cancel()
+			d.restore(told[done:])
 			if err != nil && !failing {
-				log.Error("what pods were denied is not in the record until the warden is back", "err", err)
+				log.Error("what pods were denied is not in the record yet", "err", err)
 			}
 			failing = err != nil
 		}

@@ -36,6 +36,7 @@ type world struct {
 	t      *testing.T
 	netns  *os.File
 	run    string
+	socket *os.File         // of the service, which outlives it
 	secure *httptest.Server // by TLS, at every public address
 	plain  *httptest.Server
 	stop   func()
@@ -44,6 +45,7 @@ type world struct {
 	names  map[string][]string // what a name resolves to; the last stays
 	asked  []string
 	dialed []string
+	open   int // of what was dialed
 	denied []Denied
 }
 
@@ -59,7 +61,9 @@ func newWorld(t *testing.T, n nsjail.Network) *world {
 		"inner.example.com": {"10.1.2.3 169.254.169.254 127.0.0.1 fd12::1 ::1 ::ffff:10.0.0.1 64:ff9b::a00:1"}, "mixed.example.com": {"10.1.2.3 8.8.8.8"},
 		"turning.example.com": {"8.8.8.8", "127.0.0.1"},
 	}}
-	handler := http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) { fmt.Fprintf(out, "reached %s by %s", r.Host, r.Proto) })
+	handler := http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(out, "reached %s by %s, upgrade %q, query %s, for %s", r.Host, r.Proto, r.Header.Get("Upgrade"), r.URL.RawQuery, r.Header.Get("X-Forwarded-For"))
+	})
 	w.secure, w.plain = httptest.NewTLSServer(handler), httptest.NewServer(handler)
 	t.Cleanup(w.secure.Close)
 	t.Cleanup(w.plain.Close)
@@ -74,10 +78,10 @@ func newWorld(t *testing.T, n nsjail.Network) *world {
 	w.netns, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", holder.Process.Pid))
 	must(t, err)
 	t.Cleanup(func() { w.netns.Close() })
-	socket, err := wire.ListenFile(Socket(w.run), 0o600)
+	w.socket, err = wire.ListenFile(Socket(w.run), 0o600)
 	must(t, err)
-	t.Cleanup(func() { socket.Close() })
-	w.serve(socket)
+	t.Cleanup(func() { w.socket.Close() })
+	w.serve(w.socket)
 	t.Cleanup(func() { w.stop() })
 	if len(n.Names) > 0 {
 		link, err := Join(t.Context(), Socket(w.run), "1", n, w.netns, slog.New(slog.NewTextHandler(io.Discard, nil)))
@@ -96,7 +100,7 @@ func (w *world) serve(socket *os.File) {
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- Serve(ctx, Config{
-			Socket: os.NewFile(uintptr(fd), "egress"), Resolver: w, Dial: w.dial, Denied: w.deny,
+			Socket: os.NewFile(uintptr(fd), "egress"), Resolver: w, Dial: w.dial, Outside: outside, Denied: w.deny,
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Ready: func() error { close(ready); return nil },
 		})
 	}()
@@ -144,14 +148,39 @@ func (w *world) dial(ctx context.Context, network, address string) (net.Conn, er
 	if strings.HasSuffix(address, ":80") {
 		to = w.plain
 	}
-	return new(net.Dialer).DialContext(ctx, network, to.Listener.Addr().String())
+	c, err := (&net.Dialer{Control: Bounded}).DialContext(ctx, network, to.Listener.Addr().String())
+	if err == nil {
+		w.mu.Lock()
+		w.open++
+		w.mu.Unlock()
+		c = &beyond{c.(*net.TCPConn), sync.OnceFunc(func() { w.mu.Lock(); w.open--; w.mu.Unlock() })}
+	}
+	return c, err
 }
 
-func (w *world) deny(_ context.Context, told []Denied) error {
+// beyond is a connection that is counted.
+type beyond struct {
+	*net.TCPConn
+	end func()
+}
+
+func (b *beyond) Close() error { b.end(); return b.TCPConn.Close() }
+
+// deny is the record, which takes so many at a time.
+func (w *world) deny(_ context.Context, told []Denied) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.denied = append(w.denied, told...)
-	return nil
+	n := min(len(told), 10)
+	w.denied = append(w.denied, told[:n]...)
+	if n < len(told) {
+		return n, errors.New("the record takes no more")
+	}
+	return n, nil
+}
+
+// outside is what is not the host's own: its network has public addresses, too.
+func outside(a netip.Addr) (bool, error) {
+	return !netip.MustParsePrefix("93.184.216.0/24").Contains(a), nil
 }
 
 // inside dials from the pod.
@@ -252,8 +281,8 @@ func TestTLS(t *testing.T) {
 		{elsewhere + ":443", "inner.example.com", "internal error", ""},
 		{elsewhere + ":80", "a.example.org", "access denied", ""}, // another port
 		{elsewhere + ":22", "api.example.com", "refused", ""},
-		{"10.1.2.3:443", "api.example.com", "refused", ""},             // nobody leads that
-		{nsjail.NamesResolver, "api.example.com", "access denied", ""}, // it came by that port
+		{"10.1.2.3:443", "api.example.com", "refused", ""}, // nobody leads that
+		{nsjail.NamesResolver, "api.example.com", "", ""},  // nothing led it here: there is an end, of one kind or another
 	} {
 		w.mu.Lock()
 		w.dialed = nil
@@ -284,7 +313,9 @@ func TestRebinding(t *testing.T) {
 	if got := w.https(elsewhere+":443", "turning.example.com"); !strings.Contains(got, "internal error") {
 		t.Errorf("when it has turned: %q", got)
 	}
-	if w.dialed[0] != "8.8.8.8:443" || len(w.dialed) != 1 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if fmt.Sprint(w.dialed) != "[8.8.8.8:443]" {
 		t.Errorf("dialed %q", w.dialed)
 	}
 }
@@ -307,6 +338,10 @@ func TestHTTP(t *testing.T) {
 		{"a tunnel", "CONNECT api.example.com:80 HTTP/1.1\r\nHost: api.example.com:80\r\nConnection: close\r\n\r\n", "405 Method", "reached"},
 		{"one that is private", last("inner.example.com"), "none that is public", "reached"},
 		{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n", "400 Bad Request", "reached"},
+		{"one in the address, in disguise", "GET a:http://evil.example.net/ HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n", "for no path", "reached"},
+		{"another protocol", "GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n" + last("evil.example.net"), "upgrade \"\"", "reached evil"},
+		{"a query that is none", "GET /?a=1;b=%zz HTTP/1.1\r\nHost: api.example.com\r\nX-Forwarded-For: me\r\nConnection: close\r\n\r\n", "query a=1;b=%zz, for me", ""},
+		{"headers without end", "GET / HTTP/1.1\r\nHost: api.example.com\r\n" + strings.Repeat("abc: \r\n", 9000), "431 Request Header Fields Too Large", "reached"},
 		{"a body of two lengths", "POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + last("evil.example.net"),
 			"", "reached evil"},
 	} {
@@ -323,6 +358,95 @@ func TestHTTP(t *testing.T) {
 	go fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	if answer, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || answer.StatusCode != 200 {
 		t.Errorf("a long one: %v, %v", answer, err)
+	}
+}
+
+// A hello that comes in pieces, and what comes right behind it, get there whole.
+func TestPieces(t *testing.T) {
+	w := newWorld(t, named)
+	c, err := w.inside("tcp", elsewhere+":443")
+	must(t, err)
+	defer c.Close()
+	secure := tls.Client(&slow{c}, &tls.Config{ServerName: "api.example.com", InsecureSkipVerify: true})
+	if got := exchange(secure, "GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n"); !strings.Contains(got, "reached api") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// slow writes some bytes at a time.
+type slow struct{ net.Conn }
+
+func (s *slow) Write(b []byte) (n int, err error) {
+	for len(b) > 0 && err == nil {
+		part := b[:min(len(b), 100)]
+		_, err = s.Conn.Write(part)
+		n, b = n+len(part), b[len(part):]
+		time.Sleep(time.Millisecond)
+	}
+	return n, err
+}
+
+// One connection of a client has one beyond, however many hosts it asks.
+func TestOneBeyond(t *testing.T) {
+	w := newWorld(t, nsjail.Network{Names: []string{"*.down.example.org:80"}})
+	for i := range 20 {
+		w.names[fmt.Sprintf("x%d.down.example.org", i)] = []string{"8.8.8.8"}
+	}
+	c, err := w.inside("tcp", elsewhere+":80")
+	must(t, err)
+	defer c.Close()
+	answers := bufio.NewReader(c)
+	for i := range 20 {
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x%d.down.example.org\r\n\r\n", i)
+		answer, err := http.ReadResponse(answers, nil)
+		must(t, err)
+		_, err = io.Copy(io.Discard, answer.Body)
+		must(t, err)
+	}
+	need.Eventually(t, "the end of all but one", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.open <= 1 })
+	if len(w.dialed) != 20 {
+		t.Errorf("dialed %d", len(w.dialed))
+	}
+}
+
+// What names lead to is tried one family after the other.
+func TestAlternating(t *testing.T) {
+	parse := func(texts string) (all []netip.Addr) {
+		for _, text := range strings.Fields(texts) {
+			all = append(all, netip.MustParseAddr(text))
+		}
+		return all
+	}
+	for _, test := range [][3]string{
+		{"1.1.1.1 1.1.1.2", "2::1 2::2 2::3", "[1.1.1.1 2::1 1.1.1.2 2::2 2::3]"}, {"", "2::1", "[2::1]"}, {"1.1.1.1 1.1.1.2", "", "[1.1.1.1 1.1.1.2]"}, {"", "", "[]"},
+	} {
+		if got := fmt.Sprint(alternating(parse(test[0]), parse(test[1]))); got != test[2] {
+			t.Errorf("%q: %s", test[:2], got)
+		}
+	}
+}
+
+// What this host has a route for is not outside, whatever it is called.
+func TestOutside(t *testing.T) {
+	w := newWorld(t, nsjail.Network{})
+	sh := func(command string) {
+		t.Helper()
+		if out, err := exec.Command("nsenter", "--net="+w.netns.Name(), "sh", "-ec", command).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	sh(`ip link set lo up; ip link add up0 type veth peer name far0; ip link set up0 up; ip link set far0 up; ip addr add 93.184.216.2/24 dev up0; ip route add default via 93.184.216.1
+		ip addr add 2001:4860::2/128 dev up0 nodad; ip -6 route add 2001:4860::/64 dev up0; ip -6 route add default via 2001:4860::1
+		ip link add tun0 type veth peer name far1; ip link set tun0 up; ip route add 151.101.0.0/16 via 93.184.216.9 dev up0; ip route add 152.0.0.0/16 dev tun0; ip route add blackhole 153.0.0.0/16`)
+	for text, want := range map[string]bool{
+		"8.8.8.8": true, "2606:4700::1": true, "93.184.216.9": false, "93.184.216.2": false, "2001:4860::9": false, "2001:4860::2": false, "151.101.1.1": false, "152.0.0.1": false, "153.0.0.1": false,
+	} {
+		must(t, within(w.netns, func() error {
+			if got, _ := Outside(netip.MustParseAddr(text)); got != want {
+				t.Errorf("%s: %v", text, got)
+			}
+			return nil
+		}))
 	}
 }
 
@@ -349,6 +473,8 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("%s %s: %q, want %q", test.kind, test.name, got, test.want)
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if slices.ContainsFunc(w.asked, func(name string) bool { return strings.Contains(name, "evil") }) {
 		t.Errorf("somebody was asked: %q", w.asked)
 	}
@@ -401,11 +527,20 @@ func TestDenied(t *testing.T) {
 		}
 		return n
 	}
+	w.https(elsewhere+":443", strings.Repeat("\x01", 60_000))
+	w.says(elsewhere+":80", "GET / HTTP/1.1\r\nHost: "+strings.Repeat("x", 9000)+"\r\nConnection: close\r\n\r\n")
 	need.Eventually(t, "the record", func() bool {
 		return count("evil.example.net", 443) == 3 && count("x3.evil.example.net", 0) == 1 && count("", 0) > 50
 	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if len(w.denied) > 60 {
 		t.Errorf("%d lines", len(w.denied))
+	}
+	for _, d := range w.denied {
+		if len(d.Host) > maxHost {
+			t.Errorf("a host of %d bytes", len(d.Host))
+		}
 	}
 }
 
@@ -416,11 +551,7 @@ func TestServedAgain(t *testing.T) {
 	waiting := make(chan string, 1)
 	go func() { waiting <- w.https(elsewhere+":443", "api.example.com") }()
 	time.Sleep(300 * time.Millisecond)
-	must(t, os.Remove(Socket(w.run)))
-	socket, err := wire.ListenFile(Socket(w.run), 0o600)
-	must(t, err)
-	defer socket.Close()
-	w.serve(socket)
+	w.serve(w.socket)
 	if got := <-waiting; !strings.Contains(got, "reached api") {
 		t.Errorf("got %q", got)
 	}

@@ -11,13 +11,14 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Bounds of HTTP. Bodies have none.
 const (
-	maxHeader = 64 << 10
+	maxHeader = 16 << 10
 	quiet     = time.Minute // between requests
 )
 
@@ -31,14 +32,12 @@ func (p *pod) passHTTP(ctx context.Context, c *net.TCPConn, r *bufio.Reader, por
 			}
 			return p.dial(ctx, host, port)
 		},
-		DisableCompression: true, MaxResponseHeaderBytes: maxHeader, IdleConnTimeout: quiet,
+		DisableCompression: true, MaxResponseHeaderBytes: maxHeader, IdleConnTimeout: quiet, MaxIdleConns: 1, MaxIdleConnsPerHost: 1,
 	}
 	defer transport.CloseIdleConnections()
 	silence := log.New(io.Discard, "", 0)
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", hostOf(r.In.Host), r.In.Host
-		},
+		Rewrite:       rewrite,
 		Transport:     transport,
 		FlushInterval: -1, // at once
 		ErrorLog:      silence,
@@ -62,6 +61,23 @@ func (p *pod) passHTTP(ctx context.Context, c *net.TCPConn, r *bufio.Reader, por
 	_ = server.Serve(one) // until the connection ends
 }
 
+// rewrite has a request go on as it came, but to the host that was judged.
+func rewrite(r *httputil.ProxyRequest) {
+	r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", hostOf(r.In.Host), r.In.Host
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // the proxy would mend what it cannot read
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if values, there := r.In.Header[name]; there {
+			r.Out.Header[name] = values
+		}
+	}
+	// By any other protocol it could go on to speak of other hosts.
+	if !strings.EqualFold(r.In.Header.Get("Upgrade"), "websocket") {
+		r.Out.Header.Del("Upgrade")
+		r.Out.Header.Del("Connection")
+		r.Out.Header.Del("HTTP2-Settings")
+	}
+}
+
 // request judges one.
 func (p *pod) request(w http.ResponseWriter, r *http.Request, port uint16, proxy http.Handler) {
 	said, named := r.Host, port
@@ -75,6 +91,9 @@ func (p *pod) request(w http.ResponseWriter, r *http.Request, port uint16, proxy
 	switch why := p.whyNot(host, port, nil); {
 	case r.Method == http.MethodConnect:
 		http.Error(w, "forkgate: this is no proxy", http.StatusMethodNotAllowed)
+	case r.URL.Opaque != "": // what host that is for its server says, and not we
+		p.deny(said, port, "its request is for no path")
+		http.Error(w, "forkgate: the request is for no path", http.StatusBadRequest)
 	case named != port:
 		p.deny(r.Host, port, "it names another port")
 		http.Error(w, "forkgate: the request names another port than it came by", http.StatusForbidden)
@@ -97,6 +116,9 @@ type conn struct {
 	ended chan struct{}
 	once  sync.Once
 }
+
+// CloseWrite is net/http's way of letting a client read what it was answered.
+func (c *conn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
 func (c *conn) Read(b []byte) (int, error) { return c.r.Read(b) }
 

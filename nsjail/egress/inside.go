@@ -72,7 +72,7 @@ func listen(kind int, at netip.Addr) (*os.File, error) {
 		return nil, fmt.Errorf("cannot make a socket in the pod's network: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "egress")
-	err = unix.Bind(fd, &unix.SockaddrInet4{Port: nsjail.NamesPort, Addr: at.As4()})
+	err = errors.Join(setBuffers(fd, innerBuffer), unix.Bind(fd, &unix.SockaddrInet4{Port: nsjail.NamesPort, Addr: at.As4()}))
 	if err == nil && kind == unix.SOCK_STREAM {
 		err = unix.Listen(fd, unix.SOMAXCONN)
 	}
@@ -89,7 +89,7 @@ func route(n nsjail.Network) error {
 		err = netlink.LinkSetUp(lo)
 	}
 	if err == nil && !n.Links() {
-		err = netlink.RouteAdd(&netlink.Route{
+		err = netlink.RouteReplace(&netlink.Route{
 			LinkIndex: lo.Attrs().Index, Dst: &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}, Src: net.IPv4(127, 0, 0, 1),
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"forkgate/gate"
 )
@@ -44,14 +45,18 @@ func (p places) ports() (ports []uint16) {
 	return slices.Compact(ports)
 }
 
-// hostOf is a host's name in the form that places have.
-func hostOf(said string) string { return strings.ToLower(strings.TrimSuffix(said, ".")) }
+// hostOf is a host's name in the form that places have. Letters that are not ASCII are no host's, and none becomes one that is.
+func hostOf(said string) string {
+	if strings.ContainsFunc(said, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return said
+	}
+	return strings.ToLower(strings.TrimSuffix(said, "."))
+}
 
-// public reports whether an address is one that a name may lead to: somebody else's, and nobody's own. What a name has for an address is said by
-// whoever owns it, to whom this host's own networks must be of no use.
-func public(a netip.Addr, neighbours []netip.Prefix) bool {
+// public reports whether an address is one that is somebody's in the world, and nobody's own.
+func public(a netip.Addr) bool {
 	a = a.Unmap()
-	for _, ranges := range [][]netip.Prefix{gate.NeverReached(), gate.Private(), gate.NeverReached6(), gate.Private6(), neighbours} {
+	for _, ranges := range [][]netip.Prefix{gate.NeverReached(), gate.Private(), gate.NeverReached6(), gate.Private6()} {
 		if slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(a) }) {
 			return false
 		}

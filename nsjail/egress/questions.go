@@ -28,7 +28,7 @@ func (p *pod) answer(ctx context.Context) {
 	defer stop()
 	room := make(chan struct{}, maxAsking)
 	packet := make([]byte, maxQuestion+1)
-	for {
+	for p.asks.Wait(ctx) == nil {
 		n, from, err := p.questions.ReadFrom(packet)
 		switch {
 		case ctx.Err() != nil:

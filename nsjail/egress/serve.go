@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"forkgate/nsjail/wire"
 )
 
@@ -24,8 +26,9 @@ type Resolver interface {
 type Config struct {
 	Socket   *os.File // a listening SOCK_SEQPACKET socket, at which root alone can speak
 	Resolver Resolver
-	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	Denied   func(context.Context, []Denied) error // tells the record
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // with a Control of Bounded
+	Outside  func(netip.Addr) (bool, error)                                       // see there
+	Denied   func(context.Context, []Denied) (told int, err error)                // tells the record, of the first of them at least
 	Log      *slog.Logger
 	Ready    func() error // tells the service manager
 }
@@ -48,7 +51,7 @@ func Serve(ctx context.Context, c Config) error {
 	}
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
-	for {
+	for failing := false; ; {
 		conn, err := listener.Accept()
 		switch {
 		case ctx.Err() != nil:
@@ -56,10 +59,14 @@ func Serve(ctx context.Context, c Config) error {
 		case errors.Is(err, os.ErrClosed):
 			return err
 		case err != nil: // out of descriptors: they come back
-			c.Log.Error("cannot take a connection", "err", err)
+			if !failing {
+				c.Log.Error("cannot take a connection", "err", err)
+			}
+			failing = true
 			time.Sleep(pause)
 			continue
 		}
+		failing = false
 		all.Go(func() { s.hear(ctx, conn) })
 	}
 }
@@ -105,13 +112,19 @@ type pod struct {
 	*service
 	guid        string
 	places      places
-	connections net.Listener
+	connections *net.TCPListener
 	questions   net.PacketConn
 	room        chan struct{} // for connections
+	calls       *rate.Limiter // how fast it makes new ones
+	asks        *rate.Limiter // and asks for names: each may be a question of the host's resolver
 }
 
-// maxConnections is how many of a pod's there are at a time.
-const maxConnections = 256
+// Caps of one pod.
+const (
+	maxConnections = 128 // at a time
+	perSecond      = 64
+	burst          = 256
+)
 
 // pod takes the one message of a supervisor.
 func (s *service) pod(conn *wire.Conn) (*pod, error) {
@@ -131,12 +144,17 @@ func (s *service) pod(conn *wire.Conn) (*pod, error) {
 	if err := m.Decode(&u); err != nil || m.Type != typeUp || len(files) != 2 || !guidForm.MatchString(u.GUID) {
 		return nil, fmt.Errorf("%w: %.40q: %w", wire.ErrMalformed, m.Type, errors.Join(err))
 	}
-	p := &pod{service: s, guid: u.GUID, room: make(chan struct{}, maxConnections)}
+	p := &pod{service: s, guid: u.GUID, room: make(chan struct{}, maxConnections), calls: rate.NewLimiter(perSecond, burst), asks: rate.NewLimiter(perSecond, burst)}
 	if p.places, err = parsePlaces(u.Names); err != nil {
 		return nil, err
 	}
-	if p.connections, err = net.FileListener(files[0]); err != nil {
+	listener, err := net.FileListener(files[0])
+	if err != nil {
 		return nil, err
+	}
+	var ok bool
+	if p.connections, ok = listener.(*net.TCPListener); !ok {
+		return nil, errors.Join(fmt.Errorf("%w: no socket of TCP", wire.ErrMalformed), listener.Close())
 	}
 	if p.questions, err = net.FilePacketConn(files[1]); err != nil {
 		return nil, errors.Join(err, p.connections.Close())
@@ -144,7 +162,10 @@ func (s *service) pod(conn *wire.Conn) (*pod, error) {
 	return p, nil
 }
 
+// maxHost is more than a name has. What was said instead of one can be anything, and long.
+const maxHost = 256
+
 // deny notes what is not let out.
 func (p *pod) deny(host string, port uint16, why string) {
-	p.denials.add(Denied{GUID: p.guid, Host: host, Port: port, Why: why})
+	p.denials.add(Denied{GUID: p.guid, Host: host[:min(len(host), maxHost)], Port: port, Why: why})
 }

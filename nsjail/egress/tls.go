@@ -45,7 +45,7 @@ func (p *pod) passTLS(ctx context.Context, c *net.TCPConn, r *bufio.Reader, port
 func (p *pod) whyNot(host string, port uint16, err error) string {
 	switch {
 	case err != nil:
-		return "it is neither TLS nor HTTP"
+		return "what it says is no TLS that names a host"
 	case host == "":
 		return "it names no host"
 	case !p.places.reach(host, port):
@@ -60,10 +60,16 @@ const (
 	internalError = 80
 )
 
-// turnAway ends a connection so that the client hears at once, and knows that it was not the server.
-func turnAway(c net.Conn, alert byte) {
-	_, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, alert})
+// turnAway ends a connection so that the client hears at once, and knows that it was not the server. What it has sent meanwhile is read: the kernel
+// would take the alert back else.
+func turnAway(c *net.TCPConn, alert byte) {
+	_ = c.SetDeadline(time.Now().Add(farewell))
+	if _, err := c.Write([]byte{21, 3, 3, 0, 2, 2, alert}); err == nil && c.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, struct{ io.Reader }{c}, maxHello)
+	}
 }
+
+const farewell = time.Second
 
 var errSeen = errors.New("seen")
 

@@ -22,14 +22,14 @@ type DeniedRequest struct {
 	Denied []Denied `json:"denied"`
 }
 
-// Denied has the record tell of what pods did not reach.
-func (c *Client) Denied(ctx context.Context, all []Denied) error {
-	for len(all) > 0 {
-		some := all[:min(len(all), MaxDenied)]
+// Denied has the record tell of what pods did not reach, and says of how many it has.
+func (c *Client) Denied(ctx context.Context, all []Denied) (told int, err error) {
+	for told < len(all) {
+		some := all[told:min(len(all), told+MaxDenied)]
 		if err := c.call(ctx, TypeDenied, DeniedRequest{some}, &struct{}{}); err != nil {
-			return err
+			return told, err
 		}
-		all = all[len(some):]
+		told += len(some)
 	}
-	return nil
+	return told, nil
 }

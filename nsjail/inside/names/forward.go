@@ -14,8 +14,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// patience is for one resolver. glibc's own is 5 s for each of its attempts (resolv.conf(5)).
-const patience = 2 * time.Second
+// patience is for all resolvers together. glibc's own is 5 s for each of its attempts (resolv.conf(5)).
+const patience = 4500 * time.Millisecond
 
 // maxAnswer is what a length of two bytes can say (RFC 1035, 4.2.2).
 const maxAnswer = 1<<16 - 1
@@ -24,7 +24,7 @@ const maxAnswer = 1<<16 - 1
 func (s *Server) ask(ctx context.Context, q query, packet []byte) ([]byte, error) {
 	var errs []error
 	for _, resolver := range s.resolvers {
-		answer, err := q.askOne(ctx, resolver, packet)
+		answer, err := q.askOne(ctx, resolver, packet, patience/time.Duration(len(s.resolvers)))
 		if err == nil {
 			return answer, nil
 		}
@@ -34,7 +34,7 @@ func (s *Server) ask(ctx context.Context, q query, packet []byte) ([]byte, error
 }
 
 // askOne asks by UDP, from a port and under an ID of chance, and by TCP what does not fit into a datagram.
-func (q query) askOne(ctx context.Context, resolver netip.AddrPort, packet []byte) ([]byte, error) {
+func (q query) askOne(ctx context.Context, resolver netip.AddrPort, packet []byte, patience time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var id [2]byte

@@ -1,7 +1,7 @@
 # A world behind an uplink: it answers questions of DNS (RFC 1035) for *.test.example and writes them down, and serves one page by HTTP and TLS.
 import http.server, socket, ssl, threading
 
-ADDRESSES = {"inner.test.example": "10.9.9.9", "host.test.example": "93.184.216.2"}
+ADDRESSES = {"inner.test.example": "10.9.9.9", "host.test.example": "93.184.216.2", "near.test.example": "93.184.216.1"}
 
 
 def names():
