@@ -54,6 +54,12 @@ var scenes = map[string]func(ctx context.Context, s *Store) error{
 		}
 		return errors.Join(err, s.Drop(kept.ID))
 	},
+	"compare": func(ctx context.Context, s *Store) error {
+		demo, _ := s.Find("demo", "")
+		old, _ := s.Find("demo", "old")
+		_, err := s.Compare(ctx, demo, old)
+		return err
+	},
 	"import": func(ctx context.Context, s *Store) error {
 		tar, err := os.Open(os.Getenv("FORKGATE_TEST_TAR"))
 		if err != nil {
