@@ -561,7 +561,7 @@ func TestServedAgain(t *testing.T) {
 func TestClaims(t *testing.T) {
 	w := newWorld(t, nsjail.Network{})
 	for _, claim := range []up{{"1", []string{"10.0.0.0/8"}}, {"1", []string{"*"}}, {"../x", []string{"a.example.org:443"}}} {
-		conn, err := ask(t.Context(), Socket(w.run), claim, sockets{os.Stdin, os.Stdin})
+		conn, err := wire.Claim{Socket: Socket(w.run), Type: typeUp, Body: claim, Files: []*os.File{os.Stdin, os.Stdin}}.Ask(t.Context(), &struct{}{})
 		if err == nil {
 			conn.Close()
 			t.Errorf("%+v is taken", claim)

@@ -6,20 +6,12 @@ import "path/filepath"
 func Socket(runDir string) string { return filepath.Join(runDir, "egress", "egress.sock") }
 
 // What is said on it. The connection stays open for as long as the pod runs.
-const (
-	typeUp = "up" // supervisor to service, with the two sockets: connections, questions
-	typeOK = "ok" // the answer: they are served
-	typeNo = "no" // the answer where they are not
-)
+const typeUp = "up" // supervisor to service, with the two sockets: connections, questions
 
 // up says what a pod may reach.
 type up struct {
 	GUID  string   `json:"guid"`
 	Names []string `json:"names"`
-}
-
-type no struct {
-	Error string `json:"error"`
 }
 
 // Denied is what a pod wanted and did not get.

@@ -73,6 +73,9 @@ func Serve(ctx context.Context, c Config) error {
 
 const pause = 20 * time.Millisecond
 
+// patience is for one message.
+const patience = 10 * time.Second
+
 // service is forkgate-egress.
 type service struct {
 	Config
@@ -90,7 +93,7 @@ func (s *service) hear(ctx context.Context, conn *wire.Conn) {
 	p, err := s.pod(conn)
 	if err != nil {
 		s.Log.Warn("a pod reaches no names", "err", err)
-		_ = conn.Send(0, typeNo, no{err.Error()})
+		_ = conn.Send(0, wire.Refused, wire.Refusal{Error: err.Error()})
 		return
 	}
 	var serving sync.WaitGroup
@@ -98,7 +101,7 @@ func (s *service) hear(ctx context.Context, conn *wire.Conn) {
 	defer cancel() // first
 	serving.Go(func() { p.answer(ctx) })
 	serving.Go(func() { p.accept(ctx) })
-	if conn.Send(0, typeOK, struct{}{}) == nil {
+	if conn.Send(0, wire.Granted, struct{}{}) == nil {
 		_ = conn.SetDeadline(time.Time{})
 		_, files, _ := conn.Receive() // nothing more is to come
 		wire.CloseAll(files)

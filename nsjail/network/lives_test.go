@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
 	"forkgate/tests/need"
 )
 
@@ -183,7 +184,7 @@ func TestNoServiceNoNetwork(t *testing.T) {
 		t.Fatal("control: the link is not up")
 	}
 	l.service.end()
-	for deadline := time.Now().Add(trust + 20*time.Second); up(); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(wire.Late + 20*time.Second); up(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the link stays up with nobody to guard the rules")
 		}

@@ -11,11 +11,7 @@ import (
 func Socket(runDir string) string { return filepath.Join(runDir, "net", "net.sock") }
 
 // What is said on it. The connection stays open for as long as the pod runs: its end takes the pod's rules away.
-const (
-	typeUp = "up" // supervisor to service
-	typeOK = "ok" // the answer: the rules are there
-	typeNo = "no" // the answer where they are not
-)
+const typeUp = "up" // supervisor to service
 
 // up asks for the rules of a pod.
 type up struct {
@@ -40,8 +36,4 @@ func (l link) addresses() []netip.Addr {
 		return []netip.Addr{l.Pod.Addr(), l.Pod6.Addr()}
 	}
 	return []netip.Addr{l.Pod.Addr()}
-}
-
-type no struct {
-	Error string `json:"error"`
 }

@@ -199,10 +199,10 @@ func (s *service) serve(ctx context.Context, conn *wire.Conn) {
 	l, err := s.open(u, conn)
 	if err != nil {
 		s.log.Warn("a pod gets no network", "pod", u.GUID, "err", err)
-		_ = conn.Send(0, typeNo, no{err.Error()})
+		_ = conn.Send(0, wire.Refused, wire.Refusal{Error: err.Error()})
 		return
 	}
-	err = conn.Send(0, typeOK, l)
+	err = conn.Send(0, wire.Granted, l)
 	_ = conn.SetDeadline(time.Time{})
 	if err == nil {
 		_, files, _ := conn.Receive() // nothing more is to come
