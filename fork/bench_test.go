@@ -12,7 +12,7 @@ import (
 func BenchmarkFork(b *testing.B) {
 	for _, spares := range []bool{true, false} {
 		b.Run(fmt.Sprintf("spares=%v", spares), func(b *testing.B) {
-			s := newStore(b, Options{MaxForks: most(Slots)})
+			s := newStore(b, Options{Share: most(Slots)})
 			demo := createRepo(b, s, "demo", Source{})
 			write(b, s.Dirs(demo).Data+"/file", "production")
 			if spares {

@@ -13,6 +13,7 @@ var (
 	ErrDamaged      = errors.New("registry damaged")
 	ErrPoolFull     = errors.New("pool full")
 	ErrTooManyForks = errors.New("too many forks")
+	ErrTooLarge     = errors.New("too much for one owner's forks")
 	ErrNoSlot       = errors.New("no free slot")
 	ErrExists       = errors.New("exists already")
 	ErrNotFound     = errors.New("not found")

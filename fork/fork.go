@@ -11,7 +11,7 @@ import (
 // Fork makes a fork of parent under tag, within limits, unless there is one: then that is returned, without steps, and whoever asked judges
 // it anew, because its owner may be somebody else. However many ask for the same tag at once, it is made once.
 //
-// Errors are ErrTooManyForks, ErrPoolFull, ErrNested, ErrRemoving, ErrNoRootfs, ErrNoSlot, ErrNotFound (the parent is gone),
+// Errors are ErrTooManyForks, ErrTooLarge, ErrPoolFull, ErrNested, ErrRemoving, ErrNoRootfs, ErrNoSlot, ErrNotFound (the parent is gone),
 // and whatever the disk said. After an error nothing is left of the fork.
 func (s *Store) Fork(ctx context.Context, parent Tree, tag, owner string, limits Limits) (Tree, []Step, error) {
 	for {
@@ -59,7 +59,7 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 		try, undo func() error
 	}{
 		{"record",
-			func() (err error) { t, err = s.registry.claim(t, s.opts.MaxForks()); return err },
+			func() (err error) { t, err = s.registry.claim(t, s.opts.Share()); return err },
 			func() error { return s.registry.forget(guid) }},
 		// Before there is anything that it could limit, and gone after all of that.
 		{"quota",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func TestForkIsMadeOnceForAllWhoAsk(t *testing.T) {
 
 // A caller who has too many forks must not take those down with him who ask for the same tag and may have it.
 func TestForkFailureOfAnotherIsNotMine(t *testing.T) {
-	s := newStore(t, Options{MaxForks: most(1)})
+	s := newStore(t, Options{Share: most(1)})
 	demo := createRepo(t, s, "demo", Source{})
 	makeFork(t, s, demo, "his")
 	for range 20 {
@@ -115,8 +116,33 @@ func TestForkFailureOfAnotherIsNotMine(t *testing.T) {
 	}
 }
 
+// All that an owner's forks may come to is bounded when one is made, by what each of them is bounded by.
+func TestWhatForksComeTo(t *testing.T) {
+	s := newStore(t, Options{Share: func() Share { return Share{Forks: 8, Quota: 5 << 30} }})
+	demo := createRepo(t, s, "demo", Source{})
+	of := func(owner, tag string, quota uint64) error {
+		limits := roomy
+		limits.Quota = quota
+		_, _, err := s.Fork(context.Background(), demo, tag, owner, limits)
+		return err
+	}
+	if err := errors.Join(of("alice", "a", 2<<30), of("alice", "b", 2<<30), of("alice", "c", 1<<30), of("bob", "d", 5<<30)); err != nil {
+		t.Fatal(err)
+	}
+	if err := of("alice", "e", 1<<20); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "5.0 are allowed") {
+		t.Errorf("one more: %v", err)
+	}
+	if _, there := s.Find("demo", "e"); there {
+		t.Error("something is left of it")
+	}
+	b, _ := s.Find("demo", "b")
+	if err := errors.Join(s.Remove(context.Background(), b.GUID), of("alice", "e", 2<<30)); err != nil {
+		t.Errorf("in the place of one that is gone: %v", err)
+	}
+}
+
 func TestForkRefusals(t *testing.T) {
-	s := newStore(t, Options{MaxForks: most(2)})
+	s := newStore(t, Options{Share: most(2)})
 	demo := createRepo(t, s, "demo", Source{})
 	shop := createRepo(t, s, "shop", Source{})
 	if err := btrfs.SubvolCreate(s.Dirs(shop).Data + "/nested"); err != nil {

@@ -18,7 +18,7 @@ func noPods(context.Context, string) error { return nil }
 // roomy are limits that are in no test's way.
 var roomy = Limits{Quota: 1 << 30}
 
-func most(n int) func() int { return func() int { return n } }
+func most(forks int) func() Share { return func() Share { return Share{Forks: forks} } }
 
 func openStore(t testing.TB, o Options) *Store {
 	t.Helper()

@@ -118,8 +118,30 @@ func (r *registry) list(want func(Tree) bool) []Tree {
 	return found
 }
 
-// claim records t as being made, in the slot that is held for it, or the lowest free one. maxForks limits how many its owner has.
-func (r *registry) claim(t Tree, maxForks int) (Tree, error) {
+// Share is what an owner may have at most.
+type Share struct {
+	Forks int
+	Quota uint64 // bytes that all of them may come to together, by their own quotas; 0: not bounded
+}
+
+// admits reports whether one more fork is within the share, and says what it is not.
+func (s Share) admits(t Tree, owned []Tree) error {
+	if len(owned) >= s.Forks {
+		return fmt.Errorf("%w: %s has %d, at most %d are allowed", ErrTooManyForks, t.Owner, len(owned), s.Forks)
+	}
+	const gib = 1 << 30
+	all := t.Limits.Quota
+	for _, o := range owned {
+		all += o.Limits.Quota
+	}
+	if s.Quota > 0 && all > s.Quota {
+		return fmt.Errorf("%w: with this one those of %s could come to %.1f GiB, and %.1f are allowed", ErrTooLarge, t.Owner, float64(all)/gib, float64(s.Quota)/gib)
+	}
+	return nil
+}
+
+// claim records t as being made, in the slot that is held for it, or the lowest free one. A fork has to be within its owner's share.
+func (r *registry) claim(t Tree, share Share) (Tree, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
 	if other, ok := r.find(t.Repo, t.Tag); ok && other.State == Removing {
@@ -130,8 +152,10 @@ func (r *registry) claim(t Tree, maxForks int) (Tree, error) {
 	if parent, ok := r.get(t.Parent); !t.Grand && (!ok || parent.State != Ready || parent.Repo != t.Repo) {
 		return Tree{}, fmt.Errorf("the parent of %s: %w", t.Ref(), ErrNotFound)
 	}
-	if owned := r.list(func(o Tree) bool { return !o.Grand && o.Owner == t.Owner }); !t.Grand && len(owned) >= maxForks {
-		return Tree{}, fmt.Errorf("%w: %s has %d, at most %d are allowed", ErrTooManyForks, t.Owner, len(owned), maxForks)
+	if !t.Grand {
+		if err := share.admits(t, r.list(func(o Tree) bool { return !o.Grand && o.Owner == t.Owner })); err != nil {
+			return Tree{}, err
+		}
 	}
 	if t.Slot = r.slotOf(t.GUID); t.Slot == Slots {
 		return Tree{}, fmt.Errorf("%w: all %d are taken; remove forks", ErrNoSlot, Slots)

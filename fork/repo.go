@@ -37,7 +37,7 @@ func (s *Store) makeRepo(ctx context.Context, t Tree, source Source, progress Pr
 		try, undo func() error
 	}{
 		{"record",
-			func() (err error) { t, err = s.registry.claim(t, 0); return err },
+			func() (err error) { t, err = s.registry.claim(t, Share{}); return err },
 			func() error { return s.registry.forget(guid) }},
 		{"directory",
 			func() error { return s.furnish(w, t, false) },

@@ -148,7 +148,7 @@ func TestWhatHoldsNothingBackStays(t *testing.T) {
 	for n := range 8 {
 		idle = append(idle, makeFork(t, s, other, fmt.Sprint("idle", n)))
 	}
-	s.opts.MaxForks = func() int { return 16 }
+	s.opts.Share = most(16)
 	demo, p := newProduction(t, s, 530*mib)
 	p.pause = 10 * time.Millisecond
 	old, young := makeFork(t, s, demo, "old"), makeFork(t, s, demo, "young")

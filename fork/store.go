@@ -30,7 +30,7 @@ type Options struct {
 	// spare has its root and home until then. It is ended by End. nil: nothing is started ahead.
 	Prepare func(ctx context.Context, spare Tree, dirs Dirs) error
 
-	MaxForks func() int // per owner, asked for each fork; nil: MaxForks
+	Share func() Share // of each owner, asked for each fork; nil: MaxForks, of any size
 
 	// Settled reports whether nothing has to be done to a fork of a tree before anybody is in it; nil: something has to be.
 	Settled func(parent Tree) bool
@@ -58,8 +58,8 @@ func Open(o Options) (*Store, error) {
 	if o.End == nil {
 		return nil, errors.New("cannot open a store: nothing says how a pod is ended")
 	}
-	if o.MaxForks == nil {
-		o.MaxForks = func() int { return MaxForks }
+	if o.Share == nil {
+		o.Share = func() Share { return Share{Forks: MaxForks} }
 	}
 	if o.Settled == nil {
 		o.Settled = func(Tree) bool { return false }

@@ -152,7 +152,7 @@ func TestFreshTag(t *testing.T) {
 }
 
 func TestSpares(t *testing.T) {
-	s := newStore(t, Options{MaxForks: most(100)})
+	s := newStore(t, Options{Share: most(100)})
 	demo := createRepo(t, s, "demo", Source{})
 	keepSpares(t, s)
 	for i := range 2*spareCount + 1 { // more at once than there are

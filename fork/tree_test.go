@@ -47,7 +47,7 @@ func TestSlotsAreGivenLowestFirst(t *testing.T) {
 	r := testRegistry(t)
 	var trees []Tree
 	for _, name := range []string{"a", "b", "c"} {
-		tree, err := r.claim(record(name), 0)
+		tree, err := r.claim(record(name), Share{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,11 +57,11 @@ func TestSlotsAreGivenLowestFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, name := range map[int]string{1: "d"} {
-		if tree, err := r.claim(record(name), 0); err != nil || tree.Slot != want {
+		if tree, err := r.claim(record(name), Share{}); err != nil || tree.Slot != want {
 			t.Errorf("slot %d, %v; want %d", tree.Slot, err, want)
 		}
 	}
-	if tree, err := r.claim(record("e"), 0); err != nil || tree.Slot != 3 {
+	if tree, err := r.claim(record("e"), Share{}); err != nil || tree.Slot != 3 {
 		t.Errorf("slot %d, %v; want 3", tree.Slot, err)
 	}
 }
@@ -73,7 +73,7 @@ func TestNoSlotLeft(t *testing.T) {
 		tree.Slot = slot
 		r.trees[tree.GUID] = tree
 	}
-	if tree, err := r.claim(record("last"), 0); err == nil {
+	if tree, err := r.claim(record("last"), Share{}); err == nil {
 		t.Errorf("slot %d was given out", tree.Slot)
 	}
 }

@@ -130,6 +130,7 @@ var grammar = []blockKind{
 		{"idle", shapeTime, "a pod in which nothing goes on for so long is stopped; 30m where it is left out", optional},
 		{"resolvers", `["192.0.2.53", ...]`, "whom pods with egress ask for names; nobody where it is left out", optional},
 		{"forks_per_principal", "8", "how many forks a principal has at most; 8 where it is left out", optional},
+		{"quota_per_principal", shapeSize, "what these may come to together, by the quota that each has; not bounded where it is left out", optional},
 	}, nil},
 	{"connections", "", "what one SSH connection may have open, and for how long; there is one such block at most", []field{
 		{"sessions", "16", "sessions at a time on one connection (ControlMaster); 16 where it is left out", optional},

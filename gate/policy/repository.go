@@ -128,6 +128,7 @@ type Pods struct {
 	Idle      time.Duration // a pod in which nothing goes on for this long is stopped
 	Resolvers []string      // addresses that a pod's resolver asks; none: it knows the pod's own names alone
 	Forks     int           // that a principal has at most
+	Quota     uint64        // bytes that these may come to together, by their quotas; 0: not bounded
 }
 
 // DefaultPods is what stands where the files say nothing.
@@ -153,6 +154,7 @@ func (l *loader) readPodsBlock(block *hcl.Block) Pods {
 	if f.has("forks_per_principal") {
 		pods.Forks = int(f.number("forks_per_principal", 1, maxForks))
 	}
+	pods.Quota = f.size("quota_per_principal", minQuota)
 	for _, item := range f.list("resolvers") {
 		address, err := netip.ParseAddr(item.text)
 		switch {

@@ -62,8 +62,8 @@ func Run(ctx context.Context, c Config) (err error) {
 	// The registry's lock is what keeps a second warden out: nothing before this disturbs a first one.
 	store, err := fork.Open(fork.Options{
 		Pool: c.Pool, Registry: filepath.Join(c.State, "registry.db"), End: pods.End, Prepare: pods.Prepare, Log: c.Journal,
-		MaxForks: func() int { return rules.Pods().Forks },
-		Settled:  pods.settledFromBirth,
+		Share:   func() fork.Share { return fork.Share{Forks: rules.Pods().Forks, Quota: rules.Pods().Quota} },
+		Settled: pods.settledFromBirth,
 	})
 	if err != nil {
 		return err

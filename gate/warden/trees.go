@@ -91,6 +91,7 @@ var refusals = []struct {
 	hint string
 }{
 	{fork.ErrTooManyForks, "ssh gate@host forks lists yours, ssh gate@host rm REF removes one"},
+	{fork.ErrTooLarge, "ssh gate@host show REF says what one may come to, ssh gate@host rm REF removes one"},
 	{fork.ErrPoolFull, "ssh gate@host rm REF removes a fork; its space comes back within half a minute"},
 	{fork.ErrNoRootfs, "the operator makes one with: forkgate rootfs build"},
 	{fork.ErrNoSlot, "ssh gate@host rm REF removes a fork"},

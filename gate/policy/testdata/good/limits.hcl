@@ -39,6 +39,7 @@ pods {
   idle                = "45m"
   resolvers           = ["192.0.2.53", "2001:db8::53"]
   forks_per_principal = 20
+  quota_per_principal = "100GiB"
 }
 
 test "an agent gets the strictest of both" {
