@@ -25,8 +25,8 @@ const (
 	// asks is stock ssh, which asks what is listened on in the fork. asyncssh refuses what connects before it has taken in that something listens.
 	asks = `"${ssh[@]}" gate 'for _ in $(seq 200); do
 		{ exec 3<>/dev/tcp/127.0.0.1/7100; } 2>/dev/null && echo through >&3 && read -r line <&3 && break; sleep 0.05; done; echo "$line"'`
-	asksSocket = `"${ssh[@]}" gate '` + "python3 -c \"import socket, time\nwhile True:\n try: s = socket.socket(socket.AF_UNIX); s.connect(\\\"/tmp/r\\\"); break\n" +
-		" except OSError: time.sleep(0.05)\ns.sendall(b\\\"through\\\\n\\\"); print(s.makefile().readline())\"'"
+	asksSocket = `"${ssh[@]}" gate '` + "python3 -c \"import socket, time\nfor _ in range(200):\n try:\n  s = socket.socket(socket.AF_UNIX); s.connect(\\\"/tmp/r\\\"); s.sendall(b\\\"through\\n\\\")\n" +
+		"  line = s.makefile().readline()\n  if line: print(line); break\n except OSError: pass\n time.sleep(0.05)\"'"
 	// lends puts the key into an ssh-agent.
 	lends = `behind ssh-agent -D -a $PWD/agent; until [ -S agent ]; do sleep 0.05; done; export SSH_AUTH_SOCK=$PWD/agent; ssh-add -q $KEY; `
 	keys  = `'ssh-add -L'`
