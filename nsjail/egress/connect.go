@@ -133,13 +133,11 @@ func (p *pod) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	}
 	var four, six []netip.Addr
 	for _, a := range found {
-		a = a.Unmap()
-		if outside, err := p.Outside(a); !public(a) || err != nil || !outside { // by IPv6 there may be no way
-			continue
-		}
-		if a.Is4() {
+		switch a = a.Unmap(); {
+		case !public(a) || !p.outside(a):
+		case a.Is4():
 			four = append(four, a)
-		} else {
+		default:
 			six = append(six, a)
 		}
 	}
@@ -147,6 +145,12 @@ func (p *pod) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 		return nil, errPrivate
 	}
 	return alternating(four, six), nil
+}
+
+// outside is Outside, where there is a way at all: by IPv6 there may be none.
+func (p *pod) outside(a netip.Addr) bool {
+	outside, err := p.Outside(a)
+	return err == nil && outside
 }
 
 // alternating has the one family tried after the other: a way that leads nowhere is often one family's.

@@ -78,11 +78,12 @@ const (
 // Keep holds a connection, and claims anew when it ends, until ctx does. again is Ask, and what else has to be so.
 func (c Claim) Keep(ctx context.Context, conn *Conn, again func(context.Context) (*Conn, error)) {
 	for conn != nil {
-		stop := context.AfterFunc(ctx, func() { conn.Close() })
-		_, files, _ := conn.Receive() // until the service goes; it says nothing more
+		held := conn // what ends it may still be under way when there is another one
+		stop := context.AfterFunc(ctx, func() { held.Close() })
+		_, files, _ := held.Receive() // until the service goes; it says nothing more
 		CloseAll(files)
 		stop()
-		conn.Close()
+		held.Close()
 		conn = c.keepAsking(ctx, again)
 	}
 }
