@@ -21,7 +21,7 @@ import (
 // none that somebody had been told is removed, and nothing that nobody knows of. The disk is a file, and the registry another, of which one snapshot
 // is taken in the middle of whatever kernel and store are doing; that is mounted elsewhere.
 func TestPowerCut(t *testing.T) {
-	for round := range 4 {
+	for round := range 12 {
 		t.Run(fmt.Sprint(round), cutPower)
 	}
 }

@@ -109,7 +109,7 @@ func (s *Store) drop(k Kept) error {
 	if err := s.opts.step("dropping"); err != nil {
 		return err
 	}
-	if err := destroy(s.KeptPath(k)); err != nil {
+	if err := errors.Join(destroy(s.KeptPath(k)), s.withPool(commit)); err != nil {
 		return err
 	}
 	return s.kept.forget(k.ID)

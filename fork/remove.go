@@ -64,5 +64,9 @@ func (s *Store) finishRemoval(ctx context.Context, t Tree) error {
 	if err := s.dropGroup(t.Slot); err != nil {
 		return err
 	}
+	// What the disk does not know yet would be there again after a power cut, and nobody would know of it.
+	if err := s.withPool(commit); err != nil {
+		return err
+	}
 	return s.registry.forget(t.GUID)
 }
