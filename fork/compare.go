@@ -16,13 +16,18 @@ import (
 	"forkgate/fork/changes"
 )
 
-// maxCompared is how many things a comparison tells apart: some hundred bytes of memory each.
-const maxCompared = 200_000
+// maxCompared is how many things a comparison tells apart, and maxComparing how long the kernel has to find them. It goes on for each piece of a file.
+const (
+	maxCompared  = 200_000
+	maxComparing = time.Minute
+)
 
 // Compare lists what is different in the data of one tree from that of another, both as they are at this instant. Nothing of either is read but what
 // btrfs knows of it, and only where they differ. There is one comparison at a time.
 //
-// Errors are ErrNotFound, ErrPoolFull, changes.ErrMany, and whatever the disk said.
+// Files are told by their numbers: one that was made in each of them since the one was made of the other may be taken for the same.
+//
+// Errors are ErrNotFound, ErrPoolFull, changes.ErrMany, the context's cause, and whatever the disk said.
 func (s *Store) Compare(ctx context.Context, before, after Tree) (found []changes.Change, err error) {
 	defer func() {
 		if err != nil {
@@ -40,7 +45,11 @@ func (s *Store) Compare(ctx context.Context, before, after Tree) (found []change
 		if still[i], err = s.still(t); err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, s.drop(still[i])) }()
+		defer func() {
+			if dropping := s.drop(still[i]); dropping != nil { // the next start tries again
+				s.opts.Log.Error("a snapshot for a comparison stays", "id", still[i].ID, "error", dropping)
+			}
+		}()
 	}
 	all, err := s.differences(ctx, s.KeptPath(still[0]), s.KeptPath(still[1]))
 	for _, c := range all {
@@ -67,7 +76,7 @@ func (s *Store) still(t Tree) (k Kept, err error) {
 	}
 	return k, w.do("snapshot",
 		func() error { return btrfs.SubvolSnapshot(s.KeptPath(k), s.Dirs(t).Tree, true) },
-		func() error { return destroy(s.KeptPath(k)) })
+		func() error { return errors.Join(destroy(s.KeptPath(k)), s.withPool(commit)) })
 }
 
 // sendCapabilities are what btrfs send needs of root: the kernel lets nobody else compare trees, and the snapshots are root's.
@@ -75,12 +84,15 @@ const sendCapabilities = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_DAC_READ_SEARCH
 
 // differences has the kernel compare two snapshots.
 func (s *Store) differences(ctx context.Context, before, after string) (found []changes.Change, err error) {
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithTimeoutCause(ctx, maxComparing, changes.ErrMany)
 	defer stop()
 	r, w := io.Pipe()
 	sent := make(chan error, 1)
 	go func() {
 		err := onThrowawayThread(func() error { return runSend(ctx, w, before, after) })
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		w.CloseWithError(err) // nil: it is at its end
 		sent <- err
 	}()

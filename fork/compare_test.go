@@ -70,6 +70,24 @@ func TestCompare(t *testing.T) {
 	if left := s.kept.list(func(Kept) bool { return true }); len(left) > 0 {
 		t.Errorf("left are %v", left)
 	}
+	wantEmpty(t, s.pool, "kept")
+}
+
+// A fork that goes while it is compared goes, and what was made to compare it is not in the way.
+func TestRemovedWhileCompared(t *testing.T) {
+	s := newStore(t, Options{})
+	x := makeFork(t, s, createRepo(t, s, "demo", Source{}), "x")
+	still, err := s.still(x)
+	must(t, err)
+	must(t, s.Remove(t.Context(), x.GUID))
+	if _, err := os.Stat(s.KeptPath(still)); err != nil {
+		t.Errorf("what is compared is gone: %v", err)
+	}
+	must(t, s.drop(still))
+	wantEmpty(t, s.pool, "kept", "forks")
+	if _, err := s.Compare(t.Context(), x, x); !errors.Is(err, ErrNotFound) {
+		t.Errorf("one that is gone: %v", err)
+	}
 }
 
 func compared(t *testing.T, s *Store, before, after Tree) []changes.Change {

@@ -39,16 +39,16 @@ func cutPower(t *testing.T) {
 	demo := createRepo(t, s, "demo", Source{})
 	write(t, s.Dirs(demo).Data+"/file", "production")
 
-	w := &working{made: map[string]bool{}}
+	w := &working{made: map[string]bool{}, doing: map[string]bool{}, turns: map[string]int{}}
 	ctx, stop := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	for n := range 3 {
 		all.Go(func() { w.work(ctx, t, s, demo, n) })
 	}
 	time.Sleep(time.Duration(200+rand.IntN(800)) * time.Millisecond)
-	sure := w.sure()
+	sure, turns := w.sure()
 	must(t, btrfs.SubvolSnapshot(after, host, false))
-	still := w.sure()
+	_, later := w.sure()
 	stop()
 	all.Wait()
 	must(t, s.Close())
@@ -63,7 +63,7 @@ func cutPower(t *testing.T) {
 	t.Logf("%d undone, %d finished, %d forks", len(report.Undone), len(report.Finished), len(s.Forks("")))
 	wantContent(t, s.Dirs(demo).Data+"/file", "production")
 	for tag, there := range sure {
-		if now, known := still[tag]; !known || now != there {
+		if later[tag] != turns[tag] {
 			continue // it was under way
 		}
 		f, ok := s.Find("demo", tag)
@@ -85,23 +85,22 @@ type working struct {
 	mu    sync.Mutex
 	made  map[string]bool // by tag: false where it was removed
 	doing map[string]bool
+	turns map[string]int // how often somebody has begun or ended something with it
 }
 
-// sure is what nobody is doing anything to.
-func (w *working) sure() map[string]bool {
+// sure is what nobody is doing anything to, and the turns of all.
+func (w *working) sure() (sure map[string]bool, turns map[string]int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	sure := maps.Clone(w.made)
+	sure = maps.Clone(w.made)
 	maps.DeleteFunc(sure, func(tag string, _ bool) bool { return w.doing[tag] })
-	return sure
+	return sure, maps.Clone(w.turns)
 }
 
 func (w *working) note(tag string, doing, made bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.doing == nil {
-		w.doing = map[string]bool{}
-	}
+	w.turns[tag]++
 	if w.doing[tag] = doing; !doing {
 		w.made[tag] = made
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/containerd/btrfs/v2"
 )
 
-// Kept is a read-only snapshot of a repository, at POOL/kept/ID, for a backup to be made of and the next one to be told from. It is neither
+// Kept is a read-only snapshot, at POOL/kept/ID: of a repository, for a backup to be made of and the next one to be told from, or, never Ready, of what
+// is compared. It is neither
 // repository nor fork: nobody enters it, it has no pod, no slot and no name that a caller could say, and the operator alone hears of it.
 type Kept struct {
 	ID    string    `json:"id"`   // a GUID
@@ -125,9 +126,10 @@ func (s *Store) dropHalf() (err error) {
 	return err
 }
 
-// dropOf removes what is kept of a repository that goes.
+// dropOf removes what is kept of a tree that goes. What is being made is somebody's who is at it, and sees to it himself: the kernel lets nobody
+// remove a snapshot that is sent.
 func (s *Store) dropOf(guid string) (err error) {
-	for _, k := range s.kept.list(func(k Kept) bool { return k.Of == guid }) {
+	for _, k := range s.kept.list(func(k Kept) bool { return k.Of == guid && k.State != Making }) {
 		err = errors.Join(err, s.drop(k))
 	}
 	return err

@@ -33,7 +33,8 @@ func Verbs() []Verb {
 		"value; a password that is just a word in a file of its own is not. It is done in a copy that nobody enters, which is gone afterwards.\n"
 	const comparing = "Files that were added (A), changed (M), moved (R) and removed (D), in what has become of the first, both as they are at this moment; with one REF\n" +
 		"it is compared with what it is a fork of. Changed is what is in it, or its mode, owner or attributes. Contents are not shown: they are in the forks.\n" +
-		"Docker's volumes are not looked at. Policy has to permit diff on both.\n"
+		"Docker's volumes are not looked at. A file of several names is told of by one of them, and files that were made in both since may be taken for\n" +
+		"one. Policy has to permit diff on both: it tells names that rules of scrub take out of forks.\n"
 	return []Verb{
 		{Name: "help", Args: "[VERB]", Summary: "list the control words, or explain one", Max: 1},
 		{Name: "whoami", Summary: "say how you are classified, and by which evidence"},

@@ -173,11 +173,6 @@ permit "people-make-forks" {
   }
 }
 
-# What differs is told by names alone, and of production nothing that a fork of it would not show.
-permit "everybody-compares" {
-  when = op == "diff" && (target.grand || target.fork && target.owner == caller.principal)
-}
-
 permit "agents-work-in-their-forks" {
   when = (
     caller.kind == "agent" && target.fork && target.owner == caller.principal &&

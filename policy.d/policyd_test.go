@@ -84,22 +84,22 @@ func TestBaseline(t *testing.T) {
 		target gate.Target
 		ops    []gate.Op
 	}{
-		{"an agent at production", agent, grand, []gate.Op{"list", "show", "diff"}},
-		{"an agent in its fork", agent, alices, append([]gate.Op{"list", "show", "diff", "remove", "fork"}, inside...)},
+		{"an agent at production", agent, grand, []gate.Op{"list", "show"}},
+		{"an agent in its fork", agent, alices, append([]gate.Op{"list", "show", "remove", "fork"}, inside...)},
 		{"an agent at another's fork", agent, bobs, []gate.Op{"list"}},
-		{"an agent and a fork to be", agent, aliceNew, append([]gate.Op{"list", "show", "diff", "remove", "fork"}, inside...)},
+		{"an agent and a fork to be", agent, aliceNew, append([]gate.Op{"list", "show", "remove", "fork"}, inside...)},
 		{"an agent and nothing in particular", agent, gate.Target{}, []gate.Op{"list"}},
-		{"a person at production", human, grand, []gate.Op{"list", "show", "diff", "shell", "exec", "sftp"}},
+		{"a person at production", human, grand, []gate.Op{"list", "show", "shell", "exec", "sftp"}},
 		{"a person in a fork of theirs", human, alices,
-			append([]gate.Op{"list", "show", "diff", "remove", "fork", "agent-forward", "extend", "settle", "scan"}, inside...)},
+			append([]gate.Op{"list", "show", "remove", "fork", "agent-forward", "extend", "settle", "scan"}, inside...)},
 		{"a person at another's fork", human, bobs, []gate.Op{"list"}},
 		{"an agent that makes a fork for another", agent, gate.ForkOf(grand, "new", "bob"), []gate.Op{"list"}},
 		{"an agent that forks another's fork", agent, func() gate.Target {
 			t := gate.ForkOf(bobs, "new", "alice")
 			return t
-		}(), append([]gate.Op{"list", "show", "diff", "remove"}, inside...)},
+		}(), append([]gate.Op{"list", "show", "remove"}, inside...)},
 		{"an agent that forks its own fork", agent, gate.ForkOf(alices, "new", "alice"),
-			append([]gate.Op{"list", "show", "diff", "remove", "fork"}, inside...)},
+			append([]gate.Op{"list", "show", "remove", "fork"}, inside...)},
 		{"nobody", gate.Caller{}, grand, nil},
 		{"nobody, at a fork without an owner", gate.Caller{}, gate.Target{Repo: "demo", Tag: "x", Fork: true}, nil},
 	}
@@ -128,7 +128,7 @@ func TestOperatorMayEverything(t *testing.T) {
 			if p.Decide(r).Verdict != gate.Permit {
 				t.Errorf("%s\n%s", op, p.Explain(r))
 			}
-			if r.Door = "ssh"; p.Decide(r).Verdict == gate.Permit && op != "list" && op != "show" && op != "diff" {
+			if r.Door = "ssh"; p.Decide(r).Verdict == gate.Permit && op != "list" && op != "show" {
 				t.Errorf("the name root alone opens %s", op)
 			}
 		}

@@ -53,7 +53,7 @@ func Read(r io.Reader, most int) ([]Change, error) {
 			return nil, err
 		}
 		if d.number == end {
-			return t.changes(), nil
+			return t.changes()
 		}
 		if err := t.do(d); err != nil {
 			return nil, err
@@ -94,8 +94,8 @@ type name struct {
 	implied string // where that was, had nobody moved anything but directories above it; empty in what is new
 }
 
-// names lists all that are below a directory.
-func (t *tree) names(dir *node, at string) (all []name) {
+// names lists all that are below a directory, behind those that there are.
+func (t *tree) names(all []name, dir *node, at string) ([]name, error) {
 	for as, n := range dir.children {
 		one := name{of: n, path: as, implied: as}
 		if at != "" {
@@ -107,14 +107,23 @@ func (t *tree) names(dir *node, at string) (all []name) {
 		if dir.new {
 			one.implied = ""
 		}
-		all = append(append(all, one), t.names(n, one.path)...)
+		err := errors.Join(t.keeps(one.path), t.keeps(one.implied))
+		if err == nil {
+			all, err = t.names(append(all, one), n, one.path)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return all
+	return all, nil
 }
 
 // changes is what it has come to.
-func (t *tree) changes() []Change {
-	names := t.names(t.root, "")
+func (t *tree) changes() ([]Change, error) {
+	names, err := t.names(nil, t.root, "")
+	if err != nil {
+		return nil, ErrMany
+	}
 	slices.SortFunc(names, func(a, b name) int { return cmp.Compare(a.path, b.path) })
 	all, seen := map[string]Change{}, map[*node]bool{}
 	for _, one := range names { // where a file has several names, the one that it had stays
@@ -147,5 +156,5 @@ func (t *tree) changes() []Change {
 		}
 		all[n.was] = gone
 	}
-	return slices.SortedFunc(maps.Values(all), func(a, b Change) int { return cmp.Compare(a.Path, b.Path) })
+	return slices.SortedFunc(maps.Values(all), func(a, b Change) int { return cmp.Compare(a.Path, b.Path) }), nil
 }

@@ -54,6 +54,8 @@ func TestReadRefuses(t *testing.T) {
 		"a command that is too long": streamOf([]byte{255, 255, 255, 255, 3, 0, 0, 0, 0, 0}), "half an attribute": streamOf([]byte{3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 15, 0, 9}),
 		"a name that is not there": streamOf(command(mkdir, pathOf, "d"), command(unlink, pathOf, "d/x"), command(end)),
 		"a name that has gone":     streamOf(command(unlink, pathOf, "x"), command(unlink, pathOf, "x"), command(end)),
+		"a name in itself":         streamOf(command(link, pathOf, "x/y", linkTo, "x"), command(end)),
+		"a file in its own name":   streamOf(command(link, pathOf, "z", linkTo, "x"), command(rename, pathOf, "x", pathTo, "z/y"), command(end)),
 		"a way up":                 streamOf(command(unlink, pathOf, "../x"), command(end)), "no name": streamOf(command(mkfile, pathOf, "d/"), command(end)),
 	} {
 		if got, err := Read(bytes.NewReader(text), 100); !errors.Is(err, ErrStream) || got != nil {
@@ -71,6 +73,21 @@ func TestReadRefuses(t *testing.T) {
 	}
 	if got, err := Read(bytes.NewReader(streamOf(append(many, command(end))...)), 100); !errors.Is(err, ErrMany) || got != nil {
 		t.Errorf("too many: %d, %v", len(got), err)
+	}
+}
+
+// Paths are bounded as well as things: whoever works in a tree chooses both.
+func TestLongPaths(t *testing.T) {
+	long := strings.Repeat("d/", 2000)
+	var commands [][]byte
+	for dir := range 2000 {
+		commands = append(commands, command(mkdir, pathOf, strings.Repeat("d/", dir)+"d"))
+	}
+	for i := range 20_000 {
+		commands = append(commands, command(mkfile, pathOf, long+fmt.Sprint(i)))
+	}
+	if _, err := Read(bytes.NewReader(streamOf(append(commands, command(end))...)), 100_000); !errors.Is(err, ErrMany) {
+		t.Errorf("got %v", err)
 	}
 }
 

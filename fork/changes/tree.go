@@ -1,6 +1,7 @@
 package changes
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -25,7 +26,9 @@ func (n *node) put(name string, child *node) error {
 		n.children = map[string]*node{}
 	}
 	n.children[name] = child
-	child.names++
+	if child.names++; child.names > 1 && (child.kind == Directory || len(child.children) > 0) {
+		return fmt.Errorf("%w: a directory of two names", ErrStream)
+	}
 	return nil
 }
 
@@ -45,6 +48,18 @@ type tree struct {
 	root  *node
 	nodes []*node // all but the root, in the order in which they were spoken of
 	most  int
+	bytes int // of paths, as far as they are kept
+}
+
+// maxPaths bounds the memory that paths take: one of them is 4 KiB at most, and whoever works in a tree chooses it.
+const maxPaths = 64 << 20
+
+// keeps counts what is kept.
+func (t *tree) keeps(path string) error {
+	if t.bytes += len(path); t.bytes > maxPaths {
+		return ErrMany
+	}
+	return nil
 }
 
 // child finds a name in a directory. What the stream has not spoken of is there as it was.
@@ -68,6 +83,9 @@ func (t *tree) add(parent *node, name string, c *node) error {
 		return ErrMany
 	}
 	t.nodes = append(t.nodes, c)
+	if err := errors.Join(t.keeps(c.was), t.keeps(name)); err != nil {
+		return ErrMany
+	}
 	return parent.put(name, c)
 }
 

@@ -14,8 +14,12 @@ import (
 	"forkgate/gate"
 )
 
-// maxChanges is how many changes are told one by one.
-const maxChanges = 10_000
+// What is told at most: changes one by one, bytes of their paths, and directories.
+const (
+	maxChanges     = 10_000
+	maxChangeBytes = 1 << 20
+	maxDirectories = 500
+)
 
 // difference is what diff says. Paths are escaped as gate.Exact does.
 type difference struct {
@@ -55,11 +59,15 @@ func diff(ctx context.Context, w *word) (page, error) {
 		d.Below = byDirectory(all)
 		return page{data: d, text: d.summary}, nil
 	}
-	d.More = max(0, len(all)-maxChanges)
-	for _, c := range all[:len(all)-d.More] {
+	bytes := 0
+	for i, c := range all {
 		c.Path, c.From = gate.Exact(c.Path), gate.Exact(c.From)
+		if bytes += len(c.Path) + len(c.From); i == maxChanges || bytes > maxChangeBytes {
+			break
+		}
 		d.Changes = append(d.Changes, c)
 	}
+	d.More = len(all) - len(d.Changes)
 	return page{data: d, text: d.print}, nil
 }
 
@@ -97,6 +105,9 @@ func byDirectory(all []changes.Change) (dirs []countedDir) {
 		counts[top][c.How]++
 	}
 	for _, top := range slices.Sorted(maps.Keys(counts)) {
+		if len(dirs) == maxDirectories {
+			return append(dirs, countedDir{"and more", map[string]int{}})
+		}
 		dirs = append(dirs, countedDir{gate.Exact(top), counts[top]})
 	}
 	return dirs

@@ -25,9 +25,10 @@ func TestDiff(t *testing.T) {
 	h.trees.add(fork.Tree{Repo: "demo", Tag: "mine", Owner: "alice", Parent: demo.GUID})
 	h.trees.add(fork.Tree{Repo: "demo", Tag: "his", Owner: "bob", Parent: demo.GUID})
 	h.trees.add(fork.Tree{Repo: "demo", Tag: "orphan", Owner: "alice", Parent: "gone"})
-	h.trees.differ = []changes.Change{
+	set := func(all []changes.Change) { h.trees.mu.Lock(); h.trees.differ = all; h.trees.mu.Unlock() }
+	set([]changes.Change{
 		{How: changes.Added, Kind: changes.Directory, Path: "dir"}, {How: changes.Moved, Path: "dir/b", From: "a", Also: true}, {How: changes.Removed, Path: "x\x1b[31m\ny"}, {How: changes.Changed, Kind: changes.File, Path: "dir/c"},
-	}
+	})
 	says := func(words ...string) string {
 		out, err := h.connect(t, "gate", h.alice).Verb(t.Context(), client.VerbRequest{Words: say(words...)})
 		if err != nil {
@@ -43,7 +44,8 @@ func TestDiff(t *testing.T) {
 		{"diff demo:orphan", "is not there any more"},
 		{"diff demo:mine demo:his", "no rule permits diff"},
 		{"diff demo:his", "no rule permits diff"},
-		{"diff secret demo:mine", "secret"},
+		{"diff secret demo:mine", "secret does not exist"},
+		{"diff demo:mine secret", "secret does not exist"},
 		{"diff demo:mine --stat", "dir  1 added, 1 changed, 1 moved"},
 		{"diff demo:mine --text", "diff has no \"--text\""},
 		{"diff", "diff takes 1 to 2 words"},
@@ -56,14 +58,21 @@ func TestDiff(t *testing.T) {
 	if err := json.Unmarshal([]byte(says("diff", "demo:mine", "--json")), &d); err != nil || d.Counts[changes.Moved] != 1 || d.Changes[1].From != "a" || d.Changes[2].Path != gate.Exact("x\x1b[31m\ny") {
 		t.Errorf("got %+v, %v", d, err)
 	}
-	h.trees.differ = nil
+	var many []changes.Change
 	for i := range maxChanges + 7 {
-		h.trees.differ = append(h.trees.differ, changes.Change{How: changes.Added, Path: fmt.Sprint("f", i)})
+		many = append(many, changes.Change{How: changes.Added, Path: fmt.Sprint("f", i)})
 	}
+	set(many)
 	if got := says("diff", "demo:mine"); !strings.Contains(got, "and 7 more") || !strings.Contains(got, "10007 added") {
 		t.Errorf("many: %.200q", got[len(got)-200:])
 	}
+	set([]changes.Change{{How: changes.Added, Path: strings.Repeat("x", 2<<20)}})
+	if got := says("diff", "demo:mine"); !strings.Contains(got, "and 1 more") || len(got) > 1000 {
+		t.Errorf("a long one: %d bytes", len(got))
+	}
+	h.trees.mu.Lock()
 	h.trees.differErr = changes.ErrMany
+	h.trees.mu.Unlock()
 	if got := says("diff", "demo:mine"); !strings.Contains(got, "more differs between demo and demo:mine than can be told") {
 		t.Errorf("too many: %q", got)
 	}

@@ -179,6 +179,8 @@ func (f *fakeTrees) CreateRepo(_ context.Context, name string, s fork.Source, pr
 }
 
 func (f *fakeTrees) Compare(_ context.Context, before, after fork.Tree) ([]changes.Change, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if before.GUID == after.GUID {
 		return nil, nil
 	}
