@@ -76,7 +76,7 @@ func (s *Store) still(t Tree) (k Kept, err error) {
 	}
 	return k, w.do("snapshot",
 		func() error { return btrfs.SubvolSnapshot(s.KeptPath(k), s.Dirs(t).Tree, true) },
-		func() error { return errors.Join(destroy(s.KeptPath(k)), s.withPool(commit)) })
+		func() error { return s.destroyKept(k) })
 }
 
 // sendCapabilities are what btrfs send needs of root: the kernel lets nobody else compare trees, and the snapshots are root's.

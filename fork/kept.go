@@ -60,7 +60,7 @@ func (s *Store) Keep(ctx context.Context, t Tree, destination string) (k Kept, e
 		{"record", func() error { return s.kept.put(k) }, func() error { return s.kept.forget(k.ID) }},
 		{"snapshot",
 			func() error { return btrfs.SubvolSnapshot(s.KeptPath(k), s.Dirs(t).Tree, true) },
-			func() error { return destroy(s.KeptPath(k)) }},
+			func() error { return s.destroyKept(k) }},
 		// What it is compared with later is what is on the disk.
 		{"sync", func() error { return syncPool(s.pool) }, nil},
 		{"ready", func() error { k.State = Ready; return s.kept.put(k) }, nil},
@@ -110,10 +110,15 @@ func (s *Store) drop(k Kept) error {
 	if err := s.opts.step("dropping"); err != nil {
 		return err
 	}
-	if err := errors.Join(destroy(s.KeptPath(k)), s.withPool(commit)); err != nil {
+	if err := s.destroyKept(k); err != nil {
 		return err
 	}
 	return s.kept.forget(k.ID)
+}
+
+// destroyKept removes a snapshot from the disk, which knows it when that returns: the record that goes then is all that says it was there.
+func (s *Store) destroyKept(k Kept) error {
+	return errors.Join(destroy(s.KeptPath(k)), s.withPool(commit))
 }
 
 // dropHalf removes what a crash has left half made or half removed, and what was kept of a repository that is gone.

@@ -30,6 +30,7 @@ type difference struct {
 	Changes []changes.Change `json:"changes,omitempty"`
 	More    int              `json:"more,omitempty"` // that are not among these
 	Below   []countedDir     `json:"directories,omitempty"`
+	Others  int              `json:"more_directories,omitempty"` // that are not among these
 }
 
 // countedDir is a directory at the top, and how many changes there are in it.
@@ -57,6 +58,8 @@ func diff(ctx context.Context, w *word) (page, error) {
 	}
 	if w.flags["stat"] {
 		d.Below = byDirectory(all)
+		d.Others = max(0, len(d.Below)-maxDirectories)
+		d.Below = d.Below[:len(d.Below)-d.Others]
 		return page{data: d, text: d.summary}, nil
 	}
 	bytes := 0
@@ -105,9 +108,6 @@ func byDirectory(all []changes.Change) (dirs []countedDir) {
 		counts[top][c.How]++
 	}
 	for _, top := range slices.Sorted(maps.Keys(counts)) {
-		if len(dirs) == maxDirectories {
-			return append(dirs, countedDir{"and more", map[string]int{}})
-		}
 		dirs = append(dirs, countedDir{gate.Exact(top), counts[top]})
 	}
 	return dirs
@@ -142,6 +142,9 @@ func (d difference) summary(out io.Writer) {
 		rows = append(rows, []string{dir.Path, inWords(dir.Counts)})
 	}
 	columns(out, rows...)
+	if d.Others > 0 {
+		fmt.Fprintf(out, "and %s more\n", gate.Count(d.Others, "directory"))
+	}
 	fmt.Fprintf(out, "%s to %s: %s\n", d.Before, d.After, inWords(d.Counts))
 }
 

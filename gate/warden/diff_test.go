@@ -70,6 +70,14 @@ func TestDiff(t *testing.T) {
 	if got := says("diff", "demo:mine"); !strings.Contains(got, "and 1 more") || len(got) > 1000 {
 		t.Errorf("a long one: %d bytes", len(got))
 	}
+	many = nil
+	for i := range maxDirectories + 3 {
+		many = append(many, changes.Change{How: changes.Added, Kind: changes.File, Path: fmt.Sprintf("d%d/f", i)})
+	}
+	set(many)
+	if got := says("diff", "demo:mine", "--stat"); !strings.HasSuffix(got, "\nand 3 directories more\ndemo to demo:mine: 503 added\n") {
+		t.Errorf("many directories: %.200q", got[len(got)-200:])
+	}
 	h.trees.mu.Lock()
 	h.trees.differErr = changes.ErrMany
 	h.trees.mu.Unlock()

@@ -557,7 +557,7 @@ func TestServedAgain(t *testing.T) {
 	}
 }
 
-// Nobody but root has a say, and what is no claim is none.
+// What is no claim is none: addresses are not this service's to open.
 func TestClaims(t *testing.T) {
 	w := newWorld(t, nsjail.Network{})
 	for _, claim := range []up{{"1", []string{"10.0.0.0/8"}}, {"1", []string{"*"}}, {"../x", []string{"a.example.org:443"}}} {
