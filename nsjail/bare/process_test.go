@@ -2,6 +2,7 @@ package bare_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -127,6 +128,47 @@ func TestWaitIsBounded(t *testing.T) {
 	if err := errors.Join(p.SetDeadline(time.Now()), p.Next()); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
+}
+
+// A process that waits for the end of who started it has nothing of its files, and does not outlive it: who is killed lets go of all that it has,
+// and that is what is done here. Control: one that only waits lives on.
+func TestNobodyIsLeftBehind(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	waits := start(t, func(p *bare.Program, report uintptr) { p.Await("wait", report) })
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("a file of the starter's is still held: %d, %v", n, err)
+	}
+	if err := waits.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := code(t, waits); got != 0 {
+		t.Errorf("exit code %d", got)
+	}
+	lives := start(t, func(p *bare.Program, _ uintptr) { p.Do("wait", unix.SYS_PPOLL, 0, 0, 0, 0) })
+	if err := lives.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	if is := state(t, lives.Pid); is != "S" {
+		t.Errorf("the control does not wait: %s", is)
+	}
+}
+
+// state is what the kernel says a process does (proc_pid_stat(5)).
+func state(t *testing.T, pid int) string {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[0]
 }
 
 func TestExecuted(t *testing.T) {

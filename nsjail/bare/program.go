@@ -102,6 +102,14 @@ func (p *Program) CloseOthers(what string, first uintptr, kept ...uintptr) {
 	p.Do(what, unix.SYS_CLOSE_RANGE, first, MinusOne, 0)
 }
 
+// Await adds calls that wait for the end of who started the process: until then it has nothing to do, and then nobody to end it. Only the
+// starter has the other end of the pipe that the process reports to, so this lets go of every other descriptor.
+func (p *Program) Await(what string, report uintptr) {
+	p.CloseOthers("let go of all else", 0, report)
+	end := Store(p.Memory, []unix.PollFd{{Fd: int32(report)}}) // POLLERR is always asked for: nobody reads any more (poll(2))
+	p.Do(what, unix.SYS_PPOLL, Location(end), 1, 0, 0)
+}
+
 // Attach adds the mount of a detached one on an absolute path. A symbolic link at its end is not followed.
 func (p *Program) Attach(what string, fd uintptr, target string) {
 	p.Do(what, unix.SYS_MOVE_MOUNT, fd, p.Text(""), AtFDCWD, p.Text(target), unix.MOVE_MOUNT_F_EMPTY_PATH)

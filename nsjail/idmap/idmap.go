@@ -35,9 +35,9 @@ func Namespace(base uint32) (*os.File, error) {
 	}
 	defer memory.Close()
 	// The kernel takes the mapping from a user namespace, and a namespace needs a process to be made: one that does nothing, and is
-	// killed as soon as the namespace is open.
-	child, err := bare.Start(bare.CloneArgs{Flags: unix.CLONE_NEWUSER}, memory, func(p *bare.Program, _ uintptr) {
-		p.Do("wait", unix.SYS_PPOLL, 0, 0, 0, 0)
+	// killed as soon as the namespace is open, or ends by itself where this process is no more: what lives on has this one's mounts.
+	child, err := bare.Start(bare.CloneArgs{Flags: unix.CLONE_NEWUSER}, memory, func(p *bare.Program, report uintptr) {
+		p.Await("wait", report)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a user namespace: %w", err)
