@@ -20,7 +20,7 @@ import (
 // written is how much a session of these writes, in lines like those of a log.
 const written = 100 << 20
 
-const recordingRounds = 9
+const recordingRounds = 15
 
 // recordingPolicy records what happens in forks by their tag, and lets a recording get as long as one of these.
 const recordingPolicy = `
