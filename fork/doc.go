@@ -17,7 +17,8 @@
 //	-, spare  making    Fork, CreateRepo (claim)  the record; parts of the tree       undoes it, slot and quota group included
 //	making    ready     Fork, CreateRepo (ready)  as above                            undoes it
 //	making    -         an error in any step      as above                            undoes it
-//	ready     ready     Extend, Settle            the one record or the other         has nothing to do
+//	ready     ready     Extend, Settle, Rename    the one record or the other         has nothing to do
+//	ready     ready     Freeze, Thaw              a frozen fork that can be written   makes it read-only
 //	ready     removing  Remove, RemoveRepo        the record; parts may be gone       removes the rest
 //	removing  -         Remove, RemoveRepo        the record                          removes the rest; the slot is free last
 //

@@ -83,30 +83,19 @@ func (s *Store) makeFork(ctx context.Context, parent Tree, tag, owner string, li
 //
 // Errors are ErrNotFound, ErrGrand, and that of a fork which is being made or removed.
 func (s *Store) Extend(guid string) (Tree, error) {
-	t, ok := s.registry.get(guid)
-	switch {
-	case !ok:
-		return Tree{}, fmt.Errorf("fork %s: %w", guid, ErrNotFound)
-	case t.Grand:
-		return Tree{}, fmt.Errorf("cannot extend %s: %w; it does not expire", t.Ref(), ErrGrand)
-	case t.Expires.IsZero():
-		return t, nil
-	}
-	return s.registry.change(guid, func(t *Tree) { t.Expires = t.Limits.Expiry(time.Now()) }, Ready, Ready)
+	return s.changeFork(guid, "extend", func(t *Tree) error {
+		if !t.Expires.IsZero() {
+			t.Expires = t.Limits.Expiry(time.Now())
+		}
+		return nil
+	})
 }
 
 // Settle notes that what has to be taken out of a fork has been, where why is empty; else why it could not be.
 //
 // Errors are ErrNotFound, ErrGrand, and that of a fork which is being made or removed.
 func (s *Store) Settle(guid, why string) (Tree, error) {
-	t, ok := s.registry.get(guid)
-	switch {
-	case !ok:
-		return Tree{}, fmt.Errorf("fork %s: %w", guid, ErrNotFound)
-	case t.Grand:
-		return Tree{}, fmt.Errorf("cannot settle %s: %w", t.Ref(), ErrGrand)
-	}
-	return s.registry.change(guid, func(t *Tree) { t.Settled, t.Unsettled = why == "", why }, Ready, Ready)
+	return s.changeFork(guid, "settle", func(t *Tree) error { t.Settled, t.Unsettled = why == "", why; return nil })
 }
 
 // finish lets callers in. After an error t is as it was: the undoing needs its slot.

@@ -58,13 +58,16 @@ func (s *Store) holds(t Tree) uint64 {
 const leastWorth = 64
 
 // inOrder lists the forks as they go when the pool is tight: first those that hold something back, the oldest first, and only then the
-// others, whose end would help production little.
+// others, whose end would help production little. Frozen ones are the last.
 func (s *Store) inOrder(room Room) []Tree {
 	forks := s.Forks("")
 	turn := map[string]int{}
 	for _, t := range forks {
 		if s.holds(t) < room.Reserve/leastWorth {
 			turn[t.GUID] = 1
+		}
+		if !t.Frozen.IsZero() {
+			turn[t.GUID] += 2
 		}
 	}
 	slices.SortFunc(forks, func(a, b Tree) int {

@@ -27,6 +27,7 @@ func (s *Store) Reconcile(ctx context.Context) (Report, error) {
 			if _, err := os.Lstat(s.Dirs(t).Tree); errors.Is(err, os.ErrNotExist) {
 				report.Missing = append(report.Missing, t)
 			}
+			errs = append(errs, s.refreeze(t))
 			continue
 		}
 		if err := s.finishRemoval(ctx, t); err != nil {

@@ -167,17 +167,13 @@ func (r *registry) claim(t Tree, share Share) (Tree, error) {
 	return t, r.save(t)
 }
 
-// turn moves a record to another state, if it is in one of those given.
-func (r *registry) turn(guid string, to State, from ...State) (Tree, error) {
-	return r.change(guid, func(t *Tree) { t.State = to }, to, from...)
-}
-
 // ready has a tree be ready that was being made, and remembers what it shared with its parent then.
 func (r *registry) ready(guid string, shared uint64) (Tree, error) {
-	return r.change(guid, func(t *Tree) { t.State, t.Shared = Ready, shared }, Ready, Making)
+	return r.change(guid, func(t *Tree) error { t.State, t.Shared = Ready, shared; return nil }, Ready, Making)
 }
 
-func (r *registry) change(guid string, do func(*Tree), to State, from ...State) (Tree, error) {
+// change changes a record that is in one of the states given, if do has nothing against it.
+func (r *registry) change(guid string, do func(*Tree) error, to State, from ...State) (Tree, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
 	t, ok := r.get(guid)
@@ -189,11 +185,23 @@ func (r *registry) change(guid string, do func(*Tree), to State, from ...State) 
 	}
 	for _, state := range from {
 		if t.State == state {
-			do(&t)
+			if err := do(&t); err != nil {
+				return Tree{}, err
+			}
 			return t, r.save(t)
 		}
 	}
 	return Tree{}, fmt.Errorf("%s is %s, and cannot become %s", t.Ref(), t.State, to)
+}
+
+// rename gives a fork another tag, which none of its repository has.
+func (r *registry) rename(guid, tag string) (Tree, error) {
+	return r.change(guid, func(t *Tree) error {
+		if t.Tag = tag; r.taken(t.Repo, tag) {
+			return fmt.Errorf("%s %w", t.Ref(), ErrExists)
+		}
+		return t.check()
+	}, Ready, Ready)
 }
 
 func (r *registry) save(t Tree) error {
@@ -206,6 +214,7 @@ func (r *registry) save(t Tree) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.refs, r.trees[t.GUID].Ref()) // it may have another name now
 	r.trees[t.GUID], r.refs[t.Ref()] = t, t.GUID
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// Remove ends and removes a fork. It returns when the name and the slot are free; the disk's space comes back within half a
+// Remove ends and removes a fork that is not frozen. It returns when the name and the slot are free; the disk's space comes back within half a
 // minute. After an error the fork is either as it was or shut for good, and Reconcile removes the rest.
 func (s *Store) Remove(ctx context.Context, guid string) error {
 	t, ok := s.registry.get(guid)
@@ -16,7 +16,12 @@ func (s *Store) Remove(ctx context.Context, guid string) error {
 	if t.Grand {
 		return fmt.Errorf("cannot remove %s: %w; only the operator removes those", t.Ref(), ErrGrand)
 	}
-	return s.remove(ctx, t)
+	return s.remove(ctx, t, func(t Tree) error {
+		if t.State == Ready && !t.Frozen.IsZero() {
+			return fmt.Errorf("it is %w", ErrFrozen)
+		}
+		return nil
+	})
 }
 
 // RemoveRepo removes a grand repository that has no forks: production, for the operator, who gives its name twice.
@@ -28,15 +33,26 @@ func (s *Store) RemoveRepo(ctx context.Context, name, understood string) error {
 	if !ok {
 		return fmt.Errorf("repository %s: %w", name, ErrNotFound)
 	}
-	return s.remove(ctx, t)
+	return s.remove(ctx, t, goes)
 }
 
-func (s *Store) remove(ctx context.Context, t Tree) error {
+// goes lets everything be removed that can be.
+func goes(Tree) error { return nil }
+
+// remove removes a tree, if may has nothing against it in the moment in which it is shut.
+func (s *Store) remove(ctx context.Context, t Tree, may func(Tree) error) error {
 	_, err, _ := s.once.Do("remove "+t.GUID, func() (any, error) {
 		if _, ok := s.registry.get(t.GUID); !ok {
 			return nil, nil // somebody has just done it
 		}
-		if _, err := s.registry.turn(t.GUID, Removing, Ready, Removing); err != nil {
+		shut := func(t *Tree) error {
+			if err := may(*t); err != nil {
+				return err
+			}
+			t.State = Removing
+			return nil
+		}
+		if _, err := s.registry.change(t.GUID, shut, Removing, Ready, Removing); err != nil {
 			return nil, err
 		}
 		if err := s.opts.step("removing"); err != nil {

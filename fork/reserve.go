@@ -123,7 +123,7 @@ func (s *Store) end(ctx context.Context, t Tree) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Remove(ctx, t.GUID); err != nil {
+	if err := s.remove(ctx, t, goes); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(goneWithin); ; {

@@ -40,6 +40,9 @@ type Tree struct {
 	// Expires is when a fork is not needed any more, unless somebody says otherwise; zero: never.
 	Expires time.Time `json:"expires,omitzero"`
 
+	// Frozen is since when a fork stays as it is: nobody enters, changes or removes it; zero: it is in use.
+	Frozen time.Time `json:"frozen,omitzero"`
+
 	// Settled says that what has to be taken out of a fork before anybody is in it has been, or that nothing had to be; Unsettled why that failed.
 	Settled   bool   `json:"settled,omitempty"`
 	Unsettled string `json:"unsettled,omitempty"`
@@ -135,6 +138,8 @@ func (t Tree) check() error {
 		return fmt.Errorf("%q is no state", t.State)
 	case t.Grand && t.Limits.Quota != 0:
 		return errors.New("a grand repository has no quota")
+	case t.Grand && !t.Frozen.IsZero():
+		return errors.New("a grand repository is not frozen")
 	case t.Grand && (t.Tag != "" || t.Owner != "" || t.Parent != ""):
 		return errors.New("a grand repository has no tag, owner or parent")
 	case !t.Grand && (t.Tag == "" || t.Owner == "" || t.Parent == ""):

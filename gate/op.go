@@ -17,6 +17,8 @@ const (
 	OpShow          Op = "show"
 	OpRemove        Op = "remove"
 	OpExtend        Op = "extend"
+	OpFreeze        Op = "freeze"
+	OpTag           Op = "tag"
 	OpSettle        Op = "settle"
 	OpScan          Op = "scan"
 	OpDiff          Op = "diff"
@@ -43,6 +45,8 @@ var operations = [...]struct {
 	{OpShow, "see its details"},
 	{OpRemove, "remove a fork"},
 	{OpExtend, "put off a fork's expiry"},
+	{OpFreeze, "keep a fork as it is, for as long as nobody thaws it"},
+	{OpTag, "give a fork another name, asked for both"},
 	{OpSettle, "settle a fork again"},
 	{OpScan, "scan for credentials"},
 	{OpDiff, "compare it with another, by the names of its files"},

@@ -35,6 +35,9 @@ func Verbs() []Verb {
 		"it is compared with what it is a fork of. Changed is what is in it, or its mode, owner or attributes. Contents are not shown: they are in the forks.\n" +
 		"Docker's volumes are not looked at. A file of several names is told of by one of them, and files that were made in both since may be taken for\n" +
 		"one. Policy has to permit diff on both: it tells names that rules of scrub take out of forks.\n"
+	const freezing = "What runs in it is stopped, and nobody may be inside. It does not expire, and counts for its owner as before. Forks can be made of it, and\n" +
+		"thaw has it be used again, its time from the beginning. Only where production is about to meet a full disk it goes, after all other forks.\n"
+	const renaming = "Policy has to permit tag under both names, and nobody may be inside. A pod that runs keeps the old name in its prompt until it is started again.\n"
 	return []Verb{
 		{Name: "help", Args: "[VERB]", Summary: "list the control words, or explain one", Max: 1},
 		{Name: "whoami", Summary: "say how you are classified, and by which evidence"},
@@ -44,6 +47,9 @@ func Verbs() []Verb {
 		{Name: "show", Args: "REF", Summary: "show a repository or fork", Op: OpShow, Min: 1, Max: 1},
 		{Name: "rm", Args: "REF", Summary: "remove a fork and all that runs in it", Op: OpRemove, Min: 1, Max: 1},
 		{Name: "extend", Args: "REF", Summary: "have the time that a fork is kept begin again", Op: OpExtend, Min: 1, Max: 1},
+		{Name: "freeze", Args: "REF", Summary: "have a fork stay as it is: nobody enters, changes or removes it", Detail: freezing, Op: OpFreeze, Min: 1, Max: 1},
+		{Name: "thaw", Args: "REF", Summary: "have a frozen fork be used again", Op: OpFreeze, Min: 1, Max: 1},
+		{Name: "tag", Args: "REF TAG", Summary: "give a fork another name", Detail: renaming, Op: OpTag, Min: 2, Max: 2},
 		{Name: "settle", Args: "REF [--again]", Summary: "take out of a fork what nobody in it is to have, again where that failed", Op: OpSettle, Min: 1, Max: 1,
 			Flags: []Flag{{"again", "try again what has failed"}}},
 		{Name: "scan", Args: "REF [--scrubbed] [--images]", Summary: "look for credentials in a copy of a repository or fork", Detail: scanning, Op: OpScan, Min: 1, Max: 1,

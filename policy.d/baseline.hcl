@@ -185,7 +185,7 @@ permit "people-work-in-their-forks" {
     caller.kind == "human" && target.fork && target.owner == caller.principal &&
     contains([
       "shell", "exec", "sftp", "forward-local", "forward-remote", "forward-unix", "agent-forward",
-      "show", "remove", "extend", "settle", "scan",
+      "show", "remove", "extend", "freeze", "tag", "settle", "scan",
     ], op)
   )
 }

@@ -91,7 +91,7 @@ func TestBaseline(t *testing.T) {
 		{"an agent and nothing in particular", agent, gate.Target{}, []gate.Op{"list"}},
 		{"a person at production", human, grand, []gate.Op{"list", "show", "shell", "exec", "sftp"}},
 		{"a person in a fork of theirs", human, alices,
-			append([]gate.Op{"list", "show", "remove", "fork", "agent-forward", "extend", "settle", "scan"}, inside...)},
+			append([]gate.Op{"list", "show", "remove", "fork", "agent-forward", "extend", "freeze", "tag", "settle", "scan"}, inside...)},
 		{"a person at another's fork", human, bobs, []gate.Op{"list"}},
 		{"an agent that makes a fork for another", agent, gate.ForkOf(grand, "new", "bob"), []gate.Op{"list"}},
 		{"an agent that forks another's fork", agent, func() gate.Target {

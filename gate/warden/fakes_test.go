@@ -26,6 +26,7 @@ type fakeTrees struct {
 	mu        sync.Mutex
 	trees     map[string]fork.Tree // by ref
 	end       func(context.Context, string) error
+	data      string // where every tree's data is
 	kept      []fork.Kept
 	differ    []changes.Change // what Compare says
 	differErr error
@@ -86,7 +87,7 @@ func (f *fakeTrees) Forks(repo string) []fork.Tree {
 	return f.list(func(t fork.Tree) bool { return !t.Grand && (repo == "" || repo == t.Repo) })
 }
 
-func (f *fakeTrees) Dirs(fork.Tree) fork.Dirs { return fork.Dirs{Root: "/pool/root"} }
+func (f *fakeTrees) Dirs(fork.Tree) fork.Dirs { return fork.Dirs{Root: "/pool/root", Data: f.data} }
 func (f *fakeTrees) FreshTag(string) string   { return "agent-7f3k" }
 func (f *fakeTrees) CurrentRootfs() string    { return "d1" }
 func (f *fakeTrees) RemoveRepo(_ context.Context, name, understood string) error {
@@ -107,6 +108,31 @@ func (f *fakeTrees) Extend(guid string) (fork.Tree, error) {
 		t.Expires = t.Limits.Expiry(time.Now())
 		f.trees[t.Ref()] = t
 	}
+	return t, nil
+}
+
+func (f *fakeTrees) Freeze(guid string) (fork.Tree, error) {
+	return f.change(guid, func(t *fork.Tree) { t.Frozen, t.Expires = time.Now(), time.Time{} })
+}
+
+func (f *fakeTrees) Thaw(guid string) (fork.Tree, error) {
+	return f.change(guid, func(t *fork.Tree) { t.Frozen, t.Expires = time.Time{}, t.Limits.Expiry(time.Now()) })
+}
+
+func (f *fakeTrees) Rename(guid, tag string) (fork.Tree, error) {
+	return f.change(guid, func(t *fork.Tree) { t.Tag = tag })
+}
+
+func (f *fakeTrees) change(guid string, do func(*fork.Tree)) (fork.Tree, error) {
+	t, ok := f.Get(guid)
+	if !ok {
+		return fork.Tree{}, fork.ErrNotFound
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.trees, t.Ref())
+	do(&t)
+	f.trees[t.Ref()] = t
 	return t, nil
 }
 

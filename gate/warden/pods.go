@@ -76,10 +76,10 @@ func newPods(units Units, rules *rules, runDir string, journal *slog.Logger) *po
 	}
 }
 
-// podLocks are a pod's. A pod that does not answer holds up who enters it, and must not hold up its end: hence two.
+// podLocks are a pod's. A pod that does not answer holds up who enters it, and must not hold up its end: hence two. Who takes both takes use first.
 type podLocks struct {
-	life sync.Mutex   // a start and an end do not overlap
 	use  sync.RWMutex // nobody enters a pod that is stopped because nobody is in it
+	life sync.Mutex   // a start and an end do not overlap
 }
 
 // Run has the pod execute the caller's work. A pod that is not there, or went away this moment, is started.
@@ -88,8 +88,8 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	if !ok {
 		return nil, fmt.Errorf("cannot enter %s: %w", where.Ref(), errEnded)
 	}
-	if tree.Unsettled != "" { // nothing is written of who does not get in
-		return nil, unsettled(tree)
+	if err := shutTree(tree); err != nil { // nothing is written of who does not get in
+		return nil, err
 	}
 	if err := p.visits.note(tree.GUID, who); err != nil {
 		return nil, err
@@ -124,6 +124,17 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	return &opened{running, what.Record, tape, terms, untaped, what.Agent}, nil
 }
 
+// shutTree says why nobody enters a tree.
+func shutTree(t fork.Tree) error {
+	switch {
+	case !t.Frozen.IsZero():
+		return frozen(t)
+	case t.Unsettled != "":
+		return unsettled(t)
+	}
+	return nil
+}
+
 // enterRunning has a pod execute something, and starts it where it does not run.
 func (p *pods) enterRunning(ctx context.Context, guid string, work nsjail.Exec) (*nsjail.Session, error) {
 	running, err := p.enter(ctx, guid, work)
@@ -151,16 +162,31 @@ func (p *pods) enter(ctx context.Context, guid string, work nsjail.Exec) (*nsjai
 func (p *pods) start(ctx context.Context, guid string, again bool) error {
 	_, err, _ := p.once.Do(guid, func() (any, error) {
 		defer p.metrics.time(timedPod)()
+		tree, ok := p.trees.Get(guid)
+		if !ok {
+			return nil, errEnded
+		}
+		hooks, err := hooksOf(p.trees.Dirs(tree).Data)
+		if err != nil {
+			return nil, err
+		}
+		if hooks != "" { // they run before anybody enters
+			use := &p.locksOf(guid).use
+			use.Lock()
+			defer use.Unlock()
+		}
 		defer p.lock(guid)()
-		tree, ok := p.trees.Get(guid) // again, under the lock: End may have come first
+		tree, ok = p.trees.Get(guid) // again, under the lock: End may have come first
 		switch {
 		case !ok:
 			return nil, errEnded
+		case !tree.Frozen.IsZero():
+			return nil, frozen(tree)
 		case tree.Unsettled != "" && !again:
 			return nil, unsettled(tree)
 		}
 		// Whoever came first may hang up: the others still want the pod.
-		return nil, p.startLocked(context.WithoutCancel(ctx), tree)
+		return nil, p.startLocked(context.WithoutCancel(ctx), tree, hooks)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot start the pod of %s: %w", guid, err)
@@ -181,19 +207,10 @@ func (p *pods) runIn(ctx context.Context, session string, who gate.Caller, tree 
 }
 
 // startLocked starts a pod, and has done to its tree what has to be done before anybody is in it, or at each start.
-func (p *pods) startLocked(ctx context.Context, tree fork.Tree) error {
+func (p *pods) startLocked(ctx context.Context, tree fork.Tree, hooks string) error {
 	unit, err := systemd.Instance(podUnit, tree.GUID)
 	if err != nil {
 		return err
-	}
-	hooks, err := hooksOf(p.trees.Dirs(tree).Data)
-	if err != nil {
-		return err
-	}
-	if hooks != "" { // it runs, and nobody enters yet
-		use := &p.locksOf(tree.GUID).use
-		use.Lock()
-		defer use.Unlock()
 	}
 	spec := p.specification(tree)
 	if spec.Secrets, err = p.secretFiles(tree); err != nil {
@@ -275,6 +292,19 @@ func (p *pods) lock(guid string) (unlock func()) {
 	life := &p.locksOf(guid).life
 	life.Lock()
 	return life.Unlock
+}
+
+// still keeps everybody from entering, starting or ending a pod until the returned function is called, unless somebody is at that.
+func (p *pods) still(guid string) (leave func(), ok bool) {
+	locks := p.locksOf(guid)
+	if !locks.use.TryLock() {
+		return nil, false
+	}
+	if !locks.life.TryLock() {
+		locks.use.Unlock()
+		return nil, false
+	}
+	return func() { locks.life.Unlock(); locks.use.Unlock() }, true
 }
 
 func (p *pods) locksOf(guid string) *podLocks {

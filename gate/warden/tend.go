@@ -98,24 +98,31 @@ func (p *pods) rest(ctx context.Context, guid string, since time.Time, idle time
 		return since, false, nil
 	}
 	// Nobody enters while it is looked at for the last time, and stopped.
-	use := &p.locksOf(guid).use
-	if !use.TryLock() {
+	leave, ok := p.still(guid)
+	if !ok {
 		return time.Time{}, false, nil
 	}
-	defer use.Unlock()
-	defer p.lock(guid)()
+	defer leave()
 	if busy, err := p.busy(guid); busy || err != nil {
 		return time.Time{}, false, err
 	}
+	if err := p.stop(ctx, guid); err != nil {
+		return since, false, err
+	}
+	return since, true, nil
+}
+
+// stop stops a pod that nobody can enter or start meanwhile. One that does not run is fine.
+func (p *pods) stop(ctx context.Context, guid string) error {
 	unit, err := systemd.Instance(podUnit, guid)
 	if err != nil {
-		return since, false, err
+		return err
 	}
 	p.down(ctx, guid)
 	if err := p.units.Stop(ctx, unit); err != nil {
-		return since, false, fmt.Errorf("cannot stop an idle pod: %w", err)
+		return fmt.Errorf("cannot stop a pod: %w", err)
 	}
-	return since, true, nil
+	return nil
 }
 
 // autostarts reports whether a tree's pod runs whether or not somebody is there.

@@ -25,6 +25,9 @@ type Trees interface {
 	RemoveRepo(ctx context.Context, name, understood string) error
 	Extend(guid string) (fork.Tree, error)
 	Settle(guid, why string) (fork.Tree, error)
+	Freeze(guid string) (fork.Tree, error)
+	Thaw(guid string) (fork.Tree, error)
+	Rename(guid, tag string) (fork.Tree, error)
 	ImportRootfs(ctx context.Context, tar *os.File, progress fork.Progress) (string, error)
 	CurrentRootfs() string
 	Rootfs() ([]string, error)
@@ -102,6 +105,7 @@ var refusals = []struct {
 	{fork.ErrHasForks, "ssh gate@host forks lists them"},
 	{fork.ErrGrand, "the operator removes repositories with: forkgate repo remove NAME --i-understand-this-deletes-production NAME"},
 	{fork.ErrNotGrand, "forks come and go: back their repository up"},
+	{fork.ErrFrozen, "ssh gate@host thaw REF has it be used again"},
 	{fork.ErrNotFound, "ssh gate@host repos"},
 	{fork.ErrSource, ""},
 }

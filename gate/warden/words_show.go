@@ -94,6 +94,9 @@ func (v treeView) rows() [][]string {
 	}
 	add("made", v.Made.Format(time.RFC3339))
 	add("expires", v.expires())
+	if !v.Frozen.IsZero() {
+		add("frozen", "since "+v.Frozen.Format(time.RFC3339))
+	}
 	if v.Unsettled {
 		add("unsettled", cmp.Or(gate.Printable(v.Why), "yes"))
 	}

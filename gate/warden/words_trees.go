@@ -22,6 +22,7 @@ type treeView struct {
 	Parent     string    `json:"parent,omitempty"` // empty too where the parent is gone, or not the caller's to see
 	Made       time.Time `json:"made"`
 	Expires    time.Time `json:"expires,omitzero"`    // of a fork that is not kept for ever
+	Frozen     time.Time `json:"frozen,omitzero"`     // since when the fork stays as it is
 	Unsettled  bool      `json:"unsettled,omitempty"` // nobody enters the fork: see settle
 	NetworkID  int       `json:"network_id"`
 	WorkingDir string    `json:"working_dir"`
@@ -35,7 +36,7 @@ func (w *word) view(t fork.Tree) (treeView, bool) {
 	v := treeView{
 		Ref: t.Ref(), Kind: "fork", GUID: t.GUID, Owner: t.Owner,
 		Made: t.Made.UTC().Truncate(time.Second), Expires: t.Expires.UTC().Truncate(time.Second), NetworkID: t.NetworkID(), WorkingDir: nsjail.Mountpoint(t.GUID),
-		Unsettled: t.Unsettled != "",
+		Frozen: t.Frozen.UTC().Truncate(time.Second), Unsettled: t.Unsettled != "",
 	}
 	if parent, ok := w.trees.Get(t.Parent); ok && w.visible(parent) {
 		v.Parent = parent.Ref()
@@ -93,7 +94,7 @@ func listForks(_ context.Context, w *word) (page, error) {
 	return page{data: seen, text: func(out io.Writer) {
 		rows := [][]string{{"FORK", "OWNER", "PARENT", "MADE", "EXPIRES"}}
 		for _, v := range seen {
-			rows = append(rows, []string{v.Ref, v.Owner, v.Parent, v.Made.Format(time.RFC3339), cmp.Or(v.expires(), "never")})
+			rows = append(rows, []string{v.Ref, v.Owner, v.Parent, v.Made.Format(time.RFC3339), cmp.Or(v.expires(), v.kept())})
 		}
 		columns(out, rows...)
 	}}, nil
@@ -105,6 +106,14 @@ func (v treeView) expires() string {
 		return ""
 	}
 	return v.Expires.Format(time.RFC3339)
+}
+
+// kept says why a fork does not expire.
+func (v treeView) kept() string {
+	if !v.Frozen.IsZero() {
+		return "frozen"
+	}
+	return "never"
 }
 
 // makeFork makes a fork, and shows what took how long.
@@ -157,30 +166,36 @@ func milliseconds(d time.Duration) string {
 
 // remove removes a fork and all that runs in it.
 func remove(ctx context.Context, w *word) (page, error) {
-	target, err := w.target(ctx, w.args[0])
+	t, err := w.tree(ctx, w.args[0])
+	if err == nil && !t.Frozen.IsZero() {
+		err = frozen(t)
+	}
 	if err != nil {
 		return page{}, err
 	}
-	w.pods.down(ctx, target.GUID)
+	w.pods.down(ctx, t.GUID)
 	// Begun, it is finished, whether or not the caller stays to see it.
-	if err := w.trees.Remove(context.WithoutCancel(ctx), target.GUID); err != nil {
+	if err := w.trees.Remove(context.WithoutCancel(ctx), t.GUID); err != nil {
 		return page{}, explained(err)
 	}
 	data := struct {
 		Removed string `json:"removed"`
-	}{target.Ref()}
+	}{t.Ref()}
 	return page{data: data, text: func(out io.Writer) {
-		fmt.Fprintf(out, "%s is removed; its space comes back within half a minute\n", target.Ref())
+		fmt.Fprintf(out, "%s is removed; its space comes back within half a minute\n", t.Ref())
 	}}, nil
 }
 
 // extend has the time of a fork begin again.
 func extend(ctx context.Context, w *word) (page, error) {
-	target, err := w.target(ctx, w.args[0])
+	t, err := w.tree(ctx, w.args[0])
+	if err == nil && !t.Frozen.IsZero() {
+		err = frozen(t)
+	}
 	if err != nil {
 		return page{}, err
 	}
-	tree, err := w.trees.Extend(target.GUID)
+	tree, err := w.trees.Extend(t.GUID)
 	if err != nil {
 		return page{}, explained(err)
 	}
