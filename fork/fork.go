@@ -91,6 +91,13 @@ func (s *Store) Extend(guid string) (Tree, error) {
 	})
 }
 
+// Use notes that somebody was in a fork.
+//
+// Errors are ErrNotFound, ErrGrand, and that of a fork which is being made or removed.
+func (s *Store) Use(guid string, at time.Time) (Tree, error) {
+	return s.changeFork(guid, "use", func(t *Tree) error { t.Used = at.UTC(); return nil })
+}
+
 // Settle notes that what has to be taken out of a fork has been, where why is empty; else why it could not be.
 //
 // Errors are ErrNotFound, ErrGrand, and that of a fork which is being made or removed.

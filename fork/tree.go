@@ -40,6 +40,9 @@ type Tree struct {
 	// Expires is when a fork is not needed any more, unless somebody says otherwise; zero: never.
 	Expires time.Time `json:"expires,omitzero"`
 
+	// Used is about when somebody was in a fork last; zero: as far as is known nobody.
+	Used time.Time `json:"used,omitzero"`
+
 	// Frozen is since when a fork stays as it is: nobody enters, changes or removes it; zero: it is in use.
 	Frozen time.Time `json:"frozen,omitzero"`
 

@@ -89,9 +89,9 @@ type Forks interface {
 	Find(ctx context.Context, repo, tag string) (Target, bool, error)
 	// FreshTag makes up a tag that no fork of repo has.
 	FreshTag(ctx context.Context, repo string) (string, error)
-	// Make makes the fork that child describes, within limits, or returns the one that a racing caller has just made, without
+	// Make makes the fork that child describes, for who asks, within limits, or returns the one that a racing caller has just made, without
 	// steps.
-	Make(ctx context.Context, child Target, limits Limits) (Target, []Step, error)
+	Make(ctx context.Context, who Caller, child Target, limits Limits) (Target, []Step, error)
 }
 
 // Step is one thing that was done, and how long it took.
@@ -144,7 +144,7 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 	}
 	defer opened()
 	if !exists {
-		if request.Target, _, err = g.Forks.Make(ctx, target, limits); err != nil {
+		if request.Target, _, err = g.Forks.Make(ctx, request.Caller, target, limits); err != nil {
 			return none, fmt.Errorf("cannot make %s: %w", target.Ref(), err)
 		}
 		// A racing caller may have made it first: then it is that caller's fork, and policy has not spoken of it yet.
@@ -196,7 +196,7 @@ func (g *Gate[S]) Fork(ctx context.Context, ask Ask, from Ref) (Target, []Step, 
 	if err != nil {
 		return Target{}, nil, err
 	}
-	made, steps, err := g.Forks.Make(ctx, request.Target, limits)
+	made, steps, err := g.Forks.Make(ctx, request.Caller, request.Target, limits)
 	if err == nil && made.Owner != request.Target.Owner {
 		err = Taken(ask.Ref)
 	}

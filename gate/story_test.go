@@ -44,7 +44,7 @@ func (w *world) Find(_ context.Context, repo, tag string) (Target, bool, error) 
 
 func (w *world) FreshTag(context.Context, string) (string, error) { return "agent-7f3k", nil }
 
-func (w *world) Make(_ context.Context, child Target, limits Limits) (Target, []Step, error) {
+func (w *world) Make(_ context.Context, _ Caller, child Target, limits Limits) (Target, []Step, error) {
 	w.made++
 	w.within = limits
 	child.GUID = "new"

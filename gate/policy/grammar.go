@@ -131,6 +131,8 @@ var grammar = []blockKind{
 		{"resolvers", `["192.0.2.53", ...]`, "whom pods with egress ask for names; nobody where it is left out", optional},
 		{"forks_per_principal", "8", "how many forks a principal has at most; 8 where it is left out", optional},
 		{"quota_per_principal", shapeSize, "what these may come to together, by the quota that each has; not bounded where it is left out", optional},
+		{"pods_per_principal", "4", "how many of these run at a time: one in which nothing goes on is stopped for another; not bounded where it is left out", optional},
+		{"evict", shapeFlag, "who has as many forks as allowed loses that which was unused for longest, and is not refused another", optional},
 	}, nil},
 	{"connections", "", "what one SSH connection may have open, and for how long; there is one such block at most", []field{
 		{"sessions", "16", "sessions at a time on one connection (ControlMaster); 16 where it is left out", optional},

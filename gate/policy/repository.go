@@ -129,6 +129,8 @@ type Pods struct {
 	Resolvers []string      // addresses that a pod's resolver asks; none: it knows the pod's own names alone
 	Forks     int           // that a principal has at most
 	Quota     uint64        // bytes that these may come to together, by their quotas; 0: not bounded
+	Running   int           // how many of these run at a time; 0: not bounded
+	Evict     bool          // one who has as many as allowed loses that which was unused for longest, and is not refused
 }
 
 // DefaultPods is what stands where the files say nothing.
@@ -155,6 +157,10 @@ func (l *loader) readPodsBlock(block *hcl.Block) Pods {
 		pods.Forks = int(f.number("forks_per_principal", 1, maxForks))
 	}
 	pods.Quota = f.size("quota_per_principal", minQuota)
+	if f.has("pods_per_principal") {
+		pods.Running = int(f.number("pods_per_principal", 1, maxForks))
+	}
+	pods.Evict = f.flag("evict")
 	for _, item := range f.list("resolvers") {
 		address, err := netip.ParseAddr(item.text)
 		switch {

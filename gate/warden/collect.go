@@ -57,10 +57,11 @@ func (w *Warden) doubt(ahead time.Duration) {
 
 func (c collector) look(ctx context.Context, now time.Time) {
 	for _, t := range c.trees.Forks("") {
+		inside := c.pods.sessions.in(t.GUID)
+		c.note(t, inside)
 		if t.Expires.IsZero() {
 			continue
 		}
-		inside := c.pods.sessions.in(t.GUID)
 		switch left := t.Expires.Sub(now); {
 		case inside && t.Limits.Renew:
 			c.renew(t, now)
@@ -93,28 +94,32 @@ func (c collector) warn(t fork.Tree, left time.Duration) {
 		t.Ref(), t.Expires.Format(time.RFC3339), t.Ref()))
 }
 
-// remove removes a fork that nobody enters while it is looked at for the last time. What cannot be recorded does not happen.
+// remove removes a fork whose time is over.
 func (c collector) remove(ctx context.Context, t fork.Tree) {
-	use := &c.pods.locksOf(t.GUID).use
-	if !use.TryLock() {
-		delete(c.next, t.GUID) // somebody is entering, who may be gone in a moment
-		return
-	}
-	defer use.Unlock()
-	if now, ok := c.trees.Get(t.GUID); !ok || !now.Expires.Equal(t.Expires) || c.pods.sessions.in(t.GUID) {
-		return
-	}
-	what := fmt.Sprintf("removing the fork %s (%s) of %s: its time was over at %s", t.Ref(), t.GUID, gate.Printable(t.Owner), t.Expires.Format(time.RFC3339))
-	if err := c.log.Service(what); err != nil {
-		c.journal.Error("a fork whose time is over stays, as the audit log does not take it", "ref", t.Ref(), "error", err)
-		return
-	}
-	c.journal.Info(what)
-	c.pods.down(ctx, t.GUID)
-	if err := c.trees.Remove(ctx, t.GUID); err != nil && !errors.Is(err, fork.ErrNotFound) {
+	switch err := c.retire(ctx, t, "its time was over at "+t.Expires.Format(time.RFC3339)); {
+	case errors.Is(err, errInUse):
+		delete(c.next, t.GUID)
+	case err != nil:
 		c.journal.Error("cannot remove a fork whose time is over", "ref", t.Ref(), "error", err)
+	default:
+		delete(c.told, t.GUID)
+		delete(c.next, t.GUID)
+	}
+}
+
+// noting is how far what is written of the last use of a fork may be behind.
+const noting = 10 * time.Minute
+
+// note writes down when a fork was used last, if that is news.
+func (c collector) note(t fork.Tree, inside bool) {
+	if inside {
+		c.pods.used(t.GUID)
+	}
+	last := c.pods.lastUse(t)
+	if last.Sub(t.Used) < noting || last.Equal(t.Made) {
 		return
 	}
-	delete(c.told, t.GUID)
-	delete(c.next, t.GUID)
+	if _, err := c.trees.Use(t.GUID, last); err != nil {
+		c.journal.Error("cannot write down that a fork is used", "ref", t.Ref(), "error", err)
+	}
 }

@@ -31,6 +31,7 @@ type fakeTrees struct {
 	differ    []changes.Change // what Compare says
 	differErr error
 	fail      error // of Fork
+	most      int   // forks of one owner; 0: not bounded
 	used      atomic.Uint64
 	slow      chan struct{}
 }
@@ -111,6 +112,10 @@ func (f *fakeTrees) Extend(guid string) (fork.Tree, error) {
 	return t, nil
 }
 
+func (f *fakeTrees) Use(guid string, at time.Time) (fork.Tree, error) {
+	return f.change(guid, func(t *fork.Tree) { t.Used = at })
+}
+
 func (f *fakeTrees) Freeze(guid string) (fork.Tree, error) {
 	return f.change(guid, func(t *fork.Tree) { t.Frozen, t.Expires = time.Now(), time.Time{} })
 }
@@ -166,6 +171,9 @@ func (f *fakeTrees) Fork(ctx context.Context, parent fork.Tree, tag, owner strin
 	f.mu.Unlock()
 	if fail != nil {
 		return fork.Tree{}, nil, fail
+	}
+	if owned := f.list(func(t fork.Tree) bool { return t.Owner == owner }); f.most > 0 && len(owned) >= f.most {
+		return fork.Tree{}, nil, fmt.Errorf("%w: %s has %d", fork.ErrTooManyForks, owner, len(owned))
 	}
 	t := f.add(fork.Tree{Repo: parent.Repo, Tag: tag, Owner: owner, Parent: parent.GUID, Limits: limits})
 	return t, []fork.Step{{Name: "snapshot", Took: 2 * time.Millisecond}, {Name: "ready", Took: time.Millisecond}}, nil

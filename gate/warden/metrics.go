@@ -148,9 +148,9 @@ func (t timed) Decide(r gate.Request) gate.Decision {
 }
 
 // Make is gate.Forks.
-func (t timed) Make(ctx context.Context, child gate.Target, limits gate.Limits) (gate.Target, []gate.Step, error) {
+func (t timed) Make(ctx context.Context, who gate.Caller, child gate.Target, limits gate.Limits) (gate.Target, []gate.Step, error) {
 	defer t.m.time(timedFork)()
-	return t.Forks.Make(ctx, child, limits)
+	return t.Forks.Make(ctx, who, child, limits)
 }
 
 // MetricsSocket is where root reads metrics, over HTTP.

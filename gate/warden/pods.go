@@ -66,13 +66,15 @@ type pods struct {
 	mu      sync.Mutex
 	locks   map[string]*podLocks      // by GUID
 	limited map[string]systemd.Limits // by GUID: what its unit was limited to last
+	last    map[string]time.Time      // by GUID: when somebody entered
+	waking  map[string]int            // by GUID: how many starts are under way
 }
 
 func newPods(units Units, rules *rules, runDir string, journal *slog.Logger) *pods {
 	return &pods{
 		units: units, rules: rules, runDir: runDir, agentEnters: func(context.Context, string) {}, record: func(string) error { return errUnrecorded }, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
 		sessions: newSessions(filepath.Join(runDir, "sessions"), journal), journal: journal, lives: sessionLives, living: sessionsLiving, kill: killSession,
-		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{},
+		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{}, last: map[string]time.Time{}, waking: map[string]int{},
 	}
 }
 
@@ -121,6 +123,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 		p.recordings.seal(tape) // now that it stays; a door does not have it yet
 	}
 	p.sessions.runs(session, running.End)
+	p.used(tree.GUID)
 	return &opened{running, what.Record, tape, terms, untaped, what.Agent}, nil
 }
 
@@ -166,6 +169,11 @@ func (p *pods) start(ctx context.Context, guid string, again bool) error {
 		if !ok {
 			return nil, errEnded
 		}
+		over, err := p.makeWay(context.WithoutCancel(ctx), tree)
+		if err != nil {
+			return nil, err
+		}
+		defer over()
 		hooks, err := hooksOf(p.trees.Dirs(tree).Data)
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"forkgate/fork"
 	"forkgate/fork/changes"
@@ -25,6 +26,7 @@ type Trees interface {
 	RemoveRepo(ctx context.Context, name, understood string) error
 	Extend(guid string) (fork.Tree, error)
 	Settle(guid, why string) (fork.Tree, error)
+	Use(guid string, at time.Time) (fork.Tree, error)
 	Freeze(guid string) (fork.Tree, error)
 	Thaw(guid string) (fork.Tree, error)
 	Rename(guid, tag string) (fork.Tree, error)
@@ -56,7 +58,7 @@ func (f forks) FreshTag(_ context.Context, repo string) (string, error) {
 	return f.trees.FreshTag(repo), nil
 }
 
-func (f forks) Make(ctx context.Context, child gate.Target, limits gate.Limits) (gate.Target, []gate.Step, error) {
+func (f forks) Make(ctx context.Context, _ gate.Caller, child gate.Target, limits gate.Limits) (gate.Target, []gate.Step, error) {
 	ref, err := gate.ParseRef(child.Parent)
 	if err != nil {
 		return gate.Target{}, nil, err

@@ -91,7 +91,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 	pods.agentEnters, pods.record = w.reconsiderAgents, log.Service
 	for role, standing := range standings() {
 		b := bounded{rules, standing}
-		t := timed{b, forks{trees, pods.visits}, m}
+		t := timed{b, evicting{forks{trees, pods.visits}, w}, m}
 		w.gates[role] = &gate.Gate[*opened]{Witness: b, Judge: t, Log: log, Forks: t, Pods: pods}
 		w.connections[role] = newLimit[uint32](standing.connections)
 	}

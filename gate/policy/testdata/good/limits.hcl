@@ -40,6 +40,8 @@ pods {
   resolvers           = ["192.0.2.53", "2001:db8::53"]
   forks_per_principal = 20
   quota_per_principal = "100GiB"
+  pods_per_principal  = 4
+  evict               = true
 }
 
 test "an agent gets the strictest of both" {

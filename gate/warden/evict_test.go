@@ -1,0 +1,174 @@
+package warden
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"forkgate/fork"
+	"forkgate/gate"
+)
+
+// crowded is a host on which alice has as many forks as are allowed, of which first was unused for longest.
+func crowded(t *testing.T, pods string) (h *host, made map[string]fork.Tree) {
+	t.Helper()
+	h = newHost(t)
+	h.text += "pods {\n" + pods + "}\n"
+	if err := h.rules.reload(); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if h.Warden.pods.visits, err = openVisits(newPaper()); err != nil {
+		t.Fatal(err)
+	}
+	h.gates[door].Forks = forks{h.trees, h.Warden.pods.visits}
+	h.start(t)
+	demo, _ := h.trees.Find("demo", "")
+	made = map[string]fork.Tree{}
+	for n, tag := range []string{"first", "second", "third"} {
+		at := time.Now().Add(time.Duration(n-10) * time.Hour)
+		made[tag] = h.trees.add(fork.Tree{Repo: "demo", Tag: tag, Owner: "alice", Parent: demo.GUID, Used: at, Expires: time.Now().Add(time.Hour)})
+	}
+	h.trees.add(fork.Tree{Repo: "demo", Tag: "his", Owner: "bob", Parent: demo.GUID, Expires: time.Now().Add(time.Hour)})
+	h.trees.most = 3
+	return h, made
+}
+
+// makes has somebody make a fork for alice, of production or what parent names.
+func (h *host) makes(t *testing.T, kind gate.Kind, tag, parent string) error {
+	t.Helper()
+	child := gate.Target{Repo: "demo", Tag: tag, Fork: true, Owner: "alice", Parent: parent}
+	_, _, err := evicting{forks{h.trees, h.Warden.pods.visits}, h.Warden}.Make(t.Context(), gate.Caller{Principal: "alice", Kind: kind}, child, gate.Limits{})
+	return err
+}
+
+// Where policy says so, the fork of one's own goes that was unused for longest.
+func TestTheLongestUnusedGoes(t *testing.T) {
+	h, made := crowded(t, "  evict = true\n")
+	h.Warden.pods.used(made["first"].GUID)
+	if err := h.makes(t, gate.Human, "new", "demo"); err != nil {
+		t.Fatal(err)
+	}
+	if h.there("demo:second") || !h.there("demo:first") || !h.there("demo:third") || !h.there("demo:his") || !h.there("demo:new") {
+		t.Error("it is not the second that goes")
+	}
+	if !h.log.has("service removing the fork demo:second (" + made["second"].GUID + ") of alice: alice has as many as are allowed, and this one was unused for longest, since " +
+		made["second"].Used.UTC().Format(time.RFC3339)) {
+		t.Errorf("%q", h.log.all())
+	}
+}
+
+// Nothing goes where policy says nothing of it: the control, by the same request.
+func TestNothingIsEvictedByDefault(t *testing.T) {
+	h, _ := crowded(t, "")
+	if err := h.makes(t, gate.Human, "new", "demo"); !errors.Is(err, fork.ErrTooManyForks) || !h.there("demo:first") {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// What somebody is in, what is frozen, what never expires, and what the new one is made of, stays; with nothing left the answer is no.
+func TestWhatIsNotEvicted(t *testing.T) {
+	h, made := crowded(t, "  evict = true\n")
+	h.sit(t, "demo+first", h.alice)
+	if _, err := h.trees.Freeze(made["second"].GUID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.makes(t, gate.Human, "new", "demo:third"); !errors.Is(err, fork.ErrTooManyForks) || !strings.Contains(err.Error(), "alice has 3") {
+		t.Errorf("it says %v", err)
+	}
+	for _, ref := range []string{"demo:first", "demo:second", "demo:third", "demo"} {
+		if !h.there(ref) {
+			t.Errorf("%s is gone", ref)
+		}
+	}
+	if err := h.makes(t, gate.Human, "new", "demo"); err != nil || h.there("demo:third") {
+		t.Errorf("control: %v", err)
+	}
+	// Nor anything that the record does not take.
+	h, _ = crowded(t, "  evict = true\n")
+	h.log.mu.Lock()
+	h.log.fail = errors.New("disk full")
+	h.log.mu.Unlock()
+	if err := h.makes(t, gate.Human, "new", "demo"); err == nil || !h.there("demo:first") {
+		t.Errorf("without a record: %v", err)
+	}
+}
+
+// An agent has nothing go in which only people were.
+func TestAnAgentEvictsNobodysWork(t *testing.T) {
+	h, made := crowded(t, "  evict = true\n")
+	if err := h.makes(t, gate.Agent, "new", "demo"); !errors.Is(err, fork.ErrTooManyForks) {
+		t.Fatalf("it says %v", err)
+	}
+	if err := h.Warden.pods.visits.note(made["third"].GUID, gate.Caller{Principal: "alice", Kind: gate.Agent}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.makes(t, gate.Agent, "new", "demo"); err != nil || h.there("demo:third") || !h.there("demo:first") {
+		t.Errorf("its own: %v", err)
+	}
+}
+
+// When a fork was used last is on the disk within minutes.
+func TestUseIsWrittenDown(t *testing.T) {
+	h, made := crowded(t, "")
+	c := newCollector(h.Warden)
+	c.look(t.Context(), time.Now())
+	if first, _ := h.trees.Get(made["first"].GUID); !first.Used.Equal(made["first"].Used) {
+		t.Errorf("nobody was there, and it is used at %v", first.Used)
+	}
+	h.Warden.pods.used(made["first"].GUID)
+	c.look(t.Context(), time.Now())
+	first, _ := h.trees.Get(made["first"].GUID)
+	if time.Since(first.Used) > time.Minute {
+		t.Errorf("it is used at %v", first.Used)
+	}
+	h.Warden.pods.used(made["first"].GUID)
+	c.look(t.Context(), time.Now())
+	if again, _ := h.trees.Get(made["first"].GUID); !again.Used.Equal(first.Used) {
+		t.Error("it is written each time")
+	}
+}
+
+// Of one principal's forks so many run as policy says: one in which nothing goes on makes way, and where something does in each, no other starts.
+func TestPodsPerPrincipal(t *testing.T) {
+	h, made := crowded(t, "  pods_per_principal = 2\n")
+	p := h.Warden.pods
+	busy := map[string]bool{}
+	p.busy = func(guid string) (bool, error) { return busy[guid], nil }
+	runs := func() (all string) {
+		for _, tag := range []string{"first", "second", "third"} {
+			if h.pods.has(made[tag].GUID) {
+				all += tag + " "
+			}
+		}
+		return all
+	}
+	for _, step := range []struct{ wake, busy, want, err string }{
+		{wake: "first", want: "first "},
+		{wake: "second", want: "first second "},
+		{wake: "second", want: "first second "},
+		{wake: "third", want: "second third "}, // the first was unused for longest
+		{wake: "first", busy: "second", want: "first second "},
+		{wake: "third", busy: "first", want: "first second ", err: "2 forks of alice run, as many as may, and something goes on in each"},
+	} {
+		if step.busy != "" {
+			busy[made[step.busy].GUID] = true
+		}
+		err := p.wake(t.Context(), made[step.wake].GUID)
+		if (err != nil) != (step.err != "") || err != nil && !strings.Contains(err.Error(), step.err) {
+			t.Errorf("%+v: %v", step, err)
+		}
+		if got := runs(); got != step.want {
+			t.Errorf("%+v: %q run", step, got)
+		}
+	}
+	demo, _ := h.trees.Find("demo", "")
+	his, _ := h.trees.Find("demo", "his")
+	if err := errors.Join(p.wake(t.Context(), demo.GUID), p.wake(t.Context(), his.GUID)); err != nil {
+		t.Errorf("others': %v", err)
+	}
+	if len(p.waking) != 0 {
+		t.Errorf("left: %v", p.waking)
+	}
+}
