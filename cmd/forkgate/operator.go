@@ -160,6 +160,33 @@ func reporting(what string, do func(progress func(string)) error) error {
 	return err
 }
 
+func downCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "down", Short: "call down of the Rediaccfile in each pod that runs, as is done before the host goes down", Args: words(0, 0),
+		Long: "Call the function down of the Rediaccfile in each pod that runs, and wait for all of them, half a minute at most. forkgate-down.service\n" +
+			"does so before the host goes down. It stops no pod: whoever calls it is about to.",
+	}
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		return withWarden(func(c *client.Client) error {
+			said, err := c.Down(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), said)
+			}
+			for _, ref := range said.Pods {
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has heard\n", ref); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return c
+}
+
 func statusCommand() *cobra.Command {
 	c := &cobra.Command{Use: "status", Short: "say how the warden is", Args: words(0, 0)}
 	asJSON := jsonFlag(c)

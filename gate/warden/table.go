@@ -62,6 +62,7 @@ func messages() map[string]message {
 
 		client.TypeOperatorVerb: {from: operator, when: before, long: true, read: reading(operatorVerb)},
 		client.TypeStatus:       {from: operator, when: before, long: true, read: reading(status)},
+		client.TypeDown:         {from: operator, when: before, long: true, read: reading(down)},
 		client.TypeRepoCreate:   {from: operator, when: before, long: true, files: 1, read: reading(repoCreate)},
 		client.TypeRepoRemove:   {from: operator, when: before, long: true, read: reading(repoRemove)},
 		client.TypeRootfsImport: {from: operator, when: before, long: true, files: 1, read: reading(rootfsImport)},

@@ -48,13 +48,13 @@ func busCheck(_ context.Context, h *Host) finding {
 var shipped = []string{
 	"forkgate.target", "forkgate.slice", "forkgate-warden.service", "forkgate-warden.socket", "forkgate-operator.socket",
 	"forkgate-gate.service", "forkgate-gate.socket", "forkgate-net.service", "forkgate-net.socket", "forkgate-egress.service", "forkgate-egress.socket",
-	"forkgate-pod@doctor.service",
+	"forkgate-down.service", "forkgate-pod@doctor.service",
 }
 
 // up are those without which nobody gets in, or out. The gate itself starts with the first connection.
 var up = []string{
 	"forkgate-warden.service", "forkgate-warden.socket", "forkgate-operator.socket", "forkgate-gate.socket", "forkgate-net.service",
-	"forkgate-egress.service",
+	"forkgate-egress.service", "forkgate-down.service",
 }
 
 // unit has some of the properties that systemctl show prints.

@@ -17,6 +17,7 @@ const (
 	TypeRootfsImport = "rootfs-import"
 	TypeRootfsList   = "rootfs-list"
 	TypeReading      = "reading"
+	TypeDown         = "down"
 )
 
 // StatusReply says how the warden is.
@@ -76,6 +77,18 @@ type Rootfs struct {
 // RootfsListReply lists what is in the pool.
 type RootfsListReply struct {
 	Rootfs []Rootfs `json:"rootfs"`
+}
+
+// DownReply says which pods have heard that the host goes down.
+type DownReply struct {
+	Pods []string `json:"pods"` // refs
+}
+
+// Down has each pod that runs hear that the host is about to stop it.
+func (c *Client) Down(ctx context.Context) (DownReply, error) {
+	var r DownReply
+	err := c.call(ctx, TypeDown, struct{}{}, &r)
+	return r, err
 }
 
 // OperatorVerb runs a control word as the operator. It returns what goes to stdout.
