@@ -2,10 +2,12 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
@@ -81,16 +83,26 @@ func orInfinity(n uint64) uint64 {
 
 // Revert takes back what Limit set, for a unit that is not needed any more: it leaves files in /run.
 func (u *Units) Revert(ctx context.Context, unit string) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
+		err := revert(ctx, unit)
+		if err == nil {
+			return nil
+		}
+		// What systemd itself says is its last word; else it may be re-executing itself.
+		if said := (godbus.Error{}); errors.As(err, &said) || ctx.Err() != nil || time.Now().After(deadline) {
+			return fmt.Errorf("cannot revert %s: %w", unit, err)
+		}
+	}
+}
+
+func revert(ctx context.Context, unit string) error {
 	conn, err := manager(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot revert %s: %w", unit, err)
+		return err
 	}
 	defer conn.Close()
 	systemd := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
-	if err := systemd.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.RevertUnitFiles", 0, []string{unit}).Err; err != nil {
-		return fmt.Errorf("cannot revert %s: %w", unit, err)
-	}
-	return nil
+	return systemd.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.RevertUnitFiles", 0, []string{unit}).Err
 }
 
 // manager connects as dial does, for a call that the library does not know.
