@@ -42,7 +42,7 @@ type Ask struct {
 	Ref      Ref
 	Op       Op
 	Work     Work
-	Tell     func(text string) // tells the caller what the ask waits for, and by an empty text that it waits no more; nil: nobody hears it
+	Tell     func(text string) // tells the caller what the ask waits for, and by an empty text that it waits for no approval any more; nil: nobody hears it
 	Note     func(text string) // tells the caller what is missing of what was asked for, though the session comes about
 }
 
@@ -56,6 +56,7 @@ type Work struct {
 	Agent    bool        // the caller's ssh-agent comes along, if policy lets it
 	Grant    string      // what it runs under: with that it ends; empty: nothing of the kind
 	Record   Recording
+	Tell     func(text string) // as an ask's
 }
 
 // Terminal is what pty-req asks for (RFC 4254, section 6.2).
@@ -154,7 +155,7 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 			}
 		}
 	}
-	ask.Work.Grant, ask.Work.Record = request.Grant, decision.Record
+	ask.Work.Grant, ask.Work.Record, ask.Work.Tell = request.Grant, decision.Record, ask.Tell
 	if ask.Work.Agent, err = g.bringsAgent(ask, request); err != nil {
 		return none, err
 	}

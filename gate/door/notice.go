@@ -31,9 +31,15 @@ func (s *session) begin() (end func()) {
 }
 
 // told tells the session's caller what is going on before it runs. It comes from the warden, in its own words, and does not wait for a
-// client that reads nothing.
+// client that reads nothing. Only the reader of the warden's messages calls it, and what it says comes in that order.
 func (s *session) told(text string) {
+	before, done := s.toldLast, make(chan struct{})
+	s.toldLast = done
 	s.spawn(&s.telling, func() {
+		defer close(done)
+		if before != nil {
+			<-before
+		}
 		for line := range strings.Lines(text) {
 			fmt.Fprintf(s.stderr(), "%s\n", gate.Printable(strings.TrimSuffix(line, "\n")))
 		}

@@ -41,6 +41,7 @@ type session struct {
 	noticed  atomic.Bool // the warden has said why it ends, and the caller hears it
 	work     sync.WaitGroup
 	telling  sync.WaitGroup // of what the warden says before it answers; part of work
+	toldLast chan struct{}  // closed when the last of that has been said
 }
 
 // job is what a session is to do: run a command, a shell or the sftp server.

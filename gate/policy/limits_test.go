@@ -147,7 +147,7 @@ func TestRepositoriesAndPods(t *testing.T) {
 	if got := p.Autostart(); !slices.Equal(got, []string{"demo"}) {
 		t.Errorf("these start with the host: %q", got)
 	}
-	if diff := cmp.Diff(policy.Pods{Idle: 45 * time.Minute, Resolvers: []string{"192.0.2.53", "2001:db8::53"}, Forks: 20, Quota: 100 << 30}, p.Pods()); diff != "" {
+	if diff := cmp.Diff(policy.Pods{Idle: 45 * time.Minute, Resolvers: []string{"192.0.2.53", "2001:db8::53"}, Forks: 20, Quota: 100 << 30, Running: 4, Evict: true}, p.Pods()); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(policy.Pods{Idle: policy.DefaultIdle, Forks: policy.DefaultForks}, load(t, everything).Pods()); diff != "" {

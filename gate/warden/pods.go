@@ -68,13 +68,15 @@ type pods struct {
 	limited map[string]systemd.Limits // by GUID: what its unit was limited to last
 	last    map[string]time.Time      // by GUID: when somebody entered
 	waking  map[string]int            // by GUID: how many starts are under way
+
+	attending map[string]map[*attendant]bool // by GUID: who waits
 }
 
 func newPods(units Units, rules *rules, runDir string, journal *slog.Logger) *pods {
 	return &pods{
 		units: units, rules: rules, runDir: runDir, agentEnters: func(context.Context, string) {}, record: func(string) error { return errUnrecorded }, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
 		sessions: newSessions(filepath.Join(runDir, "sessions"), journal), journal: journal, lives: sessionLives, living: sessionsLiving, kill: killSession,
-		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{}, last: map[string]time.Time{}, waking: map[string]int{},
+		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{}, last: map[string]time.Time{}, waking: map[string]int{}, attending: map[string]map[*attendant]bool{},
 	}
 }
 
@@ -111,7 +113,9 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 			return nil, err
 		}
 	}
+	over := p.attend(tree.GUID, tree.Ref(), what.Tell)
 	running, err := p.runIn(ctx, session, who, tree, what)
+	over()
 	if err != nil {
 		if tape != nil {
 			tape.Close()
