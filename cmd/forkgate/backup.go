@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -16,8 +19,9 @@ import (
 
 func backupCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "backup REPO DESTINATION", Args: words(2, 2), Short: "write what a repository holds now to another disk",
-		Long: "Write what a repository holds at this instant to DESTINATION, a directory on another disk than the pool's: what has changed since the\n" +
+		Use: "backup REPO DESTINATION", Args: words(2, 2), Short: "write what a repository holds now to another disk, or into a bucket",
+		Long: "Write what a repository holds at this instant to DESTINATION, a directory on another disk than the pool's, or s3://BUCKET/PREFIX with keys and\n" +
+			"endpoint in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION and AWS_ENDPOINT_URL: what has changed since the\n" +
 			"last backup there, or all of it. What runs in the repository goes on. One that was interrupted is gone on with, if it is asked for again.\n\n" +
 			"A snapshot of each repository stays in the pool for each destination, for the next backup to go on from; it holds the space of what is\n" +
 			"deleted meanwhile.\n\n" +
@@ -41,7 +45,7 @@ func backupCommand() *cobra.Command {
 		}
 		slices.Sort(o.recipients)
 		o.recipients = slices.Compact(o.recipients)
-		place, err := openPlace(args[1])
+		place, err := openDestination(cmd.Context(), args[1])
 		if err != nil {
 			return err
 		}
@@ -87,15 +91,29 @@ func (o *backupOptions) recipientKeys() (keys []age.Recipient, err error) {
 	return keys, nil
 }
 
-// openPlace opens a destination that is not the pool: with the pool a backup in it would be lost as well.
-func openPlace(dir string) (*backup.Directory, error) {
-	place, err := backup.OpenDirectory(dir)
-	if err != nil {
-		return nil, err
+// place is where backups lie, until it is closed.
+type place interface {
+	backup.Place
+	io.Closer
+}
+
+// openPlace opens a directory or a bucket.
+func openPlace(ctx context.Context, name string) (place, error) {
+	if backup.IsBucket(name) {
+		return backup.OpenBucket(ctx, name, os.Getenv)
+	}
+	return backup.OpenDirectory(name)
+}
+
+// openDestination opens a place that is not the pool: with the pool a backup in it would be lost as well.
+func openDestination(ctx context.Context, name string) (place, error) {
+	place, err := openPlace(ctx, name)
+	if err != nil || backup.IsBucket(name) {
+		return place, err
 	}
 	if fork.SameFilesystem(poolDir, place.String()) {
 		place.Close()
-		return nil, fmt.Errorf("%s is in the pool that is to be backed up; name a directory on another disk", dir)
+		return nil, fmt.Errorf("%s is in the pool that is to be backed up; name a directory on another disk", name)
 	}
 	return place, nil
 }

@@ -22,7 +22,7 @@ import (
 // backingUp is one backup under way.
 type backingUp struct {
 	warden  *client.Client
-	place   *backup.Directory
+	place   backup.Place
 	repo    string
 	to      []age.Recipient
 	options backupOptions

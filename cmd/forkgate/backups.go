@@ -39,14 +39,14 @@ func kindOf(m *backup.Manifest) string {
 
 func backupsCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "backups PLACE [REPO]", Args: words(1, 2), Short: "list the backups in a directory, or make sure of them",
-		Long: "List the backups in a directory, oldest first. With --verify all of each is read and compared with its digests, which takes no key; it ends\n" +
+		Use: "backups PLACE [REPO]", Args: words(1, 2), Short: "list the backups in a place, or make sure of them",
+		Long: "List the backups in a directory or in s3://BUCKET/PREFIX, oldest first. With --verify all of each is read and compared with its digests, which takes no key; it ends\n" +
 			"with 1 if one is not as it was written, or cannot be restored as what it goes on from is missing.",
 	}
 	verify := c.Flags().Bool("verify", false, "read all of them, and say what is wrong")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		place, err := backup.OpenDirectory(args[0])
+		place, err := openPlace(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"filippo.io/age"
@@ -36,7 +35,7 @@ func restoreCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		place, err := backup.OpenDirectory(args[1])
+		place, err := openPlace(cmd.Context(), args[1])
 		if err != nil {
 			return err
 		}
@@ -83,7 +82,7 @@ func restoreFrom(ctx context.Context, w *client.Client, place backup.Place, chai
 		written <- errors.Join(err, write.Close())
 	}()
 	err := reporting("restoring", func(say func(string)) error {
-		q := client.RestoreRequest{Name: as, ID: m.ID, Source: filepath.Join(place.String(), m.Repo), Digest: m.Digest()}
+		q := client.RestoreRequest{Name: as, ID: m.ID, Source: place.String() + "/" + m.Repo, Digest: m.Digest()}
 		return w.Restore(ctx, q, read, say)
 	})
 	read.Close() // so that whoever writes to it hears that nobody reads
