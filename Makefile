@@ -64,9 +64,9 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
 	  systemctl daemon-reload && echo 'next: sysctl --system and forkgate pool init, then systemctl enable --now forkgate.target'; fi
 
-# Whoever can start a pod stops first, and pods before the service of their networks: with its last pod that takes its rules away, and
+# What runs in pods hears of it, by forkgate-down; then whoever can start a pod stops first, and pods before the service of their networks: with its last pod that takes its rules away, and
 # leaves those of pods that run. What one that was killed has left is deleted.
-stop = systemctl stop 'forkgate-gate.*'; systemctl stop 'forkgate-warden.*' forkgate-operator.socket; \
+stop = systemctl stop forkgate-down.service; systemctl stop 'forkgate-gate.*'; systemctl stop 'forkgate-warden.*' forkgate-operator.socket; \
   systemctl stop 'forkgate-pod@*'; systemctl stop forkgate.target 'forkgate-*'
 
 uninstall: ## remove what make install has installed; the policy and the data stay

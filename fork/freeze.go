@@ -18,8 +18,14 @@ const (
 // Freeze has a fork stay as it is, for ever: its subvolumes are read-only, and it does not expire. Forks can be made of it. Nothing may run in it: the
 // caller has ended that, and lets nobody in.
 //
-// Errors are ErrNotFound, ErrGrand, and that of a fork which is being made or removed. One that is frozen stays so.
+// Errors are ErrNotFound, ErrGrand, ErrNested, of which no fork could be made, and that of a fork which is being made or removed. One that is frozen
+// stays so.
 func (s *Store) Freeze(guid string) (Tree, error) {
+	if t, ok := s.registry.get(guid); ok {
+		if ids, err := nested(s.Dirs(t).Tree); err != nil || len(ids) > 0 {
+			return Tree{}, fmt.Errorf("cannot freeze %s: %w", t.Ref(), errors.Join(err, ErrNested))
+		}
+	}
 	t, err := s.changeFork(guid, "freeze", func(t *Tree) error {
 		if t.Frozen.IsZero() {
 			t.Frozen, t.Expires = time.Now().UTC(), time.Time{}

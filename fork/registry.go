@@ -124,8 +124,8 @@ type Share struct {
 	Quota uint64 // bytes that all of them may come to together, by their own quotas; 0: not bounded
 }
 
-// admits reports whether one more fork is within the share, and says what it is not.
-func (s Share) admits(t Tree, owned []Tree) error {
+// Admits reports whether one more fork is within the share, beside those that its owner has, and says why it is not.
+func (s Share) Admits(t Tree, owned []Tree) error {
 	if len(owned) >= s.Forks {
 		return fmt.Errorf("%w: %s has %d, at most %d are allowed", ErrTooManyForks, t.Owner, len(owned), s.Forks)
 	}
@@ -153,7 +153,7 @@ func (r *registry) claim(t Tree, share Share) (Tree, error) {
 		return Tree{}, fmt.Errorf("the parent of %s: %w", t.Ref(), ErrNotFound)
 	}
 	if !t.Grand {
-		if err := share.admits(t, r.list(func(o Tree) bool { return !o.Grand && o.Owner == t.Owner })); err != nil {
+		if err := share.Admits(t, r.list(func(o Tree) bool { return !o.Grand && o.Owner == t.Owner })); err != nil {
 			return Tree{}, err
 		}
 	}
@@ -169,10 +169,10 @@ func (r *registry) claim(t Tree, share Share) (Tree, error) {
 
 // ready has a tree be ready that was being made, and remembers what it shared with its parent then.
 func (r *registry) ready(guid string, shared uint64) (Tree, error) {
-	return r.change(guid, func(t *Tree) error { t.State, t.Shared = Ready, shared; return nil }, Ready, Making)
+	return r.change(guid, func(t *Tree) error { t.Shared = shared; return nil }, Ready, Making)
 }
 
-// change changes a record that is in one of the states given, if do has nothing against it.
+// change moves a record to another state, if it is in one of those given and do, which may change it, has nothing against that.
 func (r *registry) change(guid string, do func(*Tree) error, to State, from ...State) (Tree, error) {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -188,6 +188,7 @@ func (r *registry) change(guid string, do func(*Tree) error, to State, from ...S
 			if err := do(&t); err != nil {
 				return Tree{}, err
 			}
+			t.State = to
 			return t, r.save(t)
 		}
 	}

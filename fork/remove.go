@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 )
 
 // Remove ends and removes a fork that is not frozen. It returns when the name and the slot are free; the disk's space comes back within half a
@@ -45,14 +46,7 @@ func (s *Store) remove(ctx context.Context, t Tree, may func(Tree) error) error 
 		if _, ok := s.registry.get(t.GUID); !ok {
 			return nil, nil // somebody has just done it
 		}
-		shut := func(t *Tree) error {
-			if err := may(*t); err != nil {
-				return err
-			}
-			t.State = Removing
-			return nil
-		}
-		if _, err := s.registry.change(t.GUID, shut, Removing, Ready, Removing); err != nil {
+		if _, err := s.registry.change(t.GUID, func(t *Tree) error { return may(*t) }, Removing, Ready, Removing); err != nil {
 			return nil, err
 		}
 		if err := s.opts.step("removing"); err != nil {
@@ -70,6 +64,11 @@ func (s *Store) remove(ctx context.Context, t Tree, may func(Tree) error) error 
 func (s *Store) finishRemoval(ctx context.Context, t Tree) error {
 	if err := s.opts.End(ctx, t.GUID); err != nil {
 		return fmt.Errorf("its pod does not end: %w", err)
+	}
+	if !t.Frozen.IsZero() { // what is nested in a read-only subvolume cannot be removed
+		if err := s.setReadOnly(t, false); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	if err := s.liftLimit(t.Slot); err != nil {
 		return err

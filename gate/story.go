@@ -155,7 +155,10 @@ func (g *Gate[S]) Enter(ctx context.Context, ask Ask) (S, error) {
 			}
 		}
 	}
-	ask.Work.Grant, ask.Work.Record, ask.Work.Tell = request.Grant, decision.Record, ask.Tell
+	ask.Work.Grant, ask.Work.Record = request.Grant, decision.Record
+	if ask.Op == OpShell || ask.Op == OpExec { // who hears what runs there may run things there
+		ask.Work.Tell = ask.Tell
+	}
 	if ask.Work.Agent, err = g.bringsAgent(ask, request); err != nil {
 		return none, err
 	}

@@ -163,8 +163,8 @@ func reporting(what string, do func(progress func(string)) error) error {
 func downCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "down", Short: "call down of the Rediaccfile in each pod that runs, as is done before the host goes down", Args: words(0, 0),
-		Long: "Call the function down of the Rediaccfile in each pod that runs, and wait for all of them, half a minute at most. forkgate-down.service\n" +
-			"does so before the host goes down. It stops no pod: whoever calls it is about to.",
+		Long: "Call the function down of the Rediaccfile in each pod that runs, and wait for it, half a minute each: of repositories all at once, and\n" +
+			"of forks a few at a time, for as long as three quarters of a minute. forkgate-down.service does so before the host goes down. It stops no pod: whoever calls it is about to.",
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -180,6 +180,9 @@ func downCommand() *cobra.Command {
 				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has heard\n", ref); err != nil {
 					return err
 				}
+			}
+			if said.Late > 0 {
+				return fmt.Errorf("there was no time for %s", gate.Count(said.Late, "fork"))
 			}
 			return nil
 		})

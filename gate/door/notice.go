@@ -31,7 +31,8 @@ func (s *session) begin() (end func()) {
 }
 
 // told tells the session's caller what is going on before it runs. It comes from the warden, in its own words, and does not wait for a
-// client that reads nothing. Only the reader of the warden's messages calls it, and what it says comes in that order.
+// client that reads nothing. It comes in the order of the calls, of which there are never two at a time: the warden's messages before its answer, and
+// the session's own after that.
 func (s *session) told(text string) {
 	before, done := s.toldLast, make(chan struct{})
 	s.toldLast = done

@@ -24,10 +24,12 @@ type collector struct {
 	*Warden
 	told map[string]time.Time // by GUID: the end that those inside have heard of
 	next map[string]time.Time // by GUID: when one that could not be removed is tried again
+
+	noted map[string]time.Time // by GUID: when it was tried in vain to write down that it is used
 }
 
 func newCollector(w *Warden) collector {
-	return collector{w, map[string]time.Time{}, map[string]time.Time{}}
+	return collector{w, map[string]time.Time{}, map[string]time.Time{}, map[string]time.Time{}}
 }
 
 // collect removes forks whose time is over once nobody has a session in them, tells those who have, and renews those that are used and may be, until
@@ -119,7 +121,11 @@ func (c collector) note(t fork.Tree, inside bool) {
 	if last.Sub(t.Used) < noting || last.Equal(t.Made) {
 		return
 	}
-	if _, err := c.trees.Use(t.GUID, last); err != nil {
+	if time.Since(c.noted[t.GUID]) < retrying {
+		return
+	}
+	if _, err := c.trees.Use(t.GUID, last); err != nil && !errors.Is(err, fork.ErrNotFound) {
+		c.noted[t.GUID] = time.Now()
 		c.journal.Error("cannot write down that a fork is used", "ref", t.Ref(), "error", err)
 	}
 }

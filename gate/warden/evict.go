@@ -4,61 +4,66 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"forkgate/fork"
 	"forkgate/gate"
 )
 
-// evicting makes forks, and room for them where policy says so: of the forks of a principal who has as many as are allowed that goes which was
-// unused for longest. One in which somebody is never goes, nor one that is frozen or does not expire, and for an agent's sake none in
-// which no agent has been: that may be a person's work.
+// evicting makes forks, and room for them where policy says so: of the forks of a principal who has as many as are allowed those go which were
+// unused for longest, if that makes room enough. One in which somebody is never goes, nor one that is frozen or does not expire, and for an agent's
+// sake none in which no agent has been: that may be a person's work.
 type evicting struct {
 	gate.Forks
 	warden *Warden
 }
 
 func (e evicting) Make(ctx context.Context, who gate.Caller, child gate.Target, limits gate.Limits) (gate.Target, []gate.Step, error) {
-	for {
-		made, steps, err := e.Forks.Make(ctx, who, child, limits)
-		full := errors.Is(err, fork.ErrTooManyForks) || errors.Is(err, fork.ErrTooLarge)
-		if !full || !e.warden.rules.Pods().Evict || !e.warden.evict(ctx, who, child) {
+	made, steps, err := e.Forks.Make(ctx, who, child, limits)
+	full := errors.Is(err, fork.ErrTooManyForks) || errors.Is(err, fork.ErrTooLarge)
+	if !full || !e.warden.rules.Pods().Evict {
+		return made, steps, err
+	}
+	going := e.warden.surplus(who, child, limits)
+	for _, t := range going {
+		why := fmt.Sprintf("%s has as many as are allowed, and this one was unused for longest, since %s", gate.Printable(t.Owner), e.warden.pods.lastUse(t).UTC().Format(time.RFC3339))
+		if failed := e.warden.retire(ctx, t, why); failed != nil {
+			e.warden.journal.Error("cannot remove the fork that was unused for longest", "ref", t.Ref(), "error", failed)
 			return made, steps, err
 		}
 	}
-}
-
-// evict removes the fork that its owner has not used for longest. It reports whether one went.
-func (w *Warden) evict(ctx context.Context, who gate.Caller, child gate.Target) bool {
-	kept := map[string]bool{} // those that stay for a reason of their own
-	for {
-		t, ok := w.longestUnused(who, child, kept)
-		if !ok {
-			return false
-		}
-		why := fmt.Sprintf("%s has as many as are allowed, and this one was unused for longest, since %s", gate.Printable(t.Owner), w.pods.lastUse(t).UTC().Format(time.RFC3339))
-		err := w.retire(ctx, t, why)
-		if err == nil {
-			return true
-		}
-		if !errors.Is(err, errInUse) {
-			w.journal.Error("cannot remove the fork that was unused for longest", "ref", t.Ref(), "error", err)
-		}
-		kept[t.GUID] = true
+	if len(going) == 0 {
+		return made, steps, err
 	}
+	return e.Forks.Make(ctx, who, child, limits)
 }
 
-func (w *Warden) longestUnused(who gate.Caller, child gate.Target, kept map[string]bool) (oldest fork.Tree, ok bool) {
+// surplus are the forks that go for a new one: as few as make room for it, and none where all that may go would not.
+func (w *Warden) surplus(who gate.Caller, child gate.Target, limits gate.Limits) []fork.Tree {
+	var may, owned []fork.Tree
 	for _, t := range w.trees.Forks("") {
-		switch {
-		case t.Owner != child.Owner || t.Ref() == child.Parent || kept[t.GUID]:
-		case t.Expires.IsZero() || t.State != fork.Ready && t.State != "" || w.pods.sessions.in(t.GUID):
-		case who.Kind != gate.Human && !w.pods.visits.entered(t.GUID):
-		case !ok || w.pods.lastUse(t).Before(w.pods.lastUse(oldest)):
-			oldest, ok = t, true
+		if t.Owner != child.Owner {
+			continue
+		}
+		owned = append(owned, t)
+		inUse := t.Ref() == child.Parent || w.pods.sessions.in(t.GUID)
+		if !inUse && !t.Expires.IsZero() && (who.Kind == gate.Human || w.pods.visits.entered(t.GUID)) {
+			may = append(may, t)
 		}
 	}
-	return oldest, ok
+	slices.SortFunc(may, func(a, b fork.Tree) int { return w.pods.lastUse(a).Compare(w.pods.lastUse(b)) })
+	fresh := fork.Tree{Owner: child.Owner, Limits: fork.Limits(limits)}
+	for n := range may {
+		going := may[:n+1]
+		left := slices.DeleteFunc(slices.Clone(owned), func(t fork.Tree) bool {
+			return slices.ContainsFunc(going, func(g fork.Tree) bool { return g.GUID == t.GUID })
+		})
+		if w.rules.share().Admits(fresh, left) == nil {
+			return going
+		}
+	}
+	return nil
 }
 
 // errInUse says that a fork is in use, or not any more what it was.

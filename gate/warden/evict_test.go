@@ -14,7 +14,7 @@ import (
 func crowded(t *testing.T, pods string) (h *host, made map[string]fork.Tree) {
 	t.Helper()
 	h = newHost(t)
-	h.text += "pods {\n" + pods + "}\n"
+	h.text += "pods {\n  forks_per_principal = 3\n" + pods + "}\n"
 	if err := h.rules.reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +95,26 @@ func TestWhatIsNotEvicted(t *testing.T) {
 	}
 }
 
+// Nothing goes where that would not be enough: a bound on bytes that nothing but what stays is over already, or one that was lowered.
+func TestNothingIsEvictedInVain(t *testing.T) {
+	h, made := crowded(t, "  evict = true\n  quota_per_principal = \"10GiB\"\n")
+	large := made["first"]
+	large.Limits.Quota, large.Used = 8<<30, time.Now()
+	h.trees.mu.Lock()
+	h.trees.trees[large.Ref()] = large
+	h.trees.mu.Unlock()
+	h.sit(t, "demo+first", h.alice)
+	child := gate.Target{Repo: "demo", Tag: "new", Fork: true, Owner: "alice", Parent: "demo"}
+	e := evicting{forks{h.trees, h.Warden.pods.visits}, h.Warden}
+	who := gate.Caller{Principal: "alice", Kind: gate.Human}
+	if _, _, err := e.Make(t.Context(), who, child, gate.Limits{Quota: 3 << 30}); err == nil || !h.there("demo:second") || !h.there("demo:third") {
+		t.Errorf("it says %v", err)
+	}
+	if _, _, err := e.Make(t.Context(), who, child, gate.Limits{Quota: 1 << 30}); err != nil || h.there("demo:second") || !h.there("demo:third") {
+		t.Errorf("control: %v", err)
+	}
+}
+
 // An agent has nothing go in which only people were.
 func TestAnAgentEvictsNobodysWork(t *testing.T) {
 	h, made := crowded(t, "  evict = true\n")
@@ -150,7 +170,7 @@ func TestPodsPerPrincipal(t *testing.T) {
 		{wake: "second", want: "first second "},
 		{wake: "third", want: "second third "}, // the first was unused for longest
 		{wake: "first", busy: "second", want: "first second "},
-		{wake: "third", busy: "first", want: "first second ", err: "2 forks of alice run, as many as may, and something goes on in each"},
+		{wake: "third", busy: "first", want: "first second ", err: "2 forks of alice run or are about to, as many as may, and something goes on in each"},
 	} {
 		if step.busy != "" {
 			busy[made[step.busy].GUID] = true
@@ -168,7 +188,48 @@ func TestPodsPerPrincipal(t *testing.T) {
 	if err := errors.Join(p.wake(t.Context(), demo.GUID), p.wake(t.Context(), his.GUID)); err != nil {
 		t.Errorf("others': %v", err)
 	}
-	if len(p.waking) != 0 {
-		t.Errorf("left: %v", p.waking)
+	if left := p.wakers(p.crowdOf("alice")); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// However many start at once, as many run as may, and no start goes on without end.
+func TestPodsPerPrincipalAtOnce(t *testing.T) {
+	for range 20 {
+		h, made := crowded(t, "  pods_per_principal = 2\n")
+		p := h.Warden.pods
+		p.busy = func(string) (bool, error) { return true, nil } // what has started stays
+		results := make(chan error, len(made))
+		for _, m := range made {
+			go func() { results <- p.wake(t.Context(), m.GUID) }()
+		}
+		refused := 0
+		for range made {
+			select {
+			case err := <-results:
+				if err != nil {
+					refused++
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("a start does not come back")
+			}
+		}
+		if running, _ := p.Running(t.Context()); refused != 1 || len(running) != 2 {
+			t.Fatalf("%d refused, and %q run", refused, running)
+		}
+	}
+}
+
+// Nobody enters by the name that a fork had.
+func TestNobodyEntersByTheOldName(t *testing.T) {
+	h, made := crowded(t, "")
+	where := forks{h.trees, h.Warden.pods.visits}.target(made["first"])
+	h.book().expect(live{ID: "s"}, nil)
+	if _, err := h.trees.Rename(made["first"].GUID, "release-1"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.Warden.pods.Run(t.Context(), "s", gate.Caller{Principal: "alice"}, where, gate.Work{})
+	if err == nil || !strings.Contains(err.Error(), "demo:first has another name now") || h.pods.starts() != 0 {
+		t.Errorf("it says %v", err)
 	}
 }

@@ -20,7 +20,8 @@ func frozen(t fork.Tree) error {
 
 // freeze has a fork stay as it is: nobody enters, changes or removes it.
 func freeze(ctx context.Context, w *word) (page, error) {
-	t, err := w.unused(ctx)
+	t, err := w.fork(ctx) // one that is frozen may be so by half
+
 	if err != nil {
 		return page{}, err
 	}
@@ -39,7 +40,7 @@ func thaw(ctx context.Context, w *word) (page, error) {
 	if t.Frozen.IsZero() {
 		return page{}, &gate.Refusal{Reason: t.Ref() + " is not frozen"}
 	}
-	if t, err = w.trees.Thaw(t.GUID); err != nil {
+	if t, err = w.pods.thaw(t); err != nil {
 		return page{}, explained(err)
 	}
 	return w.became(t, t.Ref()+" can be used again"), nil
@@ -106,8 +107,18 @@ func (p *pods) freeze(ctx context.Context, t fork.Tree) (fork.Tree, error) {
 	return p.trees.Freeze(t.GUID)
 }
 
-// rename gives a fork in which nobody is another name: what policy lets those inside do is decided by the old one. A pod that runs
-// is called by it until it is started again.
+// thaw has a frozen fork be used again, and not while it is frozen by somebody else.
+func (p *pods) thaw(t fork.Tree) (fork.Tree, error) {
+	leave, err := p.empty(t)
+	if err != nil {
+		return t, err
+	}
+	defer leave()
+	return p.trees.Thaw(t.GUID)
+}
+
+// rename gives a fork in which nobody is another name: what policy lets those inside do is decided by the old one, and who
+// is about to enter by that is refused. A pod that runs is called by it until it is started again.
 func (p *pods) rename(t fork.Tree, tag string) (fork.Tree, error) {
 	leave, err := p.empty(t)
 	if err != nil {

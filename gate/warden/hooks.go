@@ -71,7 +71,9 @@ func hooksOf(data string) (string, error) {
 func (p *pods) call(ctx context.Context, t fork.Tree, file string, h hook) error {
 	exit, err := p.callTo(context.WithoutCancel(ctx), t, file, h, func(line string) {
 		p.journal.Info("Rediaccfile", "ref", t.Ref(), "function", h.name, "says", gate.Printable(line))
-		p.announce(t.GUID, h.name+": "+gate.Printable(line))
+		if h == hookUp {
+			p.announce(t.GUID, "up: "+gate.Printable(line))
+		}
 	})
 	switch {
 	case err != nil:

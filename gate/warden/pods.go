@@ -66,17 +66,17 @@ type pods struct {
 	mu      sync.Mutex
 	locks   map[string]*podLocks      // by GUID
 	limited map[string]systemd.Limits // by GUID: what its unit was limited to last
-	last    map[string]time.Time      // by GUID: when somebody entered
-	waking  map[string]int            // by GUID: how many starts are under way
+	last    map[string]time.Time      // by GUID: when somebody was in it last, since this warden started
+	crowds  map[string]*crowd         // by owner
 
-	attending map[string]map[*attendant]bool // by GUID: who waits
+	attending map[string]map[attendant]bool // by GUID: who waits
 }
 
 func newPods(units Units, rules *rules, runDir string, journal *slog.Logger) *pods {
 	return &pods{
 		units: units, rules: rules, runDir: runDir, agentEnters: func(context.Context, string) {}, record: func(string) error { return errUnrecorded }, exec: nsjail.Run, take: nsjail.Take, busy: busy, hits: systemd.LimitHits,
 		sessions: newSessions(filepath.Join(runDir, "sessions"), journal), journal: journal, lives: sessionLives, living: sessionsLiving, kill: killSession,
-		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{}, last: map[string]time.Time{}, waking: map[string]int{}, attending: map[string]map[*attendant]bool{},
+		locks: map[string]*podLocks{}, limited: map[string]systemd.Limits{}, last: map[string]time.Time{}, crowds: map[string]*crowd{}, attending: map[string]map[attendant]bool{},
 	}
 }
 
@@ -104,6 +104,10 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	l, err := p.sessions.enter(session, who, where, what)
 	if err != nil {
 		return nil, err
+	}
+	// Policy has spoken of the fork by its name; from here on it keeps that, as somebody is inside.
+	if now, ok := p.trees.Get(where.GUID); !ok || now.Ref() != where.Ref() {
+		return nil, &gate.Refusal{Reason: where.Ref() + " has another name now, or is gone", Hint: "ssh gate@host forks"}
 	}
 	tape, terms, untaped := p.recordings.begin(l, what)
 	if err := untaped; err != nil {
@@ -169,11 +173,13 @@ func (p *pods) enter(ctx context.Context, guid string, work nsjail.Exec) (*nsjai
 func (p *pods) start(ctx context.Context, guid string, again bool) error {
 	_, err, _ := p.once.Do(guid, func() (any, error) {
 		defer p.metrics.time(timedPod)()
-		tree, ok := p.trees.Get(guid)
-		if !ok {
-			return nil, errEnded
+		// Whoever came first may hang up: the others still want the pod.
+		ctx := context.WithoutCancel(ctx)
+		tree, err := p.startable(guid, again)
+		if err != nil {
+			return nil, err
 		}
-		over, err := p.makeWay(context.WithoutCancel(ctx), tree)
+		over, err := p.makeWay(ctx, tree)
 		if err != nil {
 			return nil, err
 		}
@@ -188,22 +194,29 @@ func (p *pods) start(ctx context.Context, guid string, again bool) error {
 			defer use.Unlock()
 		}
 		defer p.lock(guid)()
-		tree, ok = p.trees.Get(guid) // again, under the lock: End may have come first
-		switch {
-		case !ok:
-			return nil, errEnded
-		case !tree.Frozen.IsZero():
-			return nil, frozen(tree)
-		case tree.Unsettled != "" && !again:
-			return nil, unsettled(tree)
+		if tree, err = p.startable(guid, again); err != nil { // again, under the lock: End may have come first
+			return nil, err
 		}
-		// Whoever came first may hang up: the others still want the pod.
-		return nil, p.startLocked(context.WithoutCancel(ctx), tree, hooks)
+		return nil, p.startLocked(ctx, tree, hooks)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot start the pod of %s: %w", guid, err)
 	}
 	return nil
+}
+
+// startable finds a tree whose pod may start.
+func (p *pods) startable(guid string, again bool) (fork.Tree, error) {
+	t, ok := p.trees.Get(guid)
+	switch {
+	case !ok:
+		return t, errEnded
+	case !t.Frozen.IsZero():
+		return t, frozen(t)
+	case t.Unsettled != "" && !again:
+		return t, unsettled(t)
+	}
+	return t, nil
 }
 
 // wake starts a pod that may be entered.
@@ -267,6 +280,9 @@ func (p *pods) End(ctx context.Context, guid string) error {
 	if err := p.units.Kill(ctx, unit); err != nil {
 		return err
 	}
+	p.mu.Lock()
+	delete(p.last, guid)
+	p.mu.Unlock()
 	return errors.Join(p.unlimit(ctx, unit, guid), nsjail.Remove(p.runDir, guid), p.visits.forget(guid))
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"forkgate/fork"
 	"forkgate/gate"
 	"forkgate/gate/policy"
 	"forkgate/gate/provenance"
@@ -149,6 +150,12 @@ func (r *rules) Repository(name string) policy.Repository {
 }
 
 // Pods is what policy says of all pods; without a policy the defaults.
+// share is what a principal's forks may come to.
+func (r *rules) share() fork.Share {
+	pods := r.Pods()
+	return fork.Share{Forks: pods.Forks, Quota: pods.Quota}
+}
+
 func (r *rules) Pods() policy.Pods {
 	if p := r.has.Load().policy; p != nil {
 		return p.Pods()

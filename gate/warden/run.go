@@ -62,7 +62,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	// The registry's lock is what keeps a second warden out: nothing before this disturbs a first one.
 	store, err := fork.Open(fork.Options{
 		Pool: c.Pool, Registry: filepath.Join(c.State, "registry.db"), End: pods.End, Prepare: pods.Prepare, Log: c.Journal,
-		Share:   func() fork.Share { return fork.Share{Forks: rules.Pods().Forks, Quota: rules.Pods().Quota} },
+		Share:   rules.share,
 		Settled: pods.settledFromBirth,
 	})
 	if err != nil {

@@ -2,15 +2,22 @@ package warden
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 
 	"forkgate/gate/warden/client"
 )
 
-// downs bounds how many pods hear at the same time that the host goes down.
-const downs = 16
+const (
+	// downs bounds how many forks hear at the same time that the host goes down.
+	downs = 16
+	// downTime is how long after the beginning the last fork hears of it: with half a minute for its function that is less than forkgate-down.service has.
+	downTime = 45 * time.Second
+)
 
-// down has each pod that runs hear that the host is about to stop it: its Rediaccfile's down is called. The pods themselves are systemd's to stop.
+// down has each pod that runs hear that the host is about to stop it: its Rediaccfile's down is called. Repositories hear of it at once, whatever forks
+// do, and forks for as long as there is time. The pods themselves are systemd's to stop.
 func down(ctx context.Context, r *request, _ struct{}) (answer, error) {
 	if err := r.record("down"); err != nil {
 		return answer{}, err
@@ -19,21 +26,38 @@ func down(ctx context.Context, r *request, _ struct{}) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	said := client.DownReply{Pods: []string{}}
 	var all sync.WaitGroup
-	slots := make(chan struct{}, downs)
-	for _, guid := range guids {
-		t, ok := r.trees.Get(guid)
-		if !ok {
-			continue
-		}
-		said.Pods = append(said.Pods, t.Ref())
-		slots <- struct{}{}
+	said, slots, late := client.DownReply{Pods: []string{}}, make(chan struct{}, downs), time.After(downTime)
+	call := func(guid, ref string, after func()) {
+		said.Pods = append(said.Pods, ref)
 		all.Go(func() {
-			defer func() { <-slots }()
+			defer after()
 			r.pods.down(ctx, guid)
 		})
 	}
+	var forks []string
+	for _, guid := range guids {
+		switch t, ok := r.trees.Get(guid); {
+		case ok && t.Grand:
+			call(guid, t.Ref(), func() {})
+		case ok:
+			forks = append(forks, guid)
+		}
+	}
+	for i, guid := range forks {
+		select {
+		case slots <- struct{}{}:
+		case <-late:
+			said.Late = len(forks) - i
+		}
+		if said.Late > 0 {
+			break
+		}
+		if t, ok := r.trees.Get(guid); ok {
+			call(guid, t.Ref(), func() { <-slots })
+		}
+	}
 	all.Wait()
+	slices.Sort(said.Pods)
 	return answer{body: said}, nil
 }

@@ -81,7 +81,8 @@ type RootfsListReply struct {
 
 // DownReply says which pods have heard that the host goes down.
 type DownReply struct {
-	Pods []string `json:"pods"` // refs
+	Pods []string `json:"pods"`           // refs
+	Late int      `json:"late,omitempty"` // how many forks there was no time for
 }
 
 // Down has each pod that runs hear that the host is about to stop it.
