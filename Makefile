@@ -42,7 +42,7 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	install -D -m 755 -t $(libdir)/forkgate $(BIN)/forkgate-init $(BIN)/forkgate-pod $(BIN)/forkgate-scrub
 	for unit in $(units); do \
 	  install -D -m 644 packaging/units/$$unit $(libdir)/systemd/system/$$unit && \
-	  sed -i 's|=/usr/bin/forkgate |=$(PREFIX)/bin/forkgate |; s|=/usr/lib/forkgate/|=$(PREFIX)/lib/forkgate/|' $(libdir)/systemd/system/$$unit || exit 1; done
+	  sed -i 's|=\(-*\)/usr/bin/forkgate |=\1$(PREFIX)/bin/forkgate |; s|=/usr/lib/forkgate/|=$(PREFIX)/lib/forkgate/|' $(libdir)/systemd/system/$$unit || exit 1; done
 	install -D -m 644 packaging/sysusers.conf $(libdir)/sysusers.d/forkgate.conf
 	install -D -m 644 packaging/tmpfiles.conf $(libdir)/tmpfiles.d/forkgate.conf
 	# Not 60-forkgate.conf, which is what doctor has the operator write in /etc, and would be read in the place of this.
@@ -64,9 +64,9 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
 	  systemctl daemon-reload && echo 'next: sysctl --system and forkgate pool init, then systemctl enable --now forkgate.target'; fi
 
-# What runs in pods hears of it, by forkgate-down; then whoever can start a pod stops first, and pods before the service of their networks: with its last pod that takes its rules away, and
-# leaves those of pods that run. What one that was killed has left is deleted.
-stop = systemctl stop forkgate-down.service; systemctl stop 'forkgate-gate.*'; systemctl stop 'forkgate-warden.*' forkgate-operator.socket; \
+# Whoever can start a pod stops first; what runs in pods hears of it, by forkgate-down and the warden; then pods stop, before the service of their
+# networks: with its last pod that takes its rules away, and leaves those of pods that run. What one that was killed has left is deleted.
+stop = systemctl stop 'forkgate-gate.*'; systemctl stop forkgate-down.service; systemctl stop 'forkgate-warden.*' forkgate-operator.socket; \
   systemctl stop 'forkgate-pod@*'; systemctl stop forkgate.target 'forkgate-*'
 
 uninstall: ## remove what make install has installed; the policy and the data stay
@@ -111,7 +111,7 @@ uninstall-attest: ## remove what make install-attest has installed; the key and 
 
 test: test-race test-root test-hosts ## run all tests but test-vm, as root; installs what they need (Debian, Ubuntu). make -k goes on after one that fails
 
-needs-test: needs-build build/rootfs.tar
+needs-test: needs-build build/rootfs.tar build/versitygw
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
 	@packaging/needs test
 
@@ -133,6 +133,12 @@ build/rootfs.tar: fork/build.go | needs-build
 	@mkdir -p build; rm -f $@.part
 	$(GO) run ./cmd/forkgate rootfs build --output $@.part
 	mv $@.part $@
+
+# A server that speaks S3, for the tests of backups: a module of its own, as it brings much along.
+build/versitygw: tests/peers/s3/go.mod | needs-build
+	@mkdir -p build
+	$(GO) build -C tests/peers/s3 -o $(CURDIR)/$@ github.com/versity/versitygw/cmd/versitygw
+	@touch $@
 
 test-vm: needs-build build/rootfs.tar build/vm/root.ext4 ## boot a Debian 13 in qemu, without KVM, and see limits work with cgroup v2; as root
 	@packaging/needs vm

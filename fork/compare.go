@@ -110,11 +110,15 @@ func runSend(ctx context.Context, to io.Writer, before, after string) error {
 	if err := dropCapabilities(sendCapabilities); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "/usr/bin/btrfs", "send", "--quiet", "--no-data", "-p", before, after)
+	cmd := exec.CommandContext(ctx, "/usr/bin/btrfs", "send", "--quiet", "--proto", "1", "--no-data", "-p", before, after)
 	complaint := &tail{}
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.WaitDelay = to, complaint, plainEnv(), time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // this thread waits for it
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	switch {
+	case err != nil && strings.Contains(strings.ToLower(complaint.String()), syscall.ENAMETOOLONG.Error()):
+		return fmt.Errorf("btrfs send: %w: a name of the kernel's may have 4096 bytes", ErrLongPath)
+	case err != nil:
 		return fmt.Errorf("btrfs send: %w: %s", err, complaint)
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"forkgate/fork/changes"
 )
 
@@ -238,4 +240,25 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A path that is longer than the kernel's own may be is told of as what it is: who has a fork can make one.
+func TestCompareWithALongPath(t *testing.T) {
+	s := newStore(t, Options{})
+	demo := createRepo(t, s, "demo", Source{})
+	x := makeFork(t, s, demo, "x")
+	fd, err := unix.Open(s.Dirs(x).Data, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	must(t, err)
+	name := strings.Repeat("n", 250)
+	for range 20 {
+		must(t, unix.Mkdirat(fd, name, 0o755))
+		below, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		must(t, errors.Join(err, unix.Close(fd)))
+		fd = below
+	}
+	must(t, unix.Close(fd))
+	if _, err := s.Compare(t.Context(), demo, x); !errors.Is(err, ErrLongPath) {
+		t.Errorf("it says %v", err)
+	}
+	wantEmpty(t, s.pool, "kept")
 }

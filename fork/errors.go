@@ -19,6 +19,7 @@ var (
 	ErrNotFound     = errors.New("not found")
 	ErrRemoving     = errors.New("being removed")
 	ErrHasForks     = errors.New("has forks")
+	ErrLongPath     = errors.New("a path that is too long")
 	ErrFrozen       = errors.New("frozen")
 
 	// ErrNotUnderstood says that nobody has said to understand that production is about to be deleted.

@@ -136,6 +136,11 @@ func (s *Store) Forks(repo string) []Tree {
 	}))
 }
 
+// Owned lists all forks of an owner, those that are being made or removed as well: what counts for a share.
+func (s *Store) Owned(owner string) []Tree {
+	return byRef(s.registry.list(func(t Tree) bool { return !t.Grand && t.Owner == owner }))
+}
+
 func byRef(trees []Tree) []Tree {
 	sort.Slice(trees, func(i, j int) bool { return trees[i].Ref() < trees[j].Ref() })
 	return trees

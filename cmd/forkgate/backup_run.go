@@ -45,9 +45,15 @@ func (b *backingUp) run(ctx context.Context) (*backup.Manifest, error) {
 		return nil, err
 	}
 	defer now.unlock()
-	if err := b.write(ctx, m, now); err != nil {
+	err = b.write(ctx, m, now)
+	if errors.Is(err, backup.ErrLeft) {
+		fmt.Fprintln(os.Stderr, "forkgate:", gate.Printable(err.Error()))
+		err = nil
+	}
+	if err != nil {
 		if now.fresh && len(m.Parts) == 0 {
 			err = errors.Join(err, b.warden.Drop(context.WithoutCancel(ctx), client.DropRequest{ID: m.ID, Why: "nothing of it was written"}))
+			_ = backup.Discard(context.WithoutCancel(ctx), b.place, m) // or the next one does it
 			return nil, err
 		}
 		return nil, fmt.Errorf("the backup is not finished, and goes on where it is if it is asked for again: %w", err)
@@ -170,7 +176,7 @@ func (b *backingUp) write(ctx context.Context, m *backup.Manifest, now *source) 
 	}
 	send := exec.CommandContext(ctx, "btrfs", append(args, now.path)...)
 	var complaint bytes.Buffer
-	send.Stderr = &complaint
+	send.Stderr, send.Env = &complaint, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"} // and not the keys of a store
 	stream, err := send.StdoutPipe()
 	if err != nil {
 		return err
@@ -212,6 +218,11 @@ func progressOf(say func(string)) backup.Progress {
 // retire removes what this one makes useless: other snapshots for this place, beginnings of which the snapshot is gone, and with --keep older backups. All
 // of that is of this very repository; a snapshot that is locked is read by another backup, and stays with what that has written.
 func (b *backingUp) retire(ctx context.Context, m *backup.Manifest) error {
+	// What is there comes first: a backup that begins meanwhile has its snapshot before it has anything there.
+	there, err := backup.Read(ctx, b.place, b.repo)
+	if err != nil {
+		return err
+	}
 	all, err := b.warden.Kept(ctx)
 	if err != nil {
 		return err
@@ -225,10 +236,6 @@ func (b *backingUp) retire(ctx context.Context, m *backup.Manifest) error {
 			return err
 		}
 		unused.unlock()
-	}
-	there, err := backup.Read(ctx, b.place, b.repo)
-	if err != nil {
-		return err
 	}
 	for _, begun := range there.Unfinished {
 		if begun.GUID == m.GUID && !left[begun.ID] {

@@ -65,6 +65,9 @@ func chainIn(ctx context.Context, place backup.Place, repo, id string) ([]*backu
 	if err != nil {
 		return nil, errors.Join(append([]error{fmt.Errorf("%w of %s in %s; forkgate backups %[3]s lists them", err, repo, place)}, there.Damaged...)...)
 	}
+	if id == "" && len(there.Damaged) > 0 {
+		return nil, errors.Join(append([]error{fmt.Errorf("what cannot be read may be newer than %s: name the backup to restore with --id", m.ID)}, there.Damaged...)...)
+	}
 	return there.Chain(m)
 }
 

@@ -138,7 +138,7 @@ func TestThereAndBack(t *testing.T) {
 func TestGoneOnWith(t *testing.T) {
 	p := place(t)
 	stream := random(2, 2*small+5)
-	for n := range 5 {
+	for n := range 7 {
 		m := manifest(n+1, 0, day)
 		failing := &fails{Place: p, after: n}
 		w, err := NewWriter(failing, m, nil, nil)
@@ -153,8 +153,8 @@ func TestGoneOnWith(t *testing.T) {
 		if len(c.Finished) != n {
 			t.Fatalf("at %d there are %d", n, len(c.Finished))
 		}
-		begun := n / 2 // a part, and the manifest that says so
-		if n < 2 {
+		begun := max(0, n-1) / 2 // the manifest, and then a part, and the manifest that says so
+		if n < 1 {
 			if len(c.Unfinished) != 0 {
 				t.Fatalf("at %d is begun %+v", n, c.Unfinished)
 			}
@@ -171,7 +171,11 @@ func TestGoneOnWith(t *testing.T) {
 		if err == nil {
 			err = w.Finish(t.Context(), day)
 		}
-		if want := 2*(3-begun) + 1; err != nil || counting.puts != want {
+		want := 2*(3-begun) + 1
+		if begun == 0 {
+			want++
+		}
+		if err != nil || counting.puts != want {
 			t.Errorf("after %d writes %d more were needed, want %d: %v", n, counting.puts, want, err)
 		}
 		var back bytes.Buffer

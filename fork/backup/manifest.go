@@ -122,7 +122,7 @@ func readManifest(ctx context.Context, p Place, name string) (*Manifest, error) 
 	}
 	m := &Manifest{}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s in %s: %w", ErrDamaged, name, p, err)
+		return nil, unread(name, p, err)
 	} else if len(text) > maxManifest {
 		err = errors.New("it is too long")
 	} else if err = json.Unmarshal(text, m); err == nil {
@@ -135,6 +135,14 @@ func readManifest(ctx context.Context, p Place, name string) (*Manifest, error) 
 		return nil, fmt.Errorf("%w: %s in %s: %w", ErrDamaged, name, p, err)
 	}
 	return m, nil
+}
+
+// unread says what a file means that cannot be read: on a disk it is damaged, and a store may only be out of reach.
+func unread(name string, p Place, err error) error {
+	if disk := (*fs.PathError)(nil); errors.As(err, &disk) {
+		return fmt.Errorf("%w: %s in %s cannot be read: %w", ErrDamaged, name, p, err)
+	}
+	return fmt.Errorf("cannot read %s in %s: %w", name, p, err)
 }
 
 // Catalogue is what there is in a place of one repository, or of all: whole backups, oldest first, and those that are being made.

@@ -86,7 +86,7 @@ func (d *Directory) Get(_ context.Context, name string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(fmt.Errorf("%s is no file", name), err, f.Close())
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: name, Err: errors.New("it is no file")}, err, f.Close())
 	}
 	return f, nil
 }

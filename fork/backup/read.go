@@ -75,13 +75,13 @@ func stored(ctx context.Context, p Place, m *Manifest, i int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s is not there", ErrDamaged, m.part(i))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s cannot be read: %w", ErrDamaged, m.part(i), err)
+		return nil, unread(m.part(i), p, err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, m.Parts[i].Stored+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %s cannot be read: %w", ErrDamaged, m.part(i), err)
+		return nil, unread(m.part(i), p, err)
 	case int64(len(text)) != m.Parts[i].Stored || sum(text) != m.Parts[i].Digest:
 		return nil, fmt.Errorf("%w: %s is not as it was written", ErrDamaged, m.part(i))
 	}
@@ -103,21 +103,24 @@ func Verify(ctx context.Context, p Place, m *Manifest) (wrong []error) {
 
 // Discard removes the beginning of a backup, unless it is finished by now.
 func Discard(ctx context.Context, p Place, m *Manifest) error {
-	f, err := p.Get(ctx, path.Join(m.dir(), finishedName))
-	if err == nil {
-		return f.Close()
+	names, err := p.List(ctx, m.dir())
+	if err != nil {
+		return fmt.Errorf("cannot list backup %s: %w", m.ID, err)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if slices.Contains(names, path.Join(m.dir(), finishedName)) {
+		return nil
 	}
 	return Remove(ctx, p, m)
 }
 
-// Remove removes a backup, its manifest first: what is left of it after a crash is no backup any more.
+// Remove removes a backup. What is left of it after a crash is one that is being made, of a snapshot that is gone: that is removed some time.
 func Remove(ctx context.Context, p Place, m *Manifest) error {
+	finished, unfinished := path.Join(m.dir(), finishedName), path.Join(m.dir(), unfinishedName)
+	_ = m.put(ctx, p, unfinishedName)  // where there is no room for it, room has to be made
 	names, err := p.List(ctx, m.dir()) // and not what the manifest says: a crash can have left more
 	if err == nil {
-		err = p.Remove(ctx, append([]string{path.Join(m.dir(), finishedName), path.Join(m.dir(), unfinishedName)}, names...)...)
+		names = slices.DeleteFunc(names, func(name string) bool { return name == finished || name == unfinished })
+		err = p.Remove(ctx, slices.Concat([]string{finished}, names, []string{unfinished})...)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot remove backup %s: %w", m.ID, err)

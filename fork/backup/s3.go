@@ -2,15 +2,18 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -23,7 +26,7 @@ const scheme = "s3://"
 
 // Bucket is a place in a store that speaks S3. What is put there is there whole or not at all, and safe when the store says so.
 type Bucket struct {
-	client       *minio.Client
+	client       *minio.Core
 	name, prefix string // of the bucket, and of all names in it
 	said         string
 }
@@ -32,7 +35,7 @@ type Bucket struct {
 var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // OpenBucket opens s3://BUCKET or s3://BUCKET/PREFIX, where BUCKET has to be there. Keys, region and endpoint are those of AWS_ACCESS_KEY_ID,
-// AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION and AWS_ENDPOINT_URL; nobody is asked for others.
+// AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION and AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL; nobody is asked for others.
 func OpenBucket(ctx context.Context, name string, getenv func(string) string) (*Bucket, error) {
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(name, scheme), "/")
 	prefix = strings.Trim(prefix, "/")
@@ -45,16 +48,16 @@ func OpenBucket(ctx context.Context, name string, getenv func(string) string) (*
 	}
 	b := &Bucket{name: bucket, prefix: prefix, said: scheme + path.Join(bucket, prefix)}
 	host, secure := "s3.amazonaws.com", true
-	if said := getenv("AWS_ENDPOINT_URL"); said != "" {
-		at, err := url.Parse(said)
-		if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" || strings.Trim(at.Path, "/")+at.RawQuery != "" || at.User != nil {
-			return nil, fmt.Errorf("%.200q of AWS_ENDPOINT_URL is no endpoint: write https://HOST or http://HOST:PORT", said)
+	if said := cmp.Or(getenv("AWS_ENDPOINT_URL_S3"), getenv("AWS_ENDPOINT_URL")); said != "" {
+		at, err := endpoint(said)
+		if err != nil {
+			return nil, err
 		}
 		host, secure = at.Host, at.Scheme == "https"
 		b.said += " at " + at.Scheme + "://" + at.Host
 	}
 	var err error
-	b.client, err = minio.New(host, &minio.Options{
+	b.client, err = minio.NewCore(host, &minio.Options{
 		Creds: credentials.NewStaticV4(id, secret, getenv("AWS_SESSION_TOKEN")), Secure: secure, Region: getenv("AWS_REGION"),
 	})
 	if err != nil {
@@ -69,6 +72,26 @@ func OpenBucket(ctx context.Context, name string, getenv func(string) string) (*
 	}
 	return b, nil
 }
+
+// endpoint reads where a store is. It may be a mistake with a key in it: errors do not quote it.
+func endpoint(said string) (*url.URL, error) {
+	at, err := url.Parse(said)
+	switch {
+	case err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" || strings.Trim(at.Path, "/")+at.RawQuery+at.Fragment != "" || at.User != nil:
+		return nil, errors.New("what AWS_ENDPOINT_URL says is no endpoint: write https://HOST or https://HOST:PORT")
+	case at.Scheme == "http" && !loopback(at.Hostname()):
+		return nil, errors.New("what AWS_ENDPOINT_URL says is reached without TLS, which is for a store on this very host: write https://HOST")
+	}
+	return at, nil
+}
+
+func loopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// carrying bounds how long one object is under way: 64 MiB by a slow line.
+const carrying = 30 * time.Minute
 
 // Close is there for whoever closes places: a bucket holds nothing.
 func (b *Bucket) Close() error { return nil }
@@ -88,30 +111,45 @@ func (b *Bucket) Put(ctx context.Context, name string, from io.Reader) error {
 		whole := bytes.NewReader(text)
 		from, sized = whole, whole
 	}
+	ctx, stop := context.WithTimeout(ctx, carrying)
+	defer stop()
 	// In one piece: what is uploaded in parts and broken off stays there, and is paid for, until somebody looks for it.
-	_, err := b.client.PutObject(ctx, b.name, b.key(name), from, int64(sized.Len()), minio.PutObjectOptions{DisableMultipart: true})
+	// A digest goes along, without which a bucket with a retention takes nothing.
+	_, err := b.client.Client.PutObject(ctx, b.name, b.key(name), from, int64(sized.Len()), minio.PutObjectOptions{DisableMultipart: true, SendContentMd5: true})
 	return err
 }
 
-// Get is Place's.
+// Get is Place's. It asks for the object itself: what is said to who asks only about it does not say what is missing.
 func (b *Bucket) Get(ctx context.Context, name string) (io.ReadCloser, error) {
-	object, err := b.client.GetObject(ctx, b.name, b.key(name), minio.GetObjectOptions{})
+	ctx, stop := context.WithTimeout(ctx, carrying)
+	object, _, _, err := b.client.GetObject(ctx, b.name, b.key(name), minio.GetObjectOptions{})
 	if err != nil {
-		return nil, err
-	}
-	if _, err := object.Stat(); err != nil {
-		object.Close()
-		if minio.ToErrorResponse(err).Code == "NoSuchKey" {
+		stop()
+		if missing(err) {
 			err = fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 		}
 		return nil, err
 	}
-	return object, nil
+	return &opened{object, stop}, nil
+}
+
+// missing reports whether a store says that an object is not there.
+func missing(err error) bool { return minio.ToErrorResponse(err).Code == minio.NoSuchKey }
+
+// opened is an object that is being read.
+type opened struct {
+	io.ReadCloser
+	stop func()
+}
+
+func (o *opened) Close() error {
+	defer o.stop()
+	return o.ReadCloser.Close()
 }
 
 // List is Place's.
 func (b *Bucket) List(ctx context.Context, dir string) (names []string, err error) {
-	ctx, stop := context.WithCancel(ctx) // the listing goes on until somebody has taken all of it
+	listing, stop := context.WithCancel(ctx) // it goes on until somebody has taken all of it
 	defer stop()
 	below := b.key(dir)
 	if below == "." {
@@ -119,7 +157,7 @@ func (b *Bucket) List(ctx context.Context, dir string) (names []string, err erro
 	} else {
 		below += "/"
 	}
-	for object := range b.client.ListObjects(ctx, b.name, minio.ListObjectsOptions{Prefix: below, Recursive: true}) {
+	for object := range b.client.Client.ListObjects(listing, b.name, minio.ListObjectsOptions{Prefix: below, Recursive: true}) {
 		if object.Err != nil {
 			return nil, object.Err
 		}
@@ -131,13 +169,13 @@ func (b *Bucket) List(ctx context.Context, dir string) (names []string, err erro
 			names = append(names, name)
 		}
 	}
-	return names, nil
+	return names, ctx.Err() // one that is broken off just ends
 }
 
 // Remove is Place's.
 func (b *Bucket) Remove(ctx context.Context, names ...string) error {
 	for _, name := range names {
-		if err := b.client.RemoveObject(ctx, b.name, b.key(name), minio.RemoveObjectOptions{}); err != nil {
+		if err := b.client.RemoveObject(ctx, b.name, b.key(name), minio.RemoveObjectOptions{}); err != nil && !missing(err) {
 			return err
 		}
 	}

@@ -28,6 +28,7 @@ type Writer struct {
 	written    int64
 	size       int      // of a part
 	surplus    []string // what earlier attempts had more of
+	noted      time.Time
 }
 
 // NewWriter begins the backup that m says, or goes on with one that was interrupted: then m is its unfinished manifest. Its parts are encrypted to
@@ -49,8 +50,16 @@ func NewWriter(p Place, m *Manifest, recipients []age.Recipient, progress Progre
 	return w, nil
 }
 
+// ErrLeft says that a backup is finished, and that something which is not needed any more could not be removed.
+var ErrLeft = errors.New("the backup is finished, and what is not needed any more stays")
+
 // Write takes a stream to its end. The backup is not there before Finish says so: only the caller knows whether the stream ended well.
 func (w *Writer) Write(ctx context.Context, stream io.Reader) error {
+	if len(w.known) == 0 { // parts of which nothing tells would stay
+		if err := w.manifest.put(ctx, w.place, unfinishedName); err != nil {
+			return fmt.Errorf("cannot write to %s: %w", w.place, err)
+		}
+	}
 	part := make([]byte, w.size)
 	for {
 		if ctx.Err() != nil {
@@ -75,7 +84,10 @@ func (w *Writer) Write(ctx context.Context, stream io.Reader) error {
 func (w *Writer) add(ctx context.Context, plain []byte) error {
 	m, i := w.manifest, len(w.manifest.Parts)
 	part := Part{Bytes: int64(len(plain)), Plain: sum(plain)}
-	known := w.lies(ctx, i, part.Plain)
+	known, err := w.lies(ctx, i, part.Plain)
+	if err != nil {
+		return err
+	}
 	if known {
 		part = w.known[i]
 	} else {
@@ -97,16 +109,29 @@ func (w *Writer) add(ctx context.Context, plain []byte) error {
 		return nil // what is there says it already
 	}
 	w.known = nil // it is of another stream from here on
+	if n := len(m.Parts); n > eachNoted && n%eachNoted != 0 && time.Since(w.noted) < noting {
+		return nil
+	}
+	w.noted = time.Now()
 	return m.put(ctx, w.place, unfinishedName)
 }
 
+// How much of what lies there the manifest so far may not tell of: it grows with each part, and is written whole.
+const (
+	eachNoted = 16 // parts
+	noting    = 30 * time.Second
+)
+
 // lies reports whether a part lies there from an earlier attempt, as it was written.
-func (w *Writer) lies(ctx context.Context, i int, plain string) bool {
+func (w *Writer) lies(ctx context.Context, i int, plain string) (bool, error) {
 	if i >= len(w.known) || w.known[i].Plain != plain {
-		return false
+		return false, nil
 	}
 	_, err := stored(ctx, w.place, &Manifest{Repo: w.manifest.Repo, ID: w.manifest.ID, Parts: w.known}, i)
-	return err == nil
+	if errors.Is(err, ErrDamaged) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // seal compresses a part, and encrypts it for whoever may read it.
@@ -127,7 +152,7 @@ func (w *Writer) seal(plain []byte) ([]byte, error) {
 	return sealed.Bytes(), nil
 }
 
-// Finish makes the backup count. What an earlier attempt had more of goes.
+// Finish makes the backup count. What an earlier attempt had more of goes; with ErrLeft the backup counts all the same.
 func (w *Writer) Finish(ctx context.Context, now time.Time) error {
 	m := w.manifest
 	if err := w.complete(ctx); err != nil {
@@ -137,7 +162,10 @@ func (w *Writer) Finish(ctx context.Context, now time.Time) error {
 	if err := m.put(ctx, w.place, finishedName); err != nil {
 		return fmt.Errorf("cannot write to %s: %w", w.place, err)
 	}
-	return w.place.Remove(ctx, append(w.surplus, path.Join(m.dir(), unfinishedName))...)
+	if err := w.place.Remove(ctx, append(w.surplus, path.Join(m.dir(), unfinishedName))...); err != nil {
+		return fmt.Errorf("%w: %w", ErrLeft, err)
+	}
+	return nil
 }
 
 // complete makes sure that every part is there, whatever somebody has done to the place meanwhile, and finds those that are none.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"forkgate/fork"
@@ -25,45 +26,83 @@ func (e evicting) Make(ctx context.Context, who gate.Caller, child gate.Target, 
 	if !full || !e.warden.rules.Pods().Evict {
 		return made, steps, err
 	}
-	going := e.warden.surplus(who, child, limits)
-	for _, t := range going {
-		why := fmt.Sprintf("%s has as many as are allowed, and this one was unused for longest, since %s", gate.Printable(t.Owner), e.warden.pods.lastUse(t).UTC().Format(time.RFC3339))
-		if failed := e.warden.retire(ctx, t, why); failed != nil {
-			e.warden.journal.Error("cannot remove the fork that was unused for longest", "ref", t.Ref(), "error", failed)
-			return made, steps, err
-		}
+	// Of two at a time the second finds the room that the first has made, or makes more.
+	crowd := e.warden.pods.crowdOf(child.Owner)
+	crowd.turn.Lock()
+	defer crowd.turn.Unlock()
+	if e.warden.evict(ctx, who, child, limits) {
+		return e.Forks.Make(ctx, who, child, limits)
 	}
-	if len(going) == 0 {
-		return made, steps, err
-	}
-	return e.Forks.Make(ctx, who, child, limits)
+	return made, steps, err
 }
 
-// surplus are the forks that go for a new one: as few as make room for it, and none where all that may go would not.
-func (w *Warden) surplus(who gate.Caller, child gate.Target, limits gate.Limits) []fork.Tree {
-	var may, owned []fork.Tree
-	for _, t := range w.trees.Forks("") {
-		if t.Owner != child.Owner {
-			continue
+// evict removes the forks that go for a new one, and reports whether there is room now. Nothing goes before nobody can enter any of them.
+func (w *Warden) evict(ctx context.Context, who gate.Caller, child gate.Target, limits gate.Limits) bool {
+	entered := map[string]bool{} // in the last moment
+	for {
+		going, room := w.surplus(who, child, limits, entered)
+		if !room {
+			return false
 		}
-		owned = append(owned, t)
-		inUse := t.Ref() == child.Parent || w.pods.sessions.in(t.GUID)
+		leave, busy := w.shut(going)
+		if busy == "" {
+			defer leave()
+			for _, t := range going {
+				why := fmt.Sprintf("%s has as many as are allowed, and this one was unused for longest, since %s", gate.Printable(t.Owner), w.pods.lastUse(t).UTC().Format(time.RFC3339))
+				if err := w.retireShut(ctx, t, why); err != nil {
+					w.journal.Error("cannot remove the fork that was unused for longest", "ref", t.Ref(), "error", err)
+					return false
+				}
+			}
+			return true
+		}
+		leave()
+		entered[busy] = true
+	}
+}
+
+// shut keeps everybody out of forks in which nobody is, until the returned function is called; busy is the first in which somebody is.
+func (w *Warden) shut(all []fork.Tree) (leave func(), busy string) {
+	var shut []*sync.RWMutex
+	leave = func() {
+		for _, use := range shut {
+			use.Unlock()
+		}
+	}
+	for _, t := range all {
+		use := &w.pods.locksOf(t.GUID).use
+		if !use.TryLock() {
+			return leave, t.GUID
+		}
+		if shut = append(shut, use); w.pods.sessions.in(t.GUID) {
+			return leave, t.GUID
+		}
+	}
+	return leave, ""
+}
+
+// surplus are the forks that go for a new one, as few as make room for it, and whether there is room without them. Where all that may go would not be
+// enough there is none.
+func (w *Warden) surplus(who gate.Caller, child gate.Target, limits gate.Limits, entered map[string]bool) (going []fork.Tree, room bool) {
+	owned := w.trees.Owned(child.Owner)
+	var may []fork.Tree
+	for _, t := range owned {
+		inUse := t.State != fork.Ready || t.Ref() == child.Parent || entered[t.GUID] || w.pods.sessions.in(t.GUID)
 		if !inUse && !t.Expires.IsZero() && (who.Kind == gate.Human || w.pods.visits.entered(t.GUID)) {
 			may = append(may, t)
 		}
 	}
 	slices.SortFunc(may, func(a, b fork.Tree) int { return w.pods.lastUse(a).Compare(w.pods.lastUse(b)) })
 	fresh := fork.Tree{Owner: child.Owner, Limits: fork.Limits(limits)}
-	for n := range may {
-		going := may[:n+1]
+	for n := range len(may) + 1 {
 		left := slices.DeleteFunc(slices.Clone(owned), func(t fork.Tree) bool {
-			return slices.ContainsFunc(going, func(g fork.Tree) bool { return g.GUID == t.GUID })
+			return slices.ContainsFunc(may[:n], func(g fork.Tree) bool { return g.GUID == t.GUID })
 		})
 		if w.rules.share().Admits(fresh, left) == nil {
-			return going
+			return may[:n], true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // errInUse says that a fork is in use, or not any more what it was.
@@ -77,6 +116,11 @@ func (w *Warden) retire(ctx context.Context, t fork.Tree, why string) error {
 		return errInUse // somebody is entering, who may be gone in a moment
 	}
 	defer use.Unlock()
+	return w.retireShut(ctx, t, why)
+}
+
+// retireShut is retire of a fork that nobody can enter.
+func (w *Warden) retireShut(ctx context.Context, t fork.Tree, why string) error {
 	if now, ok := w.trees.Get(t.GUID); !ok || !now.Expires.Equal(t.Expires) || w.pods.sessions.in(t.GUID) {
 		return errInUse
 	}

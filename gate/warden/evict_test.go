@@ -2,6 +2,8 @@ package warden
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +114,48 @@ func TestNothingIsEvictedInVain(t *testing.T) {
 	}
 	if _, _, err := e.Make(t.Context(), who, child, gate.Limits{Quota: 1 << 30}); err != nil || h.there("demo:second") || !h.there("demo:third") {
 		t.Errorf("control: %v", err)
+	}
+}
+
+// What is being made or removed counts as it does for who makes a fork.
+func TestWhatIsBeingRemovedCounts(t *testing.T) {
+	h, made := crowded(t, "  evict = true\n")
+	stuck := made["third"]
+	stuck.State = fork.Removing
+	for _, t := range []fork.Tree{stuck, {Repo: "demo", Tag: "half", GUID: "half", Owner: "alice", State: fork.Making}, {Repo: "demo", Tag: "half2", GUID: "half2", Owner: "alice", State: fork.Making}} {
+		h.trees.mu.Lock()
+		h.trees.trees[t.Ref()] = t
+		h.trees.mu.Unlock()
+	}
+	if err := h.makes(t, gate.Human, "new", "demo"); !errors.Is(err, fork.ErrTooManyForks) || !h.there("demo:first") || !h.there("demo:second") {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// Of many who make a fork at the same time each gets one, or nothing goes for him.
+func TestEvictionsAtOnce(t *testing.T) {
+	h, _ := crowded(t, "  evict = true\n")
+	results := make(chan error, 3)
+	for n := range 3 {
+		go func() { results <- h.makes(t, gate.Human, fmt.Sprint("new", n), "demo") }()
+	}
+	for range 3 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if left := h.trees.Owned("alice"); len(left) != 3 {
+		t.Errorf("%d are there", len(left))
+	}
+}
+
+// The first of each owner's forks hears before the second of any.
+func TestInTurn(t *testing.T) {
+	h, made := crowded(t, "")
+	his, _ := h.trees.Find("demo", "his")
+	first, second, third := made["first"].GUID, made["second"].GUID, made["third"].GUID
+	if got, want := h.Warden.inTurn([]string{first, second, third, his.GUID}), []string{first, his.GUID, second, third}; !slices.Equal(got, want) {
+		t.Errorf("they hear as %q", got)
 	}
 }
 

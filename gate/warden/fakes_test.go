@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func newFakeTrees() *fakeTrees {
 func (f *fakeTrees) add(t fork.Tree) fork.Tree {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	t.Slot = len(f.trees)
+	t.Slot, t.State = len(f.trees), cmp.Or(t.State, fork.Ready)
 	t.GUID = fmt.Sprintf("00000000-0000-4000-8000-%012d", t.Slot)
 	t.Made = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	f.trees[t.Ref()] = t
@@ -86,6 +87,10 @@ func (f *fakeTrees) Repos() []fork.Tree {
 
 func (f *fakeTrees) Forks(repo string) []fork.Tree {
 	return f.list(func(t fork.Tree) bool { return !t.Grand && (repo == "" || repo == t.Repo) })
+}
+
+func (f *fakeTrees) Owned(owner string) []fork.Tree {
+	return f.list(func(t fork.Tree) bool { return !t.Grand && t.Owner == owner })
 }
 
 func (f *fakeTrees) Dirs(fork.Tree) fork.Dirs { return fork.Dirs{Root: "/pool/root", Data: f.data} }

@@ -21,7 +21,6 @@ func frozen(t fork.Tree) error {
 // freeze has a fork stay as it is: nobody enters, changes or removes it.
 func freeze(ctx context.Context, w *word) (page, error) {
 	t, err := w.fork(ctx) // one that is frozen may be so by half
-
 	if err != nil {
 		return page{}, err
 	}
@@ -80,6 +79,19 @@ func (w *word) fork(ctx context.Context) (fork.Tree, error) {
 	return t, err
 }
 
+// still makes sure, once others are kept from changing that, that a tree has the name by which policy has spoken of it.
+func (w *Warden) still(t fork.Tree) error {
+	if now, ok := w.trees.Get(t.GUID); !ok || now.Ref() != t.Ref() {
+		return renamed(t.Ref())
+	}
+	return nil
+}
+
+// renamed is the refusal of what was asked for by a name that is not its any more.
+func renamed(ref string) error {
+	return &gate.Refusal{Reason: ref + " has another name now, or is gone", Hint: "ssh gate@host forks"}
+}
+
 // unused is a fork that may be changed.
 func (w *word) unused(ctx context.Context) (fork.Tree, error) {
 	t, err := w.fork(ctx)
@@ -133,6 +145,10 @@ func (p *pods) empty(t fork.Tree) (leave func(), err error) {
 	leave, ok := p.still(t.GUID)
 	if !ok {
 		return nil, &gate.Refusal{Reason: t.Ref() + " is being started, entered or stopped", Hint: "try again in a moment"}
+	}
+	if now, ok := p.trees.Get(t.GUID); !ok || now.Ref() != t.Ref() {
+		leave()
+		return nil, renamed(t.Ref())
 	}
 	if p.sessions.in(t.GUID) {
 		leave()

@@ -107,7 +107,7 @@ func (p *pods) Run(ctx context.Context, session string, who gate.Caller, where g
 	}
 	// Policy has spoken of the fork by its name; from here on it keeps that, as somebody is inside.
 	if now, ok := p.trees.Get(where.GUID); !ok || now.Ref() != where.Ref() {
-		return nil, &gate.Refusal{Reason: where.Ref() + " has another name now, or is gone", Hint: "ssh gate@host forks"}
+		return nil, renamed(where.Ref())
 	}
 	tape, terms, untaped := p.recordings.begin(l, what)
 	if err := untaped; err != nil {

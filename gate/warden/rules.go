@@ -149,13 +149,13 @@ func (r *rules) Repository(name string) policy.Repository {
 	return policy.Repository{Linger: policy.DefaultLinger}
 }
 
-// Pods is what policy says of all pods; without a policy the defaults.
 // share is what a principal's forks may come to.
 func (r *rules) share() fork.Share {
 	pods := r.Pods()
 	return fork.Share{Forks: pods.Forks, Quota: pods.Quota}
 }
 
+// Pods is what policy says of all pods; without a policy the defaults.
 func (r *rules) Pods() policy.Pods {
 	if p := r.has.Load().policy; p != nil {
 		return p.Pods()

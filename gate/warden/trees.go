@@ -18,6 +18,7 @@ type Trees interface {
 	Get(guid string) (fork.Tree, bool)
 	Repos() []fork.Tree
 	Forks(repo string) []fork.Tree
+	Owned(owner string) []fork.Tree
 	Dirs(fork.Tree) fork.Dirs
 	FreshTag(repo string) string
 	Fork(ctx context.Context, parent fork.Tree, tag, owner string, limits fork.Limits) (fork.Tree, []fork.Step, error)
@@ -107,6 +108,7 @@ var refusals = []struct {
 	{fork.ErrHasForks, "ssh gate@host forks lists them"},
 	{fork.ErrGrand, "the operator removes repositories with: forkgate repo remove NAME --i-understand-this-deletes-production NAME"},
 	{fork.ErrNotGrand, "forks come and go: back their repository up"},
+	{fork.ErrLongPath, "shorten what find -depth -regextype posix-extended -regex '.{4000,}' finds there"},
 	{fork.ErrFrozen, "ssh gate@host thaw REF has it be used again"},
 	{fork.ErrNotFound, "ssh gate@host repos"},
 	{fork.ErrSource, ""},

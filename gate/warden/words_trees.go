@@ -173,6 +173,13 @@ func remove(ctx context.Context, w *word) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
+	// Nobody enters meanwhile, or gives it another name, of which policy has not spoken.
+	use := &w.pods.locksOf(t.GUID).use
+	use.Lock()
+	defer use.Unlock()
+	if err := w.still(t); err != nil {
+		return page{}, err
+	}
 	w.pods.down(ctx, t.GUID)
 	// Begun, it is finished, whether or not the caller stays to see it.
 	if err := w.trees.Remove(context.WithoutCancel(ctx), t.GUID); err != nil {

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"filippo.io/age"
+	"golang.org/x/sync/errgroup"
 
 	"forkgate/fork/backup"
 	"forkgate/tests/host"
@@ -53,6 +55,7 @@ func TestBucketIsAPlace(t *testing.T) {
 		}
 		isPlace(t, b)
 	}
+	manyFiles(t, open)
 	for name, want := range map[string]string{
 		"s3://": "is no bucket", "s3://box/../x": "is no bucket", "s3://Box": "is no bucket", "s3://none": "there is no such bucket",
 	} {
@@ -62,7 +65,7 @@ func TestBucketIsAPlace(t *testing.T) {
 	}
 	for variable, said := range map[string]struct{ value, want string }{
 		"AWS_SECRET_ACCESS_KEY": {"another", "signature"}, "AWS_ACCESS_KEY_ID": {"", "nothing says by which key"},
-		"AWS_ENDPOINT_URL": {"ftp://x", "is no endpoint"},
+		"AWS_ENDPOINT_URL": {"https://" + s3Key + ":" + s3Secret + "@x", "is no endpoint"}, "AWS_ENDPOINT_URL_S3": {"http://192.0.2.1", "without TLS"},
 	} {
 		before := env[variable]
 		env[variable] = said.value
@@ -70,6 +73,28 @@ func TestBucketIsAPlace(t *testing.T) {
 			t.Errorf("%s=%s: %v", variable, said.value, err)
 		}
 		env[variable] = before
+	}
+}
+
+// manyFiles has more in a bucket than a store lists at once.
+func manyFiles(t *testing.T, open func(string) (*backup.Bucket, error)) {
+	t.Helper()
+	b, err := open("s3://box/many")
+	must(t, err)
+	const many = 1010
+	var group errgroup.Group
+	group.SetLimit(8)
+	for n := range many {
+		group.Go(func() error { return b.Put(t.Context(), fmt.Sprintf("shop/1/part-%06d", n), strings.NewReader("x")) })
+	}
+	must(t, group.Wait())
+	if names, err := b.List(t.Context(), "shop/1"); err != nil || len(names) != many {
+		t.Errorf("%d are there, %v", len(names), err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if names, err := b.List(ctx, "shop/1"); err == nil {
+		t.Errorf("broken off there are %d", len(names))
 	}
 }
 
@@ -122,12 +147,14 @@ func TestBackupToABucket(t *testing.T) {
 	// Killed in the middle, it goes on where it was.
 	broken := s.command(t, "backup", "demo", s.place, "-r", s.to)
 	must(t, broken.Start())
-	need.Eventually(t, "a part is there", func() bool {
-		parts, err := filepath.Glob(filepath.Join(s.store, "box/host/demo/*/part-000001"))
-		return err == nil && len(parts) == 1
+	need.Eventually(t, "a part is there, and the manifest so far says so", func() bool {
+		return exec.Command("sh", "-c", `grep -q plain "$0"/box/host/demo/*/unfinished.json`, s.store).Run() == nil
 	})
 	must(t, broken.Process.Kill())
 	_ = broken.Wait()
+	if whole, err := filepath.Glob(filepath.Join(s.store, "box/host/demo/*/manifest.json")); err != nil || len(whole) > 0 {
+		t.Fatalf("it was finished before: %q, %v", whole, err)
+	}
 	first := func() string { return outer(t, "sh", "-c", `stat -c %i-%Y "$0"/box/host/demo/*/part-000001`, s.store) }
 	before := first()
 	if said := s.run(t, 0, "backup", "demo", s.place, "-r", s.to); !strings.Contains(said, "of demo: whole, 200") {
@@ -145,9 +172,22 @@ func TestBackupToABucket(t *testing.T) {
 	if said := s.run(t, 0, "backups", s.place, "--verify"); strings.Count(said, "demo") != 2 || !strings.Contains(said, "whole") {
 		t.Errorf("there are %s", said)
 	}
-	if found, err := exec.Command("grep", "-rla", "orders of production", s.store).Output(); err == nil {
-		t.Errorf("production is in %s", found)
+	s.run(t, 0, "backup", "demo", s.place+"/plain", "--unencrypted")
+	begins := func(glob, with string) {
+		t.Helper()
+		parts, err := filepath.Glob(filepath.Join(s.store, glob))
+		if err != nil || len(parts) < 2 {
+			t.Fatalf("there are %q, %v", parts, err)
+		}
+		for _, part := range parts {
+			text, err := os.ReadFile(part)
+			if err != nil || !bytes.HasPrefix(text, []byte(with)) {
+				t.Errorf("%s begins with %.20q, %v", part, text, err)
+			}
+		}
 	}
+	begins("box/host/demo/*/part-*", "age-encryption.org/v1\n")
+	begins("box/host/plain/demo/*/part-*", "\x28\xb5\x2f\xfd") // the control: what is compressed and no more (RFC 8878)
 	s.run(t, 0, "restore", "demo", s.place, "--as", "back", "-i", s.identity)
 	out, err := h.SSH(t.Context(), "back+x@bot", "cat orders; stat -c %s big").CombinedOutput()
 	if err != nil || string(out) != "the orders of production\none more\n209715200\n" {

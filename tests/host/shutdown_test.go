@@ -31,10 +31,11 @@ func TestDownBeforeTheHostGoesDown(t *testing.T) {
 			}
 			// What the pod has left is copied to where it can be seen when the host is gone.
 			h.Must(t, "sh", "-ec", "mkdir -p /run/systemd/system/forkgate-pod@.service.d; cat >/run/systemd/system/forkgate-pod@.service.d/said.conf <<END; systemctl daemon-reload\n"+
-				"[Unit]\nRequiresMountsFor="+h.Dir+"\n[Service]\nExecStopPost=/bin/sh -c 'cp /var/lib/forkgate/pool/forks/%i/tree/data/said "+h.Dir+"; touch "+h.Dir+"/stopped'\nEND\n")
+				"[Unit]\nRequiresMountsFor="+h.Dir+"\n[Service]\nExecStopPost=/bin/sh -c 'cp /var/lib/forkgate/pool/forks/%i/tree/data/said "+h.Dir+"; touch "+h.Dir+"/stopped-%i'\nEND\n")
+			guid := h.Must(t, "sh", "-c", `forkgate show demo:x --json | sed -n 's/.*"guid": "\([^"]*\)".*/\1/p'`)
 			began := time.Now()
 			h.Must(t, "systemctl", "--no-block", "start", "exit.target")
-			stopped := filepath.Join(h.Dir, "stopped")
+			stopped := filepath.Join(h.Dir, "stopped-"+guid) // and not a spare's, which the warden may end at any time
 			for {
 				if _, err := os.Stat(stopped); err == nil {
 					break
