@@ -111,5 +111,13 @@ func TestRename(t *testing.T) {
 	must(t, s.Close())
 	s = openStore(t, s.opts)
 	check(s)
+	if err := s.RemoveNamed(t.Context(), one); !errors.Is(err, ErrRenamed) {
+		t.Errorf("by its old name it is removed: %v", err)
+	}
+	check(s)
 	makeFork(t, s, demo, "one") // its old name is free
+	now, _ := s.Find("demo", "three")
+	if err := s.RemoveNamed(t.Context(), now); err != nil {
+		t.Errorf("control: %v", err)
+	}
 }

@@ -14,15 +14,32 @@ func (s *Store) Remove(ctx context.Context, guid string) error {
 	if !ok {
 		return fmt.Errorf("fork %s: %w", guid, ErrNotFound)
 	}
+	return s.removeFork(ctx, t, thawed)
+}
+
+// RemoveNamed is Remove of a fork that still has the name by which somebody was permitted to remove it; else the error is ErrRenamed.
+func (s *Store) RemoveNamed(ctx context.Context, t Tree) error {
+	return s.removeFork(ctx, t, func(now Tree) error {
+		if now.Ref() != t.Ref() {
+			return fmt.Errorf("it is %w %s", ErrRenamed, now.Ref())
+		}
+		return thawed(now)
+	})
+}
+
+func (s *Store) removeFork(ctx context.Context, t Tree, may func(Tree) error) error {
 	if t.Grand {
 		return fmt.Errorf("cannot remove %s: %w; only the operator removes those", t.Ref(), ErrGrand)
 	}
-	return s.remove(ctx, t, func(t Tree) error {
-		if t.State == Ready && !t.Frozen.IsZero() {
-			return fmt.Errorf("it is %w", ErrFrozen)
-		}
-		return nil
-	})
+	return s.remove(ctx, t, may)
+}
+
+// thawed lets go what is not frozen, and what goes already.
+func thawed(t Tree) error {
+	if t.State == Ready && !t.Frozen.IsZero() {
+		return fmt.Errorf("it is %w", ErrFrozen)
+	}
+	return nil
 }
 
 // RemoveRepo removes a grand repository that has no forks: production, for the operator, who gives its name twice.

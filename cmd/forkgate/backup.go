@@ -53,14 +53,15 @@ func backupCommand() *cobra.Command {
 		return withWarden(func(w *client.Client) error {
 			b := backingUp{warden: w, place: place, repo: args[0], to: to, options: o}
 			m, err := b.run(cmd.Context())
-			if err != nil {
+			if m == nil {
 				return err
 			}
+			// It is finished, whatever is wrong with what is older.
 			if *asJSON {
-				return printJSON(cmd.OutOrStdout(), shownBackup(m))
+				return errors.Join(err, printJSON(cmd.OutOrStdout(), shownBackup(m)))
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "backup %s of %s: %s, %s on %s\nmanifest sha256:%s\n", m.ID, m.Repo, kindOf(m), roughly(m.Stored), place, m.Digest())
-			return err
+			_, printing := fmt.Fprintf(cmd.OutOrStdout(), "backup %s of %s: %s, %s on %s\nmanifest sha256:%s\n", m.ID, m.Repo, kindOf(m), roughly(m.Stored), place, m.Digest())
+			return errors.Join(err, printing)
 		})
 	}
 	return c

@@ -33,8 +33,9 @@ func (b *backingUp) run(ctx context.Context) (*backup.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, damaged := range there.Damaged {
-		fmt.Fprintln(os.Stderr, "forkgate:", gate.Printable(damaged.Error()))
+	tellDamaged(there)
+	if len(there.Unread) > 0 { // what cannot be read now may be what it goes on from
+		return nil, errors.Join(there.Unread...)
 	}
 	kept, err := b.kept(ctx)
 	if err != nil {
@@ -63,6 +64,13 @@ func (b *backingUp) run(ctx context.Context) (*backup.Manifest, error) {
 	}
 	now.unlock() // its base is one of those that go
 	return m, b.retire(ctx, m)
+}
+
+// tellDamaged tells of what is no backup any more.
+func tellDamaged(there backup.Catalogue) {
+	for _, damaged := range there.Damaged {
+		fmt.Fprintln(os.Stderr, "forkgate:", gate.Printable(damaged.Error()))
+	}
 }
 
 // kept lists the snapshots that are set aside for backups of the repository to this place.
@@ -107,7 +115,8 @@ func (b *backingUp) begin(ctx context.Context, there backup.Catalogue, kept []cl
 	}
 	now := &source{}
 	for _, m := range slices.Backward(there.Unfinished) {
-		if k := at(m.ID); k != nil && b.fits(m) && b.goesOn(there, m.Base, at) {
+		removed := !m.Finished.IsZero() // by half
+		if k := at(m.ID); k != nil && !removed && b.fits(m) && b.goesOn(there, m.Base, at) {
 			now.path = k.Path
 			return m, now, b.take(now, m, at)
 		}
@@ -220,7 +229,7 @@ func progressOf(say func(string)) backup.Progress {
 func (b *backingUp) retire(ctx context.Context, m *backup.Manifest) error {
 	// What is there comes first: a backup that begins meanwhile has its snapshot before it has anything there.
 	there, err := backup.Read(ctx, b.place, b.repo)
-	if err != nil {
+	if err = errors.Join(append(there.Unread, err)...); err != nil {
 		return err
 	}
 	all, err := b.warden.Kept(ctx)
@@ -251,7 +260,19 @@ func (b *backingUp) retire(ctx context.Context, m *backup.Manifest) error {
 	if err != nil {
 		return err
 	}
+	// What another backup is being made of stays, with what that goes on from.
+	for id := range left {
+		if m, err := there.Find(id); err == nil {
+			chain, _ := there.Chain(m)
+			for _, one := range chain {
+				left[one.ID] = true
+			}
+		}
+	}
 	for _, old := range surplus {
+		if left[old.ID] {
+			continue
+		}
 		if err := backup.Remove(ctx, b.place, old); err != nil {
 			return err
 		}

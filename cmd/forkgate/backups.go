@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"text/tabwriter"
@@ -59,22 +60,26 @@ func backupsCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		seen, wrong := []backupView{}, len(there.Damaged)
-		for _, damaged := range there.Damaged {
-			fmt.Fprintln(os.Stderr, "forkgate:", gate.Printable(damaged.Error()))
-		}
+		seen, wrong, away := []backupView{}, len(there.Damaged), there.Unread
+		tellDamaged(there)
 		for _, m := range there.Finished {
 			v := shownBackup(m)
 			if *verify {
 				for _, err := range faults(cmd, place, there, m) {
-					v.Wrong = append(v.Wrong, err.Error())
-					wrong++
+					if v.Wrong = append(v.Wrong, err.Error()); errors.Is(err, backup.ErrDamaged) {
+						wrong++
+					} else {
+						away = append(away, err)
+					}
 				}
 			}
 			seen = append(seen, v)
 		}
 		if err := printBackups(cmd, seen, *verify, *asJSON); err != nil {
 			return err
+		}
+		if len(away) > 0 {
+			return errors.Join(away...)
 		}
 		if *verify && wrong > 0 {
 			return fmt.Errorf("%s: make a whole backup with --full", gate.Count(wrong, "fault"))

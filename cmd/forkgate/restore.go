@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -61,12 +62,13 @@ func chainIn(ctx context.Context, place backup.Place, repo, id string) ([]*backu
 	if err != nil {
 		return nil, err
 	}
+	wrong := slices.Concat(there.Damaged, there.Unread)
 	m, err := there.Find(id)
 	if err != nil {
-		return nil, errors.Join(append([]error{fmt.Errorf("%w of %s in %s; forkgate backups %[3]s lists them", err, repo, place)}, there.Damaged...)...)
+		return nil, errors.Join(append([]error{fmt.Errorf("%w of %s in %s; forkgate backups %[3]s lists them", err, repo, place)}, wrong...)...)
 	}
-	if id == "" && len(there.Damaged) > 0 {
-		return nil, errors.Join(append([]error{fmt.Errorf("what cannot be read may be newer than %s: name the backup to restore with --id", m.ID)}, there.Damaged...)...)
+	if id == "" && there.Doubt {
+		return nil, errors.Join(append([]error{fmt.Errorf("what cannot be read may be newer than %s: name the backup to restore with --id", m.ID)}, wrong...)...)
 	}
 	return there.Chain(m)
 }

@@ -49,8 +49,8 @@ func TestOutOfReachIsNoDamage(t *testing.T) {
 		}
 		return nil
 	}
-	if c, err := Read(t.Context(), p, ""); !errors.Is(err, errAway) || errors.Is(err, ErrDamaged) {
-		t.Errorf("there are %+v, %v", c, err)
+	if c := catalogue(t, p); len(c.Unread) != 1 || !errors.Is(c.Unread[0], errAway) || len(c.Damaged) != 0 || !c.Doubt || len(c.Finished) != 1 {
+		t.Errorf("there are %+v", c)
 	}
 	if wrong := Verify(t.Context(), p, newest); len(wrong) != 1 || errors.Is(wrong[0], ErrDamaged) || !errors.Is(wrong[0], errAway) {
 		t.Errorf("wrong is %v", wrong)

@@ -149,7 +149,9 @@ func unread(name string, p Place, err error) error {
 type Catalogue struct {
 	Finished   []*Manifest
 	Unfinished []*Manifest
-	Damaged    []error // of what cannot be read
+	Damaged    []error // of what is not as it was written
+	Unread     []error // of what could not be read, and may be well
+	Doubt      bool    // whether any of these was a finished backup
 }
 
 // Read looks through a place. repo may be empty.
@@ -170,10 +172,12 @@ func Read(ctx context.Context, p Place, repo string) (c Catalogue, err error) {
 		m, err := readManifest(ctx, p, name)
 		switch {
 		case errors.Is(err, ErrDamaged):
-			c.Damaged = append(c.Damaged, err)
+			c.Damaged, c.Doubt = append(c.Damaged, err), c.Doubt || base == finishedName
 		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
+		case ctx.Err() != nil:
+			return c, context.Cause(ctx)
 		case err != nil:
-			return c, err
+			c.Unread, c.Doubt = append(c.Unread, err), c.Doubt || base == finishedName
 		case base == finishedName:
 			c.Finished = append(c.Finished, m)
 		default:

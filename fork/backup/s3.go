@@ -78,9 +78,9 @@ func endpoint(said string) (*url.URL, error) {
 	at, err := url.Parse(said)
 	switch {
 	case err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" || strings.Trim(at.Path, "/")+at.RawQuery+at.Fragment != "" || at.User != nil:
-		return nil, errors.New("what AWS_ENDPOINT_URL says is no endpoint: write https://HOST or https://HOST:PORT")
+		return nil, errors.New("what AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL says is no endpoint: write https://HOST or https://HOST:PORT")
 	case at.Scheme == "http" && !loopback(at.Hostname()):
-		return nil, errors.New("what AWS_ENDPOINT_URL says is reached without TLS, which is for a store on this very host: write https://HOST")
+		return nil, errors.New("what AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL says is reached without TLS, which is for a store on this very host: write https://HOST")
 	}
 	return at, nil
 }

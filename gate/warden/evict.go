@@ -21,44 +21,60 @@ type evicting struct {
 }
 
 func (e evicting) Make(ctx context.Context, who gate.Caller, child gate.Target, limits gate.Limits) (gate.Target, []gate.Step, error) {
-	made, steps, err := e.Forks.Make(ctx, who, child, limits)
-	full := errors.Is(err, fork.ErrTooManyForks) || errors.Is(err, fork.ErrTooLarge)
-	if !full || !e.warden.rules.Pods().Evict {
-		return made, steps, err
+	if !e.warden.rules.Pods().Evict {
+		return e.Forks.Make(ctx, who, child, limits)
 	}
-	// Of two at a time the second finds the room that the first has made, or makes more.
+	// One at a time: nobody takes the room that somebody else's forks have made.
 	crowd := e.warden.pods.crowdOf(child.Owner)
 	crowd.turn.Lock()
 	defer crowd.turn.Unlock()
-	if e.warden.evict(ctx, who, child, limits) {
+	made, steps, err := e.Forks.Make(ctx, who, child, limits)
+	full := errors.Is(err, fork.ErrTooManyForks) || errors.Is(err, fork.ErrTooLarge)
+	if full && e.warden.evict(ctx, who, child, limits) {
 		return e.Forks.Make(ctx, who, child, limits)
 	}
 	return made, steps, err
 }
 
-// evict removes the forks that go for a new one, and reports whether there is room now. Nothing goes before nobody can enter any of them.
+// evict removes the forks that go for a new one, and reports whether there is room now.
 func (w *Warden) evict(ctx context.Context, who gate.Caller, child gate.Target, limits gate.Limits) bool {
-	entered := map[string]bool{} // in the last moment
-	for {
-		going, room := w.surplus(who, child, limits, entered)
+	inUse := map[string]bool{} // in the last moment
+	for ctx.Err() == nil {
+		going, room := w.surplus(who, child, limits, inUse)
 		if !room {
 			return false
 		}
-		leave, busy := w.shut(going)
-		if busy == "" {
-			defer leave()
-			for _, t := range going {
-				why := fmt.Sprintf("%s has as many as are allowed, and this one was unused for longest, since %s", gate.Printable(t.Owner), w.pods.lastUse(t).UTC().Format(time.RFC3339))
-				if err := w.retireShut(ctx, t, why); err != nil {
-					w.journal.Error("cannot remove the fork that was unused for longest", "ref", t.Ref(), "error", err)
-					return false
-				}
-			}
+		switch busy, err := w.retireAll(ctx, going); {
+		case err != nil:
+			return false
+		case busy == "":
 			return true
+		default:
+			inUse[busy] = true
 		}
-		leave()
-		entered[busy] = true
 	}
+	return false
+}
+
+// retireAll removes forks, and none before nobody can enter any of them. busy is the first that is in use after all.
+func (w *Warden) retireAll(ctx context.Context, all []fork.Tree) (busy string, err error) {
+	leave, busy := w.shut(all)
+	defer leave()
+	if busy != "" {
+		return busy, nil
+	}
+	for _, t := range all {
+		why := fmt.Sprintf("%s has as many as are allowed, and this one was unused for longest, since %s", gate.Printable(t.Owner), w.pods.lastUse(t).UTC().Format(time.RFC3339))
+		err := w.retireShut(ctx, t, why)
+		if errors.Is(err, errInUse) {
+			return t.GUID, nil
+		}
+		if err != nil {
+			w.journal.Error("cannot remove the fork that was unused for longest", "ref", t.Ref(), "error", err)
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 // shut keeps everybody out of forks in which nobody is, until the returned function is called; busy is the first in which somebody is.
@@ -83,12 +99,12 @@ func (w *Warden) shut(all []fork.Tree) (leave func(), busy string) {
 
 // surplus are the forks that go for a new one, as few as make room for it, and whether there is room without them. Where all that may go would not be
 // enough there is none.
-func (w *Warden) surplus(who gate.Caller, child gate.Target, limits gate.Limits, entered map[string]bool) (going []fork.Tree, room bool) {
+func (w *Warden) surplus(who gate.Caller, child gate.Target, limits gate.Limits, inUse map[string]bool) (going []fork.Tree, room bool) {
 	owned := w.trees.Owned(child.Owner)
 	var may []fork.Tree
 	for _, t := range owned {
-		inUse := t.State != fork.Ready || t.Ref() == child.Parent || entered[t.GUID] || w.pods.sessions.in(t.GUID)
-		if !inUse && !t.Expires.IsZero() && (who.Kind == gate.Human || w.pods.visits.entered(t.GUID)) {
+		stays := t.State != fork.Ready || t.Ref() == child.Parent || inUse[t.GUID] || w.pods.sessions.in(t.GUID)
+		if !stays && !t.Expires.IsZero() && (who.Kind == gate.Human || w.pods.visits.entered(t.GUID)) {
 			may = append(may, t)
 		}
 	}
@@ -130,7 +146,8 @@ func (w *Warden) retireShut(ctx context.Context, t fork.Tree, why string) error 
 	}
 	w.journal.Info(what)
 	w.pods.down(ctx, t.GUID)
-	if err := w.trees.Remove(ctx, t.GUID); err != nil && !errors.Is(err, fork.ErrNotFound) {
+	// Begun, it is finished: what is half removed nobody finds.
+	if err := w.trees.Remove(context.WithoutCancel(ctx), t.GUID); err != nil && !errors.Is(err, fork.ErrNotFound) {
 		return err
 	}
 	return nil

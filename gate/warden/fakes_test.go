@@ -33,6 +33,8 @@ type fakeTrees struct {
 	differErr error
 	fail      error // of Fork
 	most      int   // forks of one owner; 0: not bounded
+	added     int
+	claiming  sync.Mutex
 	used      atomic.Uint64
 	slow      chan struct{}
 }
@@ -48,7 +50,8 @@ func newFakeTrees() *fakeTrees {
 func (f *fakeTrees) add(t fork.Tree) fork.Tree {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	t.Slot, t.State = len(f.trees), cmp.Or(t.State, fork.Ready)
+	t.Slot, t.State = f.added, cmp.Or(t.State, fork.Ready)
+	f.added++
 	t.GUID = fmt.Sprintf("00000000-0000-4000-8000-%012d", t.Slot)
 	t.Made = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	f.trees[t.Ref()] = t
@@ -87,6 +90,13 @@ func (f *fakeTrees) Repos() []fork.Tree {
 
 func (f *fakeTrees) Forks(repo string) []fork.Tree {
 	return f.list(func(t fork.Tree) bool { return !t.Grand && (repo == "" || repo == t.Repo) })
+}
+
+func (f *fakeTrees) RemoveNamed(ctx context.Context, t fork.Tree) error {
+	if now, ok := f.Get(t.GUID); ok && now.Ref() != t.Ref() {
+		return fmt.Errorf("it is %w %s", fork.ErrRenamed, now.Ref())
+	}
+	return f.Remove(ctx, t.GUID)
 }
 
 func (f *fakeTrees) Owned(owner string) []fork.Tree {
@@ -177,6 +187,8 @@ func (f *fakeTrees) Fork(ctx context.Context, parent fork.Tree, tag, owner strin
 	if fail != nil {
 		return fork.Tree{}, nil, fail
 	}
+	f.claiming.Lock()
+	defer f.claiming.Unlock()
 	if owned := f.list(func(t fork.Tree) bool { return t.Owner == owner }); f.most > 0 && len(owned) >= f.most {
 		return fork.Tree{}, nil, fmt.Errorf("%w: %s has %d", fork.ErrTooManyForks, owner, len(owned))
 	}

@@ -79,14 +79,6 @@ func (w *word) fork(ctx context.Context) (fork.Tree, error) {
 	return t, err
 }
 
-// still makes sure, once others are kept from changing that, that a tree has the name by which policy has spoken of it.
-func (w *Warden) still(t fork.Tree) error {
-	if now, ok := w.trees.Get(t.GUID); !ok || now.Ref() != t.Ref() {
-		return renamed(t.Ref())
-	}
-	return nil
-}
-
 // renamed is the refusal of what was asked for by a name that is not its any more.
 func renamed(ref string) error {
 	return &gate.Refusal{Reason: ref + " has another name now, or is gone", Hint: "ssh gate@host forks"}

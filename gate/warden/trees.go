@@ -23,6 +23,7 @@ type Trees interface {
 	FreshTag(repo string) string
 	Fork(ctx context.Context, parent fork.Tree, tag, owner string, limits fork.Limits) (fork.Tree, []fork.Step, error)
 	Remove(ctx context.Context, guid string) error
+	RemoveNamed(ctx context.Context, t fork.Tree) error
 	CreateRepo(ctx context.Context, name string, source fork.Source, progress fork.Progress) (fork.Tree, error)
 	RemoveRepo(ctx context.Context, name, understood string) error
 	Extend(guid string) (fork.Tree, error)
@@ -109,6 +110,7 @@ var refusals = []struct {
 	{fork.ErrGrand, "the operator removes repositories with: forkgate repo remove NAME --i-understand-this-deletes-production NAME"},
 	{fork.ErrNotGrand, "forks come and go: back their repository up"},
 	{fork.ErrLongPath, "shorten what find -depth -regextype posix-extended -regex '.{4000,}' finds there"},
+	{fork.ErrRenamed, "ssh gate@host forks"},
 	{fork.ErrFrozen, "ssh gate@host thaw REF has it be used again"},
 	{fork.ErrNotFound, "ssh gate@host repos"},
 	{fork.ErrSource, ""},

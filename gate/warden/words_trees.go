@@ -173,16 +173,9 @@ func remove(ctx context.Context, w *word) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	// Nobody enters meanwhile, or gives it another name, of which policy has not spoken.
-	use := &w.pods.locksOf(t.GUID).use
-	use.Lock()
-	defer use.Unlock()
-	if err := w.still(t); err != nil {
-		return page{}, err
-	}
 	w.pods.down(ctx, t.GUID)
-	// Begun, it is finished, whether or not the caller stays to see it.
-	if err := w.trees.Remove(context.WithoutCancel(ctx), t.GUID); err != nil {
+	// Begun, it is finished, whether or not the caller stays to see it; but not by a name that it has lost meanwhile, and of which alone policy has spoken.
+	if err := w.trees.RemoveNamed(context.WithoutCancel(ctx), t); err != nil {
 		return page{}, explained(err)
 	}
 	data := struct {

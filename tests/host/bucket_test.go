@@ -141,7 +141,7 @@ func TestBackupToABucket(t *testing.T) {
 	s := bucketOn(t, h)
 	source := filepath.Join(h.Dir, "source")
 	must(t, os.Mkdir(source, 0o700))
-	outer(t, "sh", "-ec", `head -c 200M /dev/urandom >"$0/big"; echo the orders of production >"$0/orders"`, source)
+	outer(t, "sh", "-ec", `head -c 400M /dev/urandom >"$0/big"; echo the orders of production >"$0/orders"`, source)
 	h.Repo(t, "demo", source)
 
 	// Killed in the middle, it goes on where it was.
@@ -157,7 +157,7 @@ func TestBackupToABucket(t *testing.T) {
 	}
 	first := func() string { return outer(t, "sh", "-c", `stat -c %i-%Y "$0"/box/host/demo/*/part-000001`, s.store) }
 	before := first()
-	if said := s.run(t, 0, "backup", "demo", s.place, "-r", s.to); !strings.Contains(said, "of demo: whole, 200") {
+	if said := s.run(t, 0, "backup", "demo", s.place, "-r", s.to); !strings.Contains(said, "of demo: whole, 40") {
 		t.Errorf("it says %s", said)
 	}
 	if first() != before {
@@ -190,7 +190,7 @@ func TestBackupToABucket(t *testing.T) {
 	begins("box/host/plain/demo/*/part-*", "\x28\xb5\x2f\xfd") // the control: what is compressed and no more (RFC 8878)
 	s.run(t, 0, "restore", "demo", s.place, "--as", "back", "-i", s.identity)
 	out, err := h.SSH(t.Context(), "back+x@bot", "cat orders; stat -c %s big").CombinedOutput()
-	if err != nil || string(out) != "the orders of production\none more\n209715200\n" {
+	if err != nil || string(out) != "the orders of production\none more\n419430400\n" {
 		t.Errorf("restored it holds %q, %v", out, err)
 	}
 
