@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -165,14 +167,30 @@ func (u *Units) call(do func(*dbus.Conn) error) error {
 	for deadline := time.Now().Add(patience); ; {
 		conn, err := u.connection()
 		if err == nil {
-			if err = do(conn); err == nil || conn.Connected() {
+			if err = do(conn); err == nil || conn.Connected() && !broken(err) {
 				return err
 			}
+			u.drop(conn)
 		}
 		if errors.Is(err, ErrClosed) || time.Now().After(deadline) {
 			return err
 		}
 		time.Sleep(pause)
+	}
+}
+
+// broken reports whether a connection is at its end, of which who reads from it may not have heard yet.
+func broken(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, godbus.ErrClosed)
+}
+
+// drop has the next call make a connection of its own, unless another has made one meanwhile.
+func (u *Units) drop(conn *dbus.Conn) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.conn == conn {
+		conn.Close()
+		u.conn = nil
 	}
 }
 

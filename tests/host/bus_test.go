@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"forkgate/tests/host"
 	"forkgate/tests/need"
@@ -41,6 +42,7 @@ func TestWithoutABus(t *testing.T) {
 		var err error
 		for ctx.Err() == nil && err == nil {
 			err = h.Command(ctx, "systemctl", "daemon-reexec").Run()
+			time.Sleep(200 * time.Millisecond) // upgrades do it once
 		}
 		reexecuted <- err
 	}()
