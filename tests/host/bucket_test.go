@@ -152,6 +152,9 @@ func TestBackupToABucket(t *testing.T) {
 	})
 	must(t, broken.Process.Kill())
 	_ = broken.Wait()
+	need.Eventually(t, "nothing of it lives, or holds its snapshot", func() bool {
+		return h.Run(t.Context(), t, "pgrep", "-f", "^forkgate backup demo").Code == 1
+	})
 	if whole, err := filepath.Glob(filepath.Join(s.store, "box/host/demo/*/manifest.json")); err != nil || len(whole) > 0 {
 		t.Fatalf("it was finished before: %q, %v", whole, err)
 	}
