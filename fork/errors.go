@@ -20,7 +20,7 @@ var (
 	ErrRemoving     = errors.New("being removed")
 	ErrHasForks     = errors.New("has forks")
 	ErrLongPath     = errors.New("a path that is too long")
-	ErrRenamed      = errors.New("called")
+	ErrRenamed      = errors.New("another name now")
 	ErrFrozen       = errors.New("frozen")
 
 	// ErrNotUnderstood says that nobody has said to understand that production is about to be deleted.

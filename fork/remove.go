@@ -21,7 +21,7 @@ func (s *Store) Remove(ctx context.Context, guid string) error {
 func (s *Store) RemoveNamed(ctx context.Context, t Tree) error {
 	return s.removeFork(ctx, t, func(now Tree) error {
 		if now.Ref() != t.Ref() {
-			return fmt.Errorf("it is %w %s", ErrRenamed, now.Ref())
+			return fmt.Errorf("it has %w", ErrRenamed) // which is not for whoever knows the old one
 		}
 		return thawed(now)
 	})

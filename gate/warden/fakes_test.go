@@ -94,7 +94,7 @@ func (f *fakeTrees) Forks(repo string) []fork.Tree {
 
 func (f *fakeTrees) RemoveNamed(ctx context.Context, t fork.Tree) error {
 	if now, ok := f.Get(t.GUID); ok && now.Ref() != t.Ref() {
-		return fmt.Errorf("it is %w %s", fork.ErrRenamed, now.Ref())
+		return fmt.Errorf("it has %w", fork.ErrRenamed)
 	}
 	return f.Remove(ctx, t.GUID)
 }
