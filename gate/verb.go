@@ -32,7 +32,8 @@ func Verbs() []Verb {
 	const scanning = "What has the form of a credential is found, by the rules of gitleaks and some more, and told of by file, line and kind, never with its\n" +
 		"value; a password that is just a word in a file of its own is not. It is done in a copy that nobody enters, which is gone afterwards.\n"
 	const comparing = "Files that were added (A), changed (M), moved (R) and removed (D), in what has become of the first, both as they are at this moment; with one REF\n" +
-		"it is compared with what it is a fork of. Changed is what is in it, or its mode, owner or attributes. Contents are not shown: they are in the forks.\n" +
+		"it is compared with what it is a fork of. Changed is what is in it, or its mode, owner or attributes. With a path, such as ./conf, it is that file or directory alone.\n" +
+		"With --patch texts are read, in copies that nobody enters, and what differs is shown as by diff -u; who may not run commands in both may not see it.\n" +
 		"Docker's volumes are not looked at. A file of several names is told of by one of them, and files that were made in both since may be taken for\n" +
 		"one. Policy has to permit diff on both: it tells names that rules of scrub take out of forks.\n"
 	const freezing = "What runs in it is stopped, and nobody may be inside. It does not expire, and counts for its owner as before. Forks can be made of it, and\n" +
@@ -54,8 +55,8 @@ func Verbs() []Verb {
 			Flags: []Flag{{"again", "try again what has failed"}}},
 		{Name: "scan", Args: "REF [--scrubbed] [--images]", Summary: "look for credentials in a copy of a repository or fork", Detail: scanning, Op: OpScan, Min: 1, Max: 1,
 			Flags: []Flag{{"scrubbed", "after policy has taken out of it what it takes out of forks"}, {"images", "in the layers of Docker's images as well"}}},
-		{Name: "diff", Args: "REF [REF] [--stat]", Summary: "say which files differ between a fork and its parent, or the first and the second", Detail: comparing, Op: OpDiff, Min: 1, Max: 2,
-			Flags: []Flag{{"stat", "how many, by directory"}}},
+		{Name: "diff", Args: "REF [REF] [PATH] [--patch]", Summary: "say which files differ between a fork and its parent, or the first and the second", Detail: comparing, Op: OpDiff, Min: 1, Max: 3,
+			Flags: []Flag{{"stat", "how many, by directory"}, {"patch", "how what is in them differs, of texts"}}},
 		{Name: "info", Args: "REF", Summary: "show what a running repository or fork says of itself, by its Rediaccfile", Op: OpExec, Min: 1, Max: 1},
 		{Name: "health", Args: "REF", Summary: "ask a running repository or fork whether it is well, by its Rediaccfile", Op: OpExec, Min: 1, Max: 1},
 		{Name: "sessions", Args: "[REF]", Summary: "list the sessions that run, your own and those that are yours to end", Max: 1},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -31,6 +32,9 @@ type difference struct {
 	More    int              `json:"more,omitempty"` // that are not among these
 	Below   []countedDir     `json:"directories,omitempty"`
 	Others  int              `json:"more_directories,omitempty"` // that are not among these
+	// Patches are how texts differ, with --patch in place of Changes, of the first of them.
+	Patches []patch `json:"patches,omitempty"`
+	Unread  int     `json:"more_patches,omitempty"` // changes that are behind these
 }
 
 // countedDir is a directory at the top, and how many changes there are in it.
@@ -41,27 +45,85 @@ type countedDir struct {
 
 // diff says what has become of one tree in another. Policy is asked about both.
 func diff(ctx context.Context, w *word) (page, error) {
-	before, after, err := w.compared(ctx)
+	if w.flags["stat"] && w.flags["patch"] {
+		return page{}, &gate.Refusal{Reason: "diff takes --stat or --patch, and not both", Hint: "ssh gate@host help diff"}
+	}
+	within, err := w.within()
 	if err != nil {
 		return page{}, err
 	}
-	all, err := w.trees.Compare(ctx, before, after)
+	pair, err := w.compared(ctx)
+	if err != nil {
+		return page{}, err
+	}
+	d := difference{Before: pair[0].Ref(), After: pair[1].Ref(), Counts: map[string]int{}}
+	if w.flags["patch"] {
+		err = w.patch(ctx, pair, within, &d)
+	} else {
+		err = w.list(ctx, pair, within, &d)
+	}
+	return page{data: d, text: d.print}, err
+}
+
+// list says which files differ.
+func (w *word) list(ctx context.Context, pair [2]fork.Tree, within string, d *difference) error {
+	all, err := w.differing(ctx, pair, within, d)
+	if err != nil {
+		return err
+	}
+	if w.flags["stat"] {
+		d.count(all)
+	} else {
+		d.list(all)
+	}
+	return nil
+}
+
+// differing lists what differs there, and counts it.
+func (w *word) differing(ctx context.Context, pair [2]fork.Tree, within string, d *difference) ([]changes.Change, error) {
+	all, err := w.trees.Compare(ctx, pair[0], pair[1])
 	if errors.Is(err, changes.ErrMany) {
-		return page{}, &gate.Refusal{Reason: fmt.Sprintf("more differs between %s and %s than can be told", before.Ref(), after.Ref()), Hint: "look inside, with find -newer"}
+		return nil, &gate.Refusal{Reason: fmt.Sprintf("more differs between %s and %s than can be told", d.Before, d.After), Hint: "look inside, with find -newer"}
 	}
 	if err != nil {
-		return page{}, explained(err)
+		return nil, explained(err)
 	}
-	d := difference{Before: before.Ref(), After: after.Ref(), Counts: map[string]int{}}
+	all = slices.DeleteFunc(slices.Clone(all), func(c changes.Change) bool { return !below(within, c.Path) && !below(within, c.From) })
 	for _, c := range all {
 		d.Counts[c.How]++
 	}
-	if w.flags["stat"] {
-		d.Below = byDirectory(all)
-		d.Others = max(0, len(d.Below)-maxDirectories)
-		d.Below = d.Below[:len(d.Below)-d.Others]
-		return page{data: d, text: d.summary}, nil
+	return all, nil
+}
+
+// within is the path that is asked about, the last of the words; empty for all. Refs have no slash.
+func (w *word) within() (string, error) {
+	last := len(w.args) - 1
+	if !strings.Contains(w.args[last], "/") {
+		if last == 2 {
+			return "", &gate.Refusal{Reason: fmt.Sprintf("%.40q is no path", w.args[last]), Hint: "what is compared are two at most; a path in them has a slash: ./" + gate.Printable(w.args[last])}
+		}
+		return "", nil
 	}
+	if last == 0 {
+		return "", &gate.Refusal{Reason: "diff takes a repository or fork before the path", Hint: "ssh gate@host diff REF [REF] ./PATH"}
+	}
+	within := strings.TrimPrefix(path.Clean("/"+w.args[last]), "/")
+	w.args = w.args[:last]
+	return within, nil
+}
+
+// below reports whether a path is another, or is in it.
+func below(within, at string) bool {
+	return at != "" && (within == "" || at == within || strings.HasPrefix(at, within+"/"))
+}
+
+func (d *difference) count(all []changes.Change) {
+	d.Below = byDirectory(all)
+	d.Others = max(0, len(d.Below)-maxDirectories)
+	d.Below = d.Below[:len(d.Below)-d.Others]
+}
+
+func (d *difference) list(all []changes.Change) {
 	bytes := 0
 	for i, c := range all {
 		c.Path, c.From = gate.Exact(c.Path), gate.Exact(c.From)
@@ -71,28 +133,27 @@ func diff(ctx context.Context, w *word) (page, error) {
 		d.Changes = append(d.Changes, c)
 	}
 	d.More = len(all) - len(d.Changes)
-	return page{data: d, text: d.print}, nil
 }
 
 // compared are the two: a fork and what it was made of, or those that are named.
-func (w *word) compared(ctx context.Context) (before, after fork.Tree, err error) {
+func (w *word) compared(ctx context.Context) (pair [2]fork.Tree, err error) {
 	first, err := w.tree(ctx, w.args[0])
 	if err != nil {
-		return before, after, err
+		return pair, err
 	}
 	if len(w.args) == 2 {
 		second, err := w.tree(ctx, w.args[1])
-		return first, second, err
+		return [2]fork.Tree{first, second}, err
 	}
 	if first.Grand {
-		return before, after, &gate.Refusal{Reason: first.Ref() + " is no fork of anything", Hint: "ssh gate@host diff REF REF"}
+		return pair, &gate.Refusal{Reason: first.Ref() + " is no fork of anything", Hint: "ssh gate@host diff REF REF"}
 	}
 	parent, ok := w.trees.Get(first.Parent)
 	if !ok {
-		return before, after, &gate.Refusal{Reason: "what " + first.Ref() + " was made of is not there any more", Hint: "ssh gate@host diff REF REF"}
+		return pair, &gate.Refusal{Reason: "what " + first.Ref() + " was made of is not there any more", Hint: "ssh gate@host diff REF REF"}
 	}
 	parent, err = w.tree(ctx, parent.Ref())
-	return parent, first, err
+	return [2]fork.Tree{parent, first}, err
 }
 
 func byDirectory(all []changes.Change) (dirs []countedDir) {
@@ -118,25 +179,17 @@ var letters = map[string]string{changes.Added: "A", changes.Changed: "M", change
 
 func (d difference) print(out io.Writer) {
 	for _, c := range d.Changes {
-		path := c.Path
-		if c.Kind == changes.Directory {
-			path += "/"
-		}
-		switch {
-		case c.From != "" && c.Also:
-			path = c.From + " -> " + path + " (changed)"
-		case c.From != "":
-			path = c.From + " -> " + path
-		}
-		fmt.Fprintln(out, letters[c.How], path)
+		fmt.Fprintln(out, letters[c.How], inLine(c))
 	}
 	if d.More > 0 {
 		fmt.Fprintf(out, "and %d more: diff --stat counts all\n", d.More)
 	}
-	d.summary(out)
-}
-
-func (d difference) summary(out io.Writer) {
+	for _, p := range d.Patches {
+		p.print(out)
+	}
+	if d.Unread > 0 {
+		fmt.Fprintf(out, "and %d more, which are not shown: diff ./PATH shows what is there\n", d.Unread)
+	}
 	rows := [][]string{}
 	for _, dir := range d.Below {
 		rows = append(rows, []string{dir.Path, inWords(dir.Counts)})
@@ -146,6 +199,21 @@ func (d difference) summary(out io.Writer) {
 		fmt.Fprintf(out, "and %s more\n", gate.Count(d.Others, "directory"))
 	}
 	fmt.Fprintf(out, "%s to %s: %s\n", d.Before, d.After, inWords(d.Counts))
+}
+
+// inLine is a change in a line, behind its letter.
+func inLine(c changes.Change) string {
+	path := c.Path
+	if c.Kind == changes.Directory {
+		path += "/"
+	}
+	switch {
+	case c.From != "" && c.Also:
+		return c.From + " -> " + path + " (changed)"
+	case c.From != "":
+		return c.From + " -> " + path
+	}
+	return path
 }
 
 func inWords(counts map[string]int) string {

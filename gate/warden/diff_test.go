@@ -3,13 +3,17 @@ package warden
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"forkgate/fork"
 	"forkgate/fork/changes"
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
+	"forkgate/nsjail"
+	"forkgate/nsjail/wire"
 )
 
 // What differs is told by name, escaped; who may see only one of the two hears nothing.
@@ -48,7 +52,7 @@ func TestDiff(t *testing.T) {
 		{"diff demo:mine secret", "secret does not exist"},
 		{"diff demo:mine --stat", "dir  1 added, 1 changed, 1 moved"},
 		{"diff demo:mine --text", "diff has no \"--text\""},
-		{"diff", "diff takes 1 to 2 words"},
+		{"diff", "diff takes 1 to 3 words"},
 	} {
 		if got := says(strings.Fields(test.words)...); !strings.Contains(got, test.want) || strings.Contains(got, "\x1b") {
 			t.Errorf("%s: %q, want %q", test.words, got, test.want)
@@ -83,5 +87,101 @@ func TestDiff(t *testing.T) {
 	h.trees.mu.Unlock()
 	if got := says("diff", "demo:mine"); !strings.Contains(got, "more differs between demo and demo:mine than can be told") {
 		t.Errorf("too many: %q", got)
+	}
+}
+
+// With --patch texts are shown, as copies of both have them; to whom may run commands in both, and of forks that are settled.
+func TestPatch(t *testing.T) {
+	h := newHost(t)
+	h.text = strings.Replace(h.text, `"remove", "extend"]`, `"remove", "extend", "diff"]`, 1) +
+		"permit \"grand\" {\n  when = op == \"diff\" && target.repo == \"demo\"\n}\nforbid \"unread\" {\n  when = op == \"exec\" && target.tag == \"his\"\n  reason = \"his is not read\"\n}\n"
+	if err := h.rules.reload(); err != nil {
+		t.Fatal(err)
+	}
+	contents := map[string][2]string{ // before, after; "!" and a word: that is what is there
+		"app.py": {"one\ntwo\n\x1b[31mthree\tx\n", "one\n2\n\x1b[31mthree\tx\n"}, "new": {"!none", "\u009bhello"}, "moved": {"same\n", "same\n"},
+		"bin": {"!binary", "text"}, "long": {"x", "!long"}, "last": {"a\n", "!enough"}, "behind": {"a\n", "b\n"},
+	}
+	var mu sync.Mutex
+	asked := map[string][]string{}
+	h.pods.starting = func(unit string) error {
+		spec, err := nsjail.ReadSpec(h.Warden.pods.runDir, guidOf(unit))
+		if err != nil || len(spec.Scrub) == 0 {
+			return err
+		}
+		copied, _ := h.trees.Get(spec.GUID)
+		parent, _ := h.trees.Get(copied.Parent)
+		step := wire.ScrubStep{Name: spec.Scrub[0].Name}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, name := range spec.Scrub[0].Read {
+			asked[parent.Ref()] = append(asked[parent.Ref()], string(name))
+			now := strings.TrimPrefix(string(name), "old/")
+			says := contents[now][0]
+			if parent.Tag == "mine" {
+				says = contents[now][1]
+			}
+			if why, is := strings.CutPrefix(says, "!"); is {
+				step.Texts = append(step.Texts, wire.Text{Is: why})
+			} else {
+				step.Texts = append(step.Texts, wire.Text{Is: wire.Plain, Text: []byte(says)})
+			}
+		}
+		return nsjail.WriteScrubbed(h.Warden.pods.runDir, spec.GUID, wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "docker state"}, step}})
+	}
+	h.start(t)
+	demo, _ := h.trees.Find("demo", "")
+	for _, name := range []string{"mine", "too"} {
+		h.trees.add(fork.Tree{Repo: "demo", Tag: name, Owner: "alice", Parent: demo.GUID, Settled: true})
+	}
+	h.trees.add(fork.Tree{Repo: "demo", Tag: "raw", Owner: "alice", Parent: demo.GUID})
+	h.trees.add(fork.Tree{Repo: "demo", Tag: "his", Owner: "bob", Parent: demo.GUID, Settled: true})
+	h.trees.mu.Lock()
+	h.trees.differ = []changes.Change{
+		{How: changes.Changed, Kind: changes.File, Path: "app.py"}, {How: changes.Changed, Kind: changes.File, Path: "bin"}, {How: changes.Added, Kind: changes.Directory, Path: "dir"},
+		{How: changes.Added, Kind: changes.Link, Path: "link"}, {How: changes.Changed, Path: "long"}, {How: changes.Moved, Path: "moved", From: "old/moved"}, {How: changes.Added, Path: "new"},
+		{How: changes.Changed, Path: "last"}, {How: changes.Changed, Path: "behind"},
+	}
+	h.trees.mu.Unlock()
+	says := func(words string) string {
+		out, err := h.connect(t, "gate", h.alice).Verb(t.Context(), client.VerbRequest{Words: say(strings.Fields(words)...)})
+		if err != nil {
+			return err.Error()
+		}
+		return string(out)
+	}
+	const want = "--- a/app.py\n+++ b/app.py\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n \\x1b[31mthree\tx\nbin is no text\nlong is too long to be shown\n" +
+		"--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+\\u009bhello\n\\ No newline at end of file\n" +
+		"and 2 more, which are not shown: diff ./PATH shows what is there\ndemo:too to demo:mine: 3 added, 5 changed, 1 moved\n"
+	if got := says("diff demo:too demo:mine --patch"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if !slices.Contains(asked["demo:too"], "old/moved") || !slices.Contains(asked["demo:mine"], "moved") || slices.Contains(asked["demo:mine"], "dir") {
+		t.Errorf("asked for %q", asked)
+	}
+	var d difference
+	if err := json.Unmarshal([]byte(says("diff demo:too demo:mine --patch --json")), &d); err != nil || len(d.Patches) != 4 || d.Patches[1].Not != wire.Binary || d.Unread != 2 || len(d.Changes) != 0 {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	for _, test := range []struct{ words, want string }{
+		{"diff demo:mine demo:his", "3 added"}, {"diff demo:mine demo:his --patch", "his is not read"}, {"diff demo:his demo:mine --patch", "his is not read"},
+		{"diff demo:mine demo:raw --patch", "demo:raw is not settled"},
+		{"diff demo:mine --patch --stat", "not both"},
+		{"diff demo:mine demo:too demo:raw", "is no path"},
+		{"diff ./app.py", "before the path"},
+		{"diff demo:mine ./dir", "demo to demo:mine: 1 added\n"},
+		{"diff demo:mine old/", "R old/moved -> moved\ndemo to demo:mine: 1 moved\n"},
+		{"diff demo:mine ./di", "no difference"},
+		{"diff demo:mine /", "3 added, 5 changed, 1 moved"},
+		{"diff demo:too demo:mine --patch ./none", "demo:too to demo:mine: no difference\n"},
+	} {
+		if got := says(test.words); !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.words, got, test.want)
+		}
+	}
+	for _, f := range h.trees.Forks("demo") {
+		if strings.HasPrefix(f.Tag, "diff-") {
+			t.Errorf("%s is left", f.Ref())
+		}
 	}
 }

@@ -10,16 +10,11 @@ import (
 
 	"forkgate/fork"
 	"forkgate/gate"
-	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
-	"forkgate/systemd"
 )
 
 // scanStep is the name of the rule that looks for credentials: no rule of a policy has it.
 const scanStep = "scan:"
-
-// scanLimits are a copy's that is made to be looked at. It expires in case that nobody is left to remove it.
-var scanLimits = fork.Limits{Quota: 1 << 30, Memory: 2 << 30, Pids: 256, CPU: 200, TTL: 3600}
 
 // scanned is what scan finds, and never a value.
 type scanned struct {
@@ -65,15 +60,11 @@ func (p *pods) scanRules(t fork.Tree, scrubbed, images bool) (rules []wire.Scrub
 
 // scanCopy makes a copy, has it looked at, and removes it.
 func (w *word) scanCopy(ctx context.Context, t fork.Tree, rules []wire.Scrub) (step wire.ScrubStep, err error) {
-	tag := "scan-" + newSession()[:6]
-	copied, _, err := w.trees.Fork(ctx, t, tag, w.asking.Caller.Principal, scanLimits)
+	copied, gone, err := w.copyOf(ctx, t)
 	if err != nil {
-		return step, explained(err)
-	}
-	defer func() { err = errors.Join(err, w.trees.Remove(context.WithoutCancel(ctx), copied.GUID)) }()
-	if copied, err = w.trees.Settle(copied.GUID, "it was made to be scanned, and nobody enters it"); err != nil {
 		return step, err
 	}
+	defer func() { err = errors.Join(err, gone()) }()
 	done, err := w.pods.examine(ctx, copied, rules)
 	if err != nil {
 		return step, err
@@ -86,23 +77,6 @@ func (w *word) scanCopy(ctx context.Context, t fork.Tree, rules []wire.Scrub) (s
 		return step, fmt.Errorf("%s was not scanned, and nobody says why", t.Ref())
 	}
 	return done.Steps[i], nil
-}
-
-// examine starts the pod of a copy that nobody enters, without a network, for what is done before it is ready.
-func (p *pods) examine(ctx context.Context, t fork.Tree, rules []wire.Scrub) (wire.Scrubbed, error) {
-	defer p.lock(t.GUID)()
-	unit, err := systemd.Instance(podUnit, t.GUID)
-	if err != nil {
-		return wire.Scrubbed{}, err
-	}
-	spec := p.specification(t)
-	spec.Scrub, spec.Network, spec.Autostart = rules, nsjail.Network{}, false
-	started := p.bringUpBy(ctx, unit, t, spec)
-	done, err := nsjail.ReadScrubbed(p.runDir, t.GUID)
-	if err == nil && done.Error != "" {
-		started = nil // which is why
-	}
-	return done, errors.Join(started, err)
 }
 
 func (s scanned) print(out io.Writer) {

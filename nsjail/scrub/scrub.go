@@ -89,6 +89,8 @@ func (s *Scrubber) rule(ctx context.Context, rule wire.Scrub, step *wire.ScrubSt
 		return s.run(ctx, rule.Run)
 	case rule.Leaks != "":
 		return s.search(ctx, rule, step)
+	case len(rule.Read) > 0:
+		return s.read(ctx, rule.Read, step)
 	}
 	for _, p := range s.places {
 		names, err := p.find(p.globs(rule))

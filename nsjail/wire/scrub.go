@@ -8,8 +8,14 @@ const ScrubTime = 10 * time.Minute
 // TypeScrubbed is what the machine's init says when it has scrubbed the pod's data, before it is ready.
 const TypeScrubbed = "scrubbed"
 
+// MaxText is how long a file is at most that Read tells of, and MaxTexts all of them together: they fit into a message.
+const (
+	MaxText  = 256 << 10
+	MaxTexts = MaxLarge / 2
+)
+
 // Scrub is what is to become of the files of a copy before anybody sees it. Exactly one of Remove, Empty, Set or Generate, Run,
-// and Leaks is there.
+// Leaks, and Read is there.
 type Scrub struct {
 	Name     string            `json:"name"`
 	Files    []string          `json:"files,omitempty"`    // globs below the data
@@ -22,6 +28,7 @@ type Scrub struct {
 	Leaks    string            `json:"leaks,omitempty"`    // what becomes of credentials that are found: Report, Redact, Refuse
 	Ignore   []string          `json:"ignore,omitempty"`   // kinds of credentials that are none
 	Images   []string          `json:"images,omitempty"`   // globs below the layers of Docker's images: LAYER/diff/PATH. Those are reported alone
+	Read     [][]byte          `json:"read,omitempty"`     // names below the data, of which the step has the texts, in this order
 }
 
 // What becomes of credentials that are found in a copy.
@@ -53,7 +60,23 @@ type ScrubStep struct {
 	Bytes int64         `json:"bytes,omitempty"` // that were searched for credentials
 	Found []Leak        `json:"found,omitempty"` // the first of them
 	Total int           `json:"total,omitempty"` // how many they are
+	Texts []Text        `json:"texts,omitempty"` // of Read
 }
+
+// Text is what is in a file, or why that is not here.
+type Text struct {
+	Is   string `json:"is"` // Plain, None, Binary, Long, Enough
+	Text []byte `json:"text,omitempty"`
+}
+
+// What there is to read in a file.
+const (
+	Plain  = "plain"  // UTF-8, all of it
+	None   = "none"   // it is not there, or no file
+	Binary = "binary" // other bytes
+	Long   = "long"   // more than MaxText
+	Enough = "enough" // those before it have filled MaxTexts
+)
 
 // Leak is a credential that was found in a file, and never its value.
 type Leak struct {
