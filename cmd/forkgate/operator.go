@@ -97,7 +97,7 @@ func repoCommand() *cobra.Command {
 		return withWarden(func(c *client.Client) error { return c.RepoRemove(cmd.Context(), args[0], *understood) })
 	}
 	return group("repo", "make, list and remove repositories",
-		repoCreateCommand(), verbCommand(list, "list"), verbCommand(show, "show"), rm)
+		repoCreateCommand(), repoAdoptCommand(), repoRunCommand(), verbCommand(list, "list"), verbCommand(show, "show"), rm)
 }
 
 func repoCreateCommand() *cobra.Command {

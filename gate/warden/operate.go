@@ -112,6 +112,39 @@ func (r *request) source(keepOwners bool) (fork.Source, error) {
 	return fork.Source{Tar: r.files[0], KeepOwners: keepOwners}, nil
 }
 
+// runHome is whose home the operator's commands in repositories have: nobody's who comes by a door.
+const runHome = "operator.run"
+
+// maxRun is how long such a command is at most (MAX_ARG_STRLEN, linux/binfmts.h).
+const maxRun = 128 << 10
+
+// repoRun has a command run in a repository, as the user of sessions. Root of the host asks no policy, but is in the record. In a fork nobody runs
+// anything without having entered it.
+func repoRun(ctx context.Context, r *request, q client.RepoRunRequest) (answer, error) {
+	t, ok := r.trees.Find(q.Name, "")
+	if !ok || !t.Grand {
+		return answer{}, gate.NotFound(gate.Ref{Repo: q.Name})
+	}
+	if n := len(q.Command); n == 0 || n > maxRun { // without one a shell would be opened
+		return answer{}, fmt.Errorf("%w: %s with a command of %d bytes", wire.ErrMalformed, client.TypeRepoRun, n)
+	}
+	if err := r.record("repo run %s %q", q.Name, q.Command); err != nil {
+		return answer{}, err
+	}
+	session := newSession()
+	work, err := r.pods.execution(session, gate.Caller{}, t, gate.Work{Command: q.Command})
+	if err != nil {
+		return answer{}, err
+	}
+	work.Home = runHome
+	running, err := r.pods.enterRunning(ctx, t.GUID, work)
+	if err != nil {
+		return answer{}, explained(err)
+	}
+	running.End.Close()
+	return answer{body: client.OpenReply{Session: session}, files: running.Files}, nil
+}
+
 // repoRemove removes a repository that has no forks.
 func repoRemove(ctx context.Context, r *request, q client.RepoRemoveRequest) (answer, error) {
 	if err := r.record("repo remove %q", q.Name); err != nil {

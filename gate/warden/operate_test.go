@@ -140,3 +140,35 @@ func TestStatus(t *testing.T) {
 		t.Errorf("status is %+v", s)
 	}
 }
+
+// The operator runs commands in repositories alone, and each is in the record.
+func TestTheOperatorRunsInARepository(t *testing.T) {
+	h := populated(t)
+	c := dial(t, h.operator)
+	s, err := c.RepoRun(t.Context(), client.RepoRunRequest{Name: "demo", Command: []byte("echo \x1b hello")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if exit, err := s.Wait(); err != nil || exit.Code != 7 {
+		t.Errorf("it ended with %+v, %v", exit, err)
+	}
+	h.pods.mu.Lock()
+	did := h.pods.work[len(h.pods.work)-1]
+	h.pods.mu.Unlock()
+	if string(did.Command) != "echo \x1b hello" || did.Home != runHome || did.Terminal != nil || !slices.Contains(did.Env, "REDIACC_ROLE=grand") {
+		t.Errorf("there ran %+v", did)
+	}
+	if want := `verb operator repo run demo "echo \x1b hello"`; !slices.Contains(h.log.all(), want) {
+		t.Errorf("the log lacks %q: %q", want, h.log.all())
+	}
+	for _, q := range []client.RepoRunRequest{{Name: "nowhere", Command: []byte("id")}, {Name: "demo:hers", Command: []byte("id")}, {Name: "", Command: []byte("id")}} {
+		_, err := c.RepoRun(t.Context(), q)
+		refused(t, err, q.Name+" does not exist, or is not yours to see")
+	}
+	for _, command := range []string{"", strings.Repeat("x", maxRun+1)} { // which no client of ours says
+		if _, err := dial(t, h.operator).RepoRun(t.Context(), client.RepoRunRequest{Name: "demo", Command: []byte(command)}); err == nil {
+			t.Errorf("a command of %d bytes runs", len(command))
+		}
+	}
+}

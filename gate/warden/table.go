@@ -65,6 +65,7 @@ func messages() map[string]message {
 		client.TypeDown:         {from: operator, when: before, long: true, read: reading(down)},
 		client.TypeRepoCreate:   {from: operator, when: before, long: true, files: 1, read: reading(repoCreate)},
 		client.TypeRepoRemove:   {from: operator, when: before, long: true, read: reading(repoRemove)},
+		client.TypeRepoRun:      {from: operator, when: before, long: true, read: reading(repoRun)},
 		client.TypeRootfsImport: {from: operator, when: before, long: true, files: 1, read: reading(rootfsImport)},
 		client.TypeKeyEnroll:    {from: operator, when: before, long: true, read: reading(keyEnroll)},
 		client.TypeKeyList:      {from: operator, when: before, long: true, read: reading(keyList)},

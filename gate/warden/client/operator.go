@@ -14,6 +14,7 @@ const (
 	TypeStatus       = "status"
 	TypeRepoCreate   = "repo-create"
 	TypeRepoRemove   = "repo-remove"
+	TypeRepoRun      = "repo-run"
 	TypeRootfsImport = "rootfs-import"
 	TypeRootfsList   = "rootfs-list"
 	TypeReading      = "reading"
@@ -61,6 +62,12 @@ type RepoCreateRequest struct {
 type RepoRemoveRequest struct {
 	Understood string `json:"understood"`
 	Name       string `json:"name"`
+}
+
+// RepoRunRequest runs a command in a grand repository, as its user. It is answered as an OpenRequest without a terminal is.
+type RepoRunRequest struct {
+	Name    string `json:"name"`
+	Command []byte `json:"command"` // for the shell
 }
 
 // RootfsImportRequest comes with one descriptor, of a tar file.
@@ -121,6 +128,16 @@ func (c *Client) Reading(ctx context.Context, command string) error {
 // RepoRemove removes a repository that has no forks, and all its data. What is understood to be deleted is its name once more.
 func (c *Client) RepoRemove(ctx context.Context, name, understood string) error {
 	return c.call(ctx, TypeRepoRemove, RepoRemoveRequest{Name: name, Understood: understood}, &struct{}{})
+}
+
+// RepoRun runs a command in a repository. The session is the caller's to wait for and to close.
+func (c *Client) RepoRun(ctx context.Context, q RepoRunRequest) (*Session, error) {
+	var r OpenReply
+	files, err := c.exchange(ctx, question{kind: TypeRepoRun, body: q}, &r)
+	if err != nil {
+		return nil, err
+	}
+	return newSession(r, files, OpenRequest{})
 }
 
 // RootfsImport makes a rootfs from a tar file, and makes it the current one.

@@ -1,0 +1,122 @@
+package adopt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// Docker runs docker's client with arguments. Its input and output may be nil. An error has what the client complained about.
+type Docker interface {
+	Docker(ctx context.Context, in io.Reader, out io.Writer, args ...string) error
+}
+
+// Repository is what the project becomes. Its Docker is that in its pod, in the directory of its data.
+type Repository interface {
+	Docker
+	// Create makes it of a tar archive of its data, with the owners that it says.
+	Create(ctx context.Context, data *os.File) error
+	// Remove removes what Create has made, if it has.
+	Remove(ctx context.Context) error
+	// Rename renames a file of its data.
+	Rename(ctx context.Context, from, to string) error
+	// Dir is where its data is, for who is in its pod.
+	Dir(ctx context.Context) (string, error)
+}
+
+// Adoption moves a project.
+type Adoption struct {
+	Host     Docker
+	To       Repository
+	User     int           // that sessions in the repository run as: what no container works in becomes this one's
+	Patience time.Duration // how long it may take to become well
+	Leave    bool          // what is in volumes without a name stays behind
+	Say      func(string)  // hears each step
+}
+
+// Run moves the project. It returns only when it is well in the repository, or again where it was, or neither: then the error says so.
+func (a Adoption) Run(ctx context.Context, p Project) (err error) {
+	if err := a.Check(ctx, p); err != nil {
+		return err
+	}
+	began := time.Now()
+	undo := undoing{say: a.Say}
+	defer func() { err = undo.after(ctx, err) }()
+
+	undo.add("starting it again where it was", func(ctx context.Context) error { return start(ctx, a.Host, p.running()) })
+	a.Say("stopping " + p.Name)
+	if err := stop(ctx, a.Host, p.running()); err != nil {
+		return err
+	}
+	undo.add("removing the repository", a.To.Remove)
+	a.Say("copying " + p.Dir)
+	if err := a.copyDir(ctx, p); err != nil {
+		return err
+	}
+	a.Say("copying " + strings.Join(p.images(), ", "))
+	if err := a.copyImages(ctx, p); err != nil {
+		return err
+	}
+	for _, v := range p.volumes {
+		a.Say("copying the volume " + v.Name)
+		if err := a.copyVolume(ctx, p, v); err != nil {
+			return err
+		}
+	}
+	a.Say("starting it in the repository")
+	if err := a.To.Rename(ctx, hooksAside, hooksName); err != nil {
+		return err
+	}
+	if err := a.startThere(ctx, p); err != nil {
+		return err
+	}
+	undo.forget()
+	a.Say(fmt.Sprintf("it is well; it was away for %.0f s", time.Since(began).Seconds()))
+	return a.retire(ctx, p)
+}
+
+// retire has nobody start what the project was.
+func (a Adoption) retire(ctx context.Context, p Project) error {
+	for _, c := range p.containers {
+		if err := a.Host.Docker(ctx, nil, nil, "update", "--restart", "no", c.ID); err != nil {
+			return fmt.Errorf("it runs in the repository, but what it was may start again with the host's Docker: %w", err)
+		}
+	}
+	return nil
+}
+
+// undoing is what has to be undone after a failure, the last first.
+type undoing struct {
+	say   func(string)
+	steps []undoStep
+}
+
+type undoStep struct {
+	what string
+	do   func(context.Context) error
+}
+
+func (u *undoing) add(what string, do func(context.Context) error) {
+	u.steps = append(u.steps, undoStep{what, do})
+}
+
+func (u *undoing) forget() { u.steps = nil }
+
+// after undoes all where something failed, whoever does not wait for it.
+func (u *undoing) after(ctx context.Context, failed error) error {
+	if failed == nil {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	for i := len(u.steps) - 1; i >= 0; i-- {
+		u.say(u.steps[i].what)
+		if err := u.steps[i].do(ctx); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s failed: %w", u.steps[i].what, err))
+		}
+	}
+	return failed
+}

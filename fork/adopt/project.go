@@ -1,0 +1,267 @@
+package adopt
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Labels by which Compose knows what is its own (docker/compose, pkg/api/labels.go).
+const (
+	labelProject = "com.docker.compose.project"
+	labelDir     = "com.docker.compose.project.working_dir"
+	labelFiles   = "com.docker.compose.project.config_files"
+	labelEnvFile = "com.docker.compose.project.environment_file"
+	labelService = "com.docker.compose.service"
+	labelOneOff  = "com.docker.compose.oneoff"
+	labelVolume  = "com.docker.compose.volume"
+)
+
+// Project is a Compose project as the host's Docker has it.
+type Project struct {
+	Name string
+	Dir  string // where its files are, without links in it
+
+	files      []string // its Compose files, below Dir
+	containers []container
+	volumes    []volume
+}
+
+// container is what docker inspect says of one.
+type container struct {
+	ID    string `json:"Id"`
+	Name  string
+	Image string // its id
+	State struct {
+		Status    string // created, running, paused, restarting, exited, dead
+		ExitCode  int
+		StartedAt time.Time
+		Health    *struct{ Status string } // nil: nobody asks it
+	}
+	Config struct {
+		Image  string
+		Labels map[string]string
+	}
+	HostConfig struct {
+		PortBindings map[string][]struct {
+			HostIP   string `json:"HostIp"`
+			HostPort string
+		}
+	}
+	Mounts []mount
+}
+
+type mount struct {
+	Type, Name, Source, Destination string
+	RW                              bool
+}
+
+// volume is what docker volume inspect says of one, and where it can be had.
+type volume struct {
+	Name    string
+	Driver  string
+	Options map[string]string
+	Labels  map[string]string
+
+	of container // one that has it
+	at string
+}
+
+// Find finds the project whose directory this is.
+func Find(ctx context.Context, host Docker, dir string) (p Project, err error) {
+	if p.Dir, err = filepath.Abs(dir); err == nil {
+		p.Dir, err = filepath.EvalSymlinks(p.Dir)
+	}
+	if err != nil {
+		return p, fmt.Errorf("cannot look for a project: %w", err)
+	}
+	all, err := containers(ctx, host, labelDir+"="+p.Dir)
+	if err != nil {
+		return p, err
+	}
+	if len(all) == 0 {
+		return p, fmt.Errorf("%w: the host's Docker has no containers of a project in %s; docker compose ls lists those that run", ErrUnfit, p.Dir)
+	}
+	p.Name = all[0].label(labelProject)
+	for _, c := range all {
+		switch {
+		case c.label(labelProject) != p.Name:
+			return p, fmt.Errorf("%w: in %s are two projects, %s and %s", ErrUnfit, p.Dir, p.Name, c.label(labelProject))
+		case !c.oneOff():
+			p.containers = append(p.containers, c)
+		}
+	}
+	slices.SortFunc(p.containers, func(a, b container) int { return a.State.StartedAt.Compare(b.State.StartedAt) })
+	if p.files, err = p.composeFiles(); err != nil {
+		return p, err
+	}
+	p.volumes, err = p.findVolumes(ctx, host)
+	return p, err
+}
+
+// containers are all that have a label, whether or not they run.
+func containers(ctx context.Context, in Docker, label string) (all []container, err error) {
+	var ids bytes.Buffer
+	if err := in.Docker(ctx, nil, &ids, "ps", "--all", "--quiet", "--no-trunc", "--filter", "label="+label); err != nil {
+		return nil, err
+	}
+	if ids.Len() == 0 {
+		return nil, nil
+	}
+	return all, inspect(ctx, in, &all, append([]string{"inspect", "--type", "container"}, strings.Fields(ids.String())...)...)
+}
+
+// inspect reads the JSON that docker prints.
+func inspect(ctx context.Context, in Docker, into any, args ...string) error {
+	var text bytes.Buffer
+	if err := in.Docker(ctx, nil, &text, args...); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text.Bytes(), into); err != nil {
+		return fmt.Errorf("cannot read what docker %s says: %w", args[0], err)
+	}
+	return nil
+}
+
+func (c container) label(name string) string { return c.Config.Labels[name] }
+
+func (c container) oneOff() bool { return c.label(labelOneOff) == "True" }
+
+// title is the container's name as people write it.
+func (c container) title() string { return strings.TrimPrefix(c.Name, "/") }
+
+// composeFiles are the files that the project was started with, as paths in its directory.
+func (p Project) composeFiles() (files []string, err error) {
+	said := p.containers
+	if len(said) == 0 {
+		return nil, fmt.Errorf("%w: %s has no containers but those of docker compose run", ErrUnfit, p.Name)
+	}
+	for _, file := range strings.Split(said[0].label(labelFiles), ",") {
+		at, ok := p.within(file)
+		if !ok {
+			return nil, fmt.Errorf("%w: the Compose file %s of %s is not below %s; start it with files that are there", ErrUnfit, cmp.Or(file, "(unknown)"), p.Name, p.Dir)
+		}
+		files = append(files, at)
+	}
+	return files, nil
+}
+
+// within is a path of the host's as one in the project's directory.
+func (p Project) within(path string) (string, bool) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	at, err := filepath.Rel(p.Dir, path)
+	return at, err == nil && filepath.IsAbs(path) && filepath.IsLocal(at)
+}
+
+// findVolumes finds the volumes that have a name.
+func (p Project) findVolumes(ctx context.Context, host Docker) (all []volume, err error) {
+	seen := map[string]bool{}
+	for _, c := range p.containers {
+		for _, m := range c.Mounts {
+			if m.Type != "volume" || seen[m.Name] || unnamed(m) {
+				continue
+			}
+			seen[m.Name] = true
+			var one []volume
+			if err := inspect(ctx, host, &one, "volume", "inspect", m.Name); err != nil {
+				return nil, err
+			}
+			if len(one) != 1 {
+				return nil, fmt.Errorf("docker knows %d volumes called %s", len(one), m.Name)
+			}
+			one[0].of, one[0].at = c, m.Destination
+			all = append(all, one[0])
+		}
+	}
+	return all, nil
+}
+
+// unnamed reports whether nobody has given a volume its name, which are 64 digits then.
+func unnamed(m mount) bool {
+	return m.Type == "volume" && len(m.Name) == 64 && strings.Trim(m.Name, "0123456789abcdef") == ""
+}
+
+// running are those that run, in the order in which they were started.
+func (p Project) running() (ids []string) {
+	for _, c := range p.containers {
+		if c.State.Status == "running" {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// images are the names of the images of all containers.
+func (p Project) images() (names []string) {
+	for _, c := range p.containers {
+		names = append(names, c.Config.Image)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Summary is a project as people are told of it.
+type Summary struct {
+	Project    string   `json:"project"`
+	Directory  string   `json:"directory"`
+	Containers []string `json:"containers"`
+	Images     []string `json:"images"`
+	Volumes    []string `json:"volumes"`
+	Publish    []string `json:"publish,omitempty"` // as a repository's publish takes them
+}
+
+// Summary sums the project up.
+func (p Project) Summary() Summary {
+	s := Summary{Project: p.Name, Directory: p.Dir, Images: p.images(), Volumes: []string{}, Publish: p.published()}
+	for _, c := range p.containers {
+		s.Containers = append(s.Containers, c.title())
+	}
+	for _, v := range p.volumes {
+		s.Volumes = append(s.Volumes, v.Name)
+	}
+	return s
+}
+
+// published are the ports at which others reach the project's containers, as a repository's publish takes them.
+func (p Project) published() (ports []string) {
+	for _, c := range p.containers {
+		for inside, bindings := range c.HostConfig.PortBindings {
+			_, proto, _ := strings.Cut(inside, "/")
+			for _, b := range bindings {
+				if at, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0")); b.HostPort != "" && (err != nil || !at.IsLoopback()) {
+					ports = append(ports, b.HostPort+":"+b.HostPort+"/"+cmp.Or(proto, "tcp"))
+				}
+			}
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
+func start(ctx context.Context, in Docker, ids []string) error {
+	for _, id := range ids {
+		if err := in.Docker(ctx, nil, nil, "start", id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop stops those that were started last first.
+func stop(ctx context.Context, in Docker, ids []string) error {
+	for _, id := range slices.Backward(ids) {
+		if err := in.Docker(ctx, nil, nil, "stop", id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
