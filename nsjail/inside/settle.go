@@ -14,7 +14,8 @@ import (
 const settledFile = "forkgate-settled"
 
 // settle takes out of a copied Docker directory what belongs to the containers of the one that it was copied from, before any daemon
-// sees it: a container with a restart policy would start here as well. Images and volumes stay.
+// sees it: a container with a restart policy would start here as well. The cache of builds goes too, in which is what they were given.
+// Images and volumes stay.
 //
 // It works with the pod's ids inside the pod's mounts: whatever a fork's root has planted here leads nowhere else.
 func settle(root, guid string) error {
@@ -22,9 +23,9 @@ func settle(root, guid string) error {
 	if owner, err := os.ReadFile(marker); err == nil && string(owner) == guid {
 		return nil
 	}
-	err := removeLayers(root)
+	err := errors.Join(removeLayers(root), removeUnknown(root))
 	for _, name := range []string{
-		"containers", "network", "plugins", "swarm", "tmp", "runtimes",
+		"containers", "network", "plugins", "swarm", "tmp", "runtimes", "buildkit", "builder",
 		"containerd/daemon/io.containerd.runtime.v2.task", "containerd/daemon/tmpmounts",
 	} {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(root, name)))
@@ -52,6 +53,34 @@ func removeLayers(root string) error {
 			err = errors.Join(err, unread, removeLayer(driver, string(layer)))
 		}
 		err = errors.Join(err, os.RemoveAll(mnt))
+	}
+	return err
+}
+
+// removeUnknown removes the layers that are no image's: those of builds, of which BuildKit alone knows, and those that a daemon has left when it
+// was killed. Images name theirs in files (docker's layer store, layer/filestore.go).
+func removeUnknown(root string) error {
+	driver := filepath.Join(root, "overlay2")
+	files, err := filepath.Glob(filepath.Join(root, "image/overlay2/layerdb/*/*/cache-id"))
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{"l": true}
+	for _, file := range files {
+		layer, err := os.ReadFile(file)
+		if err != nil { // then nobody knows which are unknown
+			return err
+		}
+		known[string(layer)] = true
+	}
+	layers, err := os.ReadDir(driver)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, layer := range layers {
+		if layer.IsDir() && !known[layer.Name()] {
+			err = errors.Join(err, removeLayer(driver, layer.Name()))
+		}
 	}
 	return err
 }
