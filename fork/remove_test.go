@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/containerd/btrfs/v2"
 )
@@ -52,6 +53,42 @@ func TestRemove(t *testing.T) {
 	wantEmpty(t, s.pool, "repos", "forks")
 	if err := s.Remove(ctx, one.GUID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("removed twice: %v", err)
+	}
+}
+
+// What is removed is told of until its space is free.
+func TestSpaceReturns(t *testing.T) {
+	s := newStore(t, Options{})
+	demo := createRepo(t, s, "demo", Source{})
+	one := makeFork(t, s, demo, "one")
+	open, err := os.Open(s.Dirs(one).Data) // as long as somebody has something of it open the kernel keeps it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	returning := func() int {
+		t.Helper()
+		status, err := s.Status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Returning
+	}
+	before := returning() // what a store tries when it is opened goes in the same way
+	if err := s.Remove(t.Context(), one.GUID); err != nil {
+		t.Fatal(err)
+	}
+	if n := returning(); n <= before {
+		t.Errorf("%d subvolumes return, and %d before a fork was removed", n, before)
+	}
+	open.Close()
+	for began := time.Now(); returning() > 0; time.Sleep(20 * time.Millisecond) {
+		if err := syncPool(s.pool); err != nil { // the kernel begins when it has written that they are gone
+			t.Fatal(err)
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatalf("%d subvolumes are not gone yet", returning())
+		}
 	}
 }
 

@@ -13,14 +13,16 @@ import (
 
 // linux/btrfs.h and linux/btrfs_tree.h: looking things up in the filesystem's own trees.
 const (
-	ioctlTreeSearch = 0xd0009411 // BTRFS_IOC_TREE_SEARCH
-	rootTree        = 1          // BTRFS_ROOT_TREE_OBJECTID
-	quotaTree       = 8          // BTRFS_QUOTA_TREE_OBJECTID
-	rootItem        = 132        // BTRFS_ROOT_ITEM_KEY: (subvolume's id, ROOT_ITEM, 0 or a snapshot's transaction)
-	qgroupStatus    = 240        // BTRFS_QGROUP_STATUS_KEY: (0, QGROUP_STATUS, 0)
-	qgroupInfo      = 242        // BTRFS_QGROUP_INFO_KEY: (0, QGROUP_INFO, group)
-	qgroupRelation  = 246        // BTRFS_QGROUP_RELATION_KEY: (group, QGROUP_RELATION, group), each pair both ways round
-	searchHeader    = 32         // sizeof(struct btrfs_ioctl_search_header)
+	ioctlTreeSearch = 0xd0009411         // BTRFS_IOC_TREE_SEARCH
+	rootTree        = 1                  // BTRFS_ROOT_TREE_OBJECTID
+	quotaTree       = 8                  // BTRFS_QUOTA_TREE_OBJECTID
+	orphanObject    = math.MaxUint64 - 4 // BTRFS_ORPHAN_OBJECTID, which is -5
+	orphanItem      = 48                 // BTRFS_ORPHAN_ITEM_KEY: (ORPHAN, ORPHAN_ITEM, id of a subvolume that is being deleted)
+	rootItem        = 132                // BTRFS_ROOT_ITEM_KEY: (subvolume's id, ROOT_ITEM, 0 or a snapshot's transaction)
+	qgroupStatus    = 240                // BTRFS_QGROUP_STATUS_KEY: (0, QGROUP_STATUS, 0)
+	qgroupInfo      = 242                // BTRFS_QGROUP_INFO_KEY: (0, QGROUP_INFO, group)
+	qgroupRelation  = 246                // BTRFS_QGROUP_RELATION_KEY: (group, QGROUP_RELATION, group), each pair both ways round
+	searchHeader    = 32                 // sizeof(struct btrfs_ioctl_search_header)
 )
 
 // searchArgs is struct btrfs_ioctl_search_args.
@@ -73,4 +75,13 @@ func gone(pool *os.File, subvolume uint64) (bool, error) {
 		return false, fmt.Errorf("cannot look for subvolume %d: %w", subvolume, err)
 	}
 	return len(items) == 0, nil
+}
+
+// returning counts the subvolumes that were removed and are not yet gone.
+func returning(pool *os.File) (int, error) {
+	items, err := search(pool, rootTree, orphanObject, orphanItem)
+	if err != nil {
+		return 0, fmt.Errorf("cannot look for subvolumes that were removed: %w", err)
+	}
+	return len(items), nil
 }

@@ -13,6 +13,10 @@ type PoolStatus struct {
 	Path string `json:"path"`
 	Size uint64 `json:"size"`
 	Free uint64 `json:"free"`
+
+	// Returning is how many subvolumes were removed whose space is not free yet; a fork has two, and those that its containers made. btrfs gives it
+	// back by itself.
+	Returning int `json:"returning"`
 }
 
 // Status looks at the pool mounted at path. The errors are those of Open, and say what to do.
@@ -24,7 +28,13 @@ func Status(path string) (PoolStatus, error) {
 	if err := unix.Statfs(path, &space); err != nil {
 		return PoolStatus{}, fmt.Errorf("cannot look at the pool: %w", err)
 	}
-	return PoolStatus{Path: path, Size: space.Blocks * uint64(space.Bsize), Free: space.Bavail * uint64(space.Bsize)}, nil
+	dir, err := os.Open(path)
+	if err != nil {
+		return PoolStatus{}, fmt.Errorf("cannot look at the pool: %w", err)
+	}
+	defer dir.Close()
+	n, err := returning(dir)
+	return PoolStatus{Path: path, Size: space.Blocks * uint64(space.Bsize), Free: space.Bavail * uint64(space.Bsize), Returning: n}, err
 }
 
 // Status looks at the store's own pool.

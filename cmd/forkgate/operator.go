@@ -214,7 +214,7 @@ func printStatus(cmd *cobra.Command, s client.StatusReply) error {
 	const gib = 1 << 30
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "warden\t%s, since %s\n", s.Version, s.Since.Format(time.DateTime))
-	fmt.Fprintf(w, "pool\t%s, %.1f of %.1f GiB free\n", s.Pool, float64(s.PoolFree)/gib, float64(s.PoolSize)/gib)
+	fmt.Fprintf(w, "pool\t%s, %.1f of %.1f GiB free%s\n", s.Pool, float64(s.PoolFree)/gib, float64(s.PoolSize)/gib, onItsWay(s.Returning))
 	fmt.Fprintf(w, "trees\t%s, %s\n", gate.Count(s.Repositories, "repository"), gate.Count(s.Forks, "fork"))
 	fmt.Fprintf(w, "pods\t%d running %s\n", len(s.Pods), strings.Join(s.Pods, " "))
 	fmt.Fprintf(w, "sessions\t%d\n", s.Sessions)
@@ -236,6 +236,14 @@ func printStatus(cmd *cobra.Command, s client.StatusReply) error {
 		fmt.Fprintf(w, "policy\t%s, loaded %s\n", s.Policy, s.PolicySince.Format(time.DateTime))
 	}
 	return w.Flush()
+}
+
+// onItsWay says that more will be free.
+func onItsWay(subvolumes int) string {
+	if subvolumes == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and that of %s that went is on its way", gate.Count(subvolumes, "subvolume"))
 }
 
 // roughly is a size for a person who looks at it.

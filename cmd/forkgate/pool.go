@@ -164,7 +164,7 @@ func poolStatusCommand() *cobra.Command {
 		}
 		const gib = 1 << 30
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintf(w, "pool\t%s\nsize\t%.1f GiB\nfree\t%.1f GiB\n", s.Path, float64(s.Size)/gib, float64(s.Free)/gib)
+		fmt.Fprintf(w, "pool\t%s\nsize\t%.1f GiB\nfree\t%.1f GiB%s\n", s.Path, float64(s.Size)/gib, float64(s.Free)/gib, onItsWay(s.Returning))
 		return w.Flush()
 	}
 	return c

@@ -170,7 +170,7 @@ func (f *fakeTrees) Settle(guid, why string) (fork.Tree, error) {
 
 func (f *fakeTrees) Rootfs() ([]string, error) { return []string{"d0", "d1"}, nil }
 func (f *fakeTrees) Status() (fork.PoolStatus, error) {
-	return fork.PoolStatus{Path: "/pool", Size: 20 << 30, Free: 5 << 30}, nil
+	return fork.PoolStatus{Path: "/pool", Size: 20 << 30, Free: 5 << 30, Returning: 3}, nil
 }
 
 func (f *fakeTrees) Fork(ctx context.Context, parent fork.Tree, tag, owner string, limits fork.Limits) (fork.Tree, []fork.Step, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"forkgate/fork"
 	"forkgate/gate"
 )
 
@@ -83,17 +84,18 @@ func (m *metrics) watch(w *Warden) {
 	})
 	m.gauge("forkgate_repositories", "Grand repositories.", func() float64 { return float64(len(w.trees.Repos())) })
 	m.gauge("forkgate_forks", "Forks.", func() float64 { return float64(len(w.trees.Forks(""))) })
-	pool := func(of func(size, free uint64) uint64) func() float64 {
+	pool := func(of func(fork.PoolStatus) float64) func() float64 {
 		return func() float64 {
 			s, err := w.trees.Status()
 			if err != nil {
 				return -1
 			}
-			return float64(of(s.Size, s.Free))
+			return of(s)
 		}
 	}
-	m.gauge("forkgate_pool_size_bytes", "Size of the pool; -1: it does not say.", pool(func(size, _ uint64) uint64 { return size }))
-	m.gauge("forkgate_pool_free_bytes", "What is free of it.", pool(func(_, free uint64) uint64 { return free }))
+	m.gauge("forkgate_pool_size_bytes", "Size of the pool; -1: it does not say.", pool(func(s fork.PoolStatus) float64 { return float64(s.Size) }))
+	m.gauge("forkgate_pool_free_bytes", "What is free of it.", pool(func(s fork.PoolStatus) float64 { return float64(s.Free) }))
+	m.gauge("forkgate_pool_returning_subvolumes", "Subvolumes that were removed, and whose space is not free yet.", pool(func(s fork.PoolStatus) float64 { return float64(s.Returning) }))
 	m.gauge("forkgate_recordings_bytes", "What recordings have taken of the disk.", func() float64 { return float64(w.pods.recordings.taken()) })
 	m.gauge("forkgate_policy_loaded", "1 where a policy is in force, 0 where the doors are shut.", func() float64 { return is(w.rules.shut() == nil) })
 	m.gauge("forkgate_policy_broken", "1 where the files as they are now do not load.", func() float64 { return is(w.rules.has.Load().err != nil) })

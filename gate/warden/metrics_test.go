@@ -48,7 +48,7 @@ func TestMetrics(t *testing.T) {
 		`forkgate_decisions_total{kind="human",rule="people",verdict="permit"} 2`,
 		`forkgate_logins_total{door="ssh"} 3`, `forkgate_seconds_count{what="login"} 3`, `forkgate_seconds_count{what="pod"} 1`,
 		"forkgate_recording_failures_total 1", "forkgate_sessions 1", "forkgate_pods 1", "forkgate_repositories 2", "forkgate_forks 0",
-		"forkgate_pool_free_bytes 5.36870912e+09", "forkgate_policy_loaded 1", "forkgate_policy_broken 0", "forkgate_record_broken 0", "forkgate_record_signed_lines 1",
+		"forkgate_pool_free_bytes 5.36870912e+09", "forkgate_pool_returning_subvolumes 3", "forkgate_policy_loaded 1", "forkgate_policy_broken 0", "forkgate_record_broken 0", "forkgate_record_signed_lines 1",
 		"forkgate_sessions_revoked_total 0",
 	} {
 		if !strings.Contains(string(text), line+"\n") {

@@ -33,7 +33,7 @@ func status(ctx context.Context, r *request, _ struct{}) (answer, error) {
 		return answer{}, err
 	}
 	s := client.StatusReply{
-		Pool: pool.Path, PoolSize: pool.Size, PoolFree: pool.Free,
+		Pool: pool.Path, PoolSize: pool.Size, PoolFree: pool.Free, Returning: pool.Returning,
 		Version: r.version, Since: r.since, Policy: r.policyPlace, PolicySince: rules.since,
 		Repositories: len(r.trees.Repos()), Forks: len(r.trees.Forks("")), Pods: []string{}, Names: []string{},
 	}

@@ -39,6 +39,7 @@ type StatusReply struct {
 	Pool         string    `json:"pool"`                   // mount point
 	PoolSize     uint64    `json:"pool_size"`              // bytes
 	PoolFree     uint64    `json:"pool_free"`              // bytes
+	Returning    int       `json:"pool_returning"`         // subvolumes that were removed, and whose space is not free yet
 	Repositories int       `json:"repositories"`
 	Names        []string  `json:"names"` // theirs
 	Forks        int       `json:"forks"`
