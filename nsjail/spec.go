@@ -170,6 +170,11 @@ func ReadScrubbed(runDir, guid string) (done wire.Scrubbed, err error) {
 	return done, nil
 }
 
+// ForgetScrubbed removes that word.
+func ForgetScrubbed(runDir, guid string) error {
+	return os.Remove(filepath.Join(Dir(runDir, guid), scrubbedFile))
+}
+
 // replace writes a file whole, or leaves it as it was.
 func replace(path string, data []byte) error {
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {

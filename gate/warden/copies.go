@@ -13,9 +13,10 @@ import (
 // copyLimits are those of a copy that is made to be looked at. It expires in case that nobody is left to remove it.
 var copyLimits = fork.Limits{Quota: 1 << 30, Memory: 2 << 30, Pids: 256, CPU: 200, TTL: 3600}
 
-// copyOf makes a copy of a tree that nobody enters, for what a word does: it is removed by gone.
+// copyOf makes a copy of a tree that nobody enters, for what a word does: it is removed by gone. It is nobody's: no principal has such a name, so
+// that nobody can freeze or settle it meanwhile who may do so with forks of his own.
 func (w *word) copyOf(ctx context.Context, t fork.Tree) (copied fork.Tree, gone func() error, err error) {
-	copied, _, err = w.trees.Fork(ctx, t, w.Name+"-"+newSession()[:6], w.asking.Caller.Principal, copyLimits)
+	copied, _, err = w.trees.Fork(ctx, t, w.Name+"-"+newSession()[:6], "("+w.Name+")", copyLimits)
 	if err != nil {
 		return copied, nil, explained(err)
 	}
@@ -39,6 +40,9 @@ func (p *pods) examine(ctx context.Context, t fork.Tree, rules []wire.Scrub) (wi
 	done, err := nsjail.ReadScrubbed(p.runDir, t.GUID)
 	if err == nil && done.Error != "" {
 		started = nil // which is why
+	}
+	if err == nil { // what was read stays nowhere
+		err = nsjail.ForgetScrubbed(p.runDir, t.GUID)
 	}
 	return done, errors.Join(started, err)
 }

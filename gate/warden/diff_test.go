@@ -94,12 +94,14 @@ func TestDiff(t *testing.T) {
 func TestPatch(t *testing.T) {
 	h := newHost(t)
 	h.text = strings.Replace(h.text, `"remove", "extend"]`, `"remove", "extend", "diff"]`, 1) +
-		"permit \"grand\" {\n  when = op == \"diff\" && target.repo == \"demo\"\n}\nforbid \"unread\" {\n  when = op == \"exec\" && target.tag == \"his\"\n  reason = \"his is not read\"\n}\n"
+		"permit \"grand\" {\n  when = op == \"diff\" && target.repo == \"demo\"\n}\nforbid \"unread\" {\n  when = op == \"exec\" && target.tag == \"his\"\n  reason = \"his is not read\"\n}\n" +
+		"permit \"taped\" {\n  when = op == \"exec\" && target.tag == \"taped\"\n  record = \"required\"\n}\n"
 	if err := h.rules.reload(); err != nil {
 		t.Fatal(err)
 	}
 	contents := map[string][2]string{ // before, after; "!" and a word: that is what is there
-		"app.py": {"one\ntwo\n\x1b[31mthree\tx\n", "one\n2\n\x1b[31mthree\tx\n"}, "new": {"!none", "\u009bhello"}, "moved": {"same\n", "same\n"},
+		"app.py": {"one\ntwo\n\x1b[31mthree\tx\n", "one\n2\n\x1b[31mthree\tx\n"}, "new": {"!none", "\u009bhello"}, "moved": {"same\n", "same\n"}, "name": {"a\n", "!none"}, "new name": {"!none", "b\n"},
+		"mode": {"same\n", "same\n"}, "nothing": {"!none", ""}, "x": {"gone\n", "a lie\n"}, "dir": {"!none", "!none"}, "link": {"!none", "!none"},
 		"bin": {"!binary", "text"}, "long": {"x", "!long"}, "last": {"a\n", "!enough"}, "behind": {"a\n", "b\n"},
 	}
 	var mu sync.Mutex
@@ -131,7 +133,7 @@ func TestPatch(t *testing.T) {
 	}
 	h.start(t)
 	demo, _ := h.trees.Find("demo", "")
-	for _, name := range []string{"mine", "too"} {
+	for _, name := range []string{"mine", "too", "taped"} {
 		h.trees.add(fork.Tree{Repo: "demo", Tag: name, Owner: "alice", Parent: demo.GUID, Settled: true})
 	}
 	h.trees.add(fork.Tree{Repo: "demo", Tag: "raw", Owner: "alice", Parent: demo.GUID})
@@ -139,7 +141,9 @@ func TestPatch(t *testing.T) {
 	h.trees.mu.Lock()
 	h.trees.differ = []changes.Change{
 		{How: changes.Changed, Kind: changes.File, Path: "app.py"}, {How: changes.Changed, Kind: changes.File, Path: "bin"}, {How: changes.Added, Kind: changes.Directory, Path: "dir"},
-		{How: changes.Added, Kind: changes.Link, Path: "link"}, {How: changes.Changed, Path: "long"}, {How: changes.Moved, Path: "moved", From: "old/moved"}, {How: changes.Added, Path: "new"},
+		{How: changes.Added, Kind: changes.Link, Path: "link"}, {How: changes.Changed, Path: "long"}, {How: changes.Moved, Path: "moved", From: "old/moved"},
+		{How: changes.Changed, Path: "mode"}, {How: changes.Added, Kind: changes.File, Path: "nothing"}, {How: changes.Added, Path: "new"},
+		{How: changes.Moved, Path: "new name", From: "old/name", Also: true}, {How: changes.Removed, Kind: changes.File, Path: "x"},
 		{How: changes.Changed, Path: "last"}, {How: changes.Changed, Path: "behind"},
 	}
 	h.trees.mu.Unlock()
@@ -150,29 +154,32 @@ func TestPatch(t *testing.T) {
 		}
 		return string(out)
 	}
-	const want = "--- a/app.py\n+++ b/app.py\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n \\x1b[31mthree\tx\nbin is no text\nlong is too long to be shown\n" +
-		"--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+\\u009bhello\n\\ No newline at end of file\n" +
-		"and 2 more, which are not shown: diff ./PATH shows what is there\ndemo:too to demo:mine: 3 added, 5 changed, 1 moved\n"
+	const want = "what is not printable in app.py is shown as escapes:\n--- a/app.py\n+++ b/app.py\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n \\x1b[31mthree\tx\n" +
+		"M bin (no text)\nA dir/\nA link\nM long (too long to be shown)\nR old/moved -> moved\nM mode\nA nothing (empty)\n" +
+		"what is not printable in new is shown as escapes:\n--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+\\u009bhello\n\\ No newline at end of file\n" +
+		"diff --git a/old/name b/new name\nrename from old/name\nrename to new name\n--- a/old/name\n+++ b/new name\t\n@@ -1 +1 @@\n-a\n+b\n" +
+		"--- a/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone\n" +
+		"and 2 more, which are not shown: diff ./PATH shows what is there\ndemo:too to demo:mine: 4 added, 6 changed, 2 moved, 1 removed\n"
 	if got := says("diff demo:too demo:mine --patch"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if !slices.Contains(asked["demo:too"], "old/moved") || !slices.Contains(asked["demo:mine"], "moved") || slices.Contains(asked["demo:mine"], "dir") {
+	if !slices.Contains(asked["demo:too"], "old/moved") || !slices.Contains(asked["demo:mine"], "moved") {
 		t.Errorf("asked for %q", asked)
 	}
 	var d difference
-	if err := json.Unmarshal([]byte(says("diff demo:too demo:mine --patch --json")), &d); err != nil || len(d.Patches) != 4 || d.Patches[1].Not != wire.Binary || d.Unread != 2 || len(d.Changes) != 0 {
+	if err := json.Unmarshal([]byte(says("diff demo:too demo:mine --patch --json")), &d); err != nil || len(d.Patches) != 11 || d.Patches[1].Not != wire.Binary || d.Unread != 2 || len(d.Changes) != 0 {
 		t.Errorf("got %+v, %v", d, err)
 	}
 	for _, test := range []struct{ words, want string }{
-		{"diff demo:mine demo:his", "3 added"}, {"diff demo:mine demo:his --patch", "his is not read"}, {"diff demo:his demo:mine --patch", "his is not read"},
-		{"diff demo:mine demo:raw --patch", "demo:raw is not settled"},
+		{"diff demo:mine demo:his", "4 added"}, {"diff demo:mine demo:his --patch", "his is not read"}, {"diff demo:his demo:mine --patch", "his is not read"},
+		{"diff demo:mine demo:raw --patch", "demo:raw is not settled"}, {"diff demo:mine demo:taped --patch", "what somebody reads in demo:taped is to be recorded"},
 		{"diff demo:mine --patch --stat", "not both"},
 		{"diff demo:mine demo:too demo:raw", "is no path"},
 		{"diff ./app.py", "before the path"},
 		{"diff demo:mine ./dir", "demo to demo:mine: 1 added\n"},
-		{"diff demo:mine old/", "R old/moved -> moved\ndemo to demo:mine: 1 moved\n"},
+		{"diff demo:mine old/moved", "R old/moved -> moved\ndemo to demo:mine: 1 moved\n"},
 		{"diff demo:mine ./di", "no difference"},
-		{"diff demo:mine /", "3 added, 5 changed, 1 moved"},
+		{"diff demo:mine /", "4 added, 6 changed, 2 moved, 1 removed"},
 		{"diff demo:too demo:mine --patch ./none", "demo:too to demo:mine: no difference\n"},
 	} {
 		if got := says(test.words); !strings.Contains(got, test.want) {

@@ -29,12 +29,12 @@ const (
 // readStep is the name of the rule that reads: no rule of a policy has it.
 const readStep = "read:"
 
-// patch is how what is in a file differs, as a unified diff in which what is not printable is escaped, or why that is not shown.
+// patch is a change, with how what is in the file differs as a unified diff, or why that is not there.
 type patch struct {
-	Path string `json:"path"`
-	From string `json:"from,omitempty"`
-	Text string `json:"text,omitempty"`
-	Not  string `json:"not,omitempty"`
+	changes.Change        // its paths escaped as gate.Exact does
+	Text           string `json:"text,omitempty"`
+	Escaped        bool   `json:"escaped,omitempty"` // the text has escapes for what is not printable, and is no patch to apply
+	Not            string `json:"not,omitempty"`
 }
 
 // mayRead has policy permit that the caller runs commands in both, as who does could read them, and refuses those of which what nobody is to have
@@ -43,9 +43,13 @@ func (w *word) mayRead(pair [2]fork.Tree) error {
 	for _, t := range pair {
 		ask, asking := w.ask, w.asking
 		ask.Op, ask.Ref = gate.OpExec, gate.Ref{Repo: t.Repo, Tag: t.Tag}
-		asking.Op, asking.Target = gate.OpExec, forks{w.trees, w.pods.visits}.target(t)
+		// Not the word that asks: rules that permit some commands alone permit no reading.
+		asking.Op, asking.Command, asking.Target = gate.OpExec, "", forks{w.trees, w.pods.visits}.target(t)
 		if err := w.gate.Permitted(ask, asking); err != nil {
 			return err
+		}
+		if w.gate.Judge.Decide(asking).Record == gate.Required {
+			return &gate.Refusal{Reason: "what somebody reads in " + t.Ref() + " is to be recorded, and this is not", Hint: "enter it"}
 		}
 		if !t.Grand && !t.Settled {
 			return &gate.Refusal{Reason: t.Ref() + " is not settled, and what is in it is not shown before", Hint: "who enters it settles it, and so does forkgate settle " + t.Ref()}
@@ -66,6 +70,9 @@ func (w *word) patch(ctx context.Context, pair [2]fork.Tree, within string, d *d
 			return err
 		}
 		defer func() { err = errors.Join(err, gone()) }()
+		if now, ok := w.trees.Get(t.GUID); !ok || now.Ref() != t.Ref() { // policy has spoken of it by its name
+			return renamed(t.Ref())
+		}
 	}
 	all, err := w.differing(ctx, copied, within, d)
 	if err != nil {
@@ -75,11 +82,8 @@ func (w *word) patch(ctx context.Context, pair [2]fork.Tree, within string, d *d
 	return err
 }
 
-// patches says how what is in files differs between two copies, of the first of them, and how many are behind those.
+// patches are changes with how what is in files differs between two copies, the first of them, and how many are behind those.
 func (w *word) patches(ctx context.Context, copied [2]fork.Tree, all []changes.Change) (shown []patch, more int, err error) {
-	all = slices.DeleteFunc(slices.Clone(all), func(c changes.Change) bool {
-		return c.Kind == changes.Directory || c.Kind == changes.Link || c.Kind == changes.Special
-	})
 	some := firstPaths(all)
 	if len(some) == 0 {
 		return nil, len(all), nil
@@ -91,9 +95,6 @@ func (w *word) patches(ctx context.Context, copied [2]fork.Tree, all []changes.C
 	bytes := 0
 	for i, c := range some {
 		p := patchOf(c, was[i], is[i])
-		if p.Text == "" && p.Not == "" {
-			continue
-		}
 		if bytes += len(p.Text); p.Not == wire.Enough || bytes > maxPatchBytes {
 			return shown, len(all) - i, nil
 		}
@@ -145,15 +146,36 @@ func (p *pods) read(ctx context.Context, copied fork.Tree, names [][]byte) ([]wi
 	return done.Steps[i].Texts, nil
 }
 
-// patchOf is empty where there is no difference to show.
+// patchOf says how a file differs.
 func patchOf(c changes.Change, was, is wire.Text) patch {
-	p := patch{Path: gate.Exact(c.Path), From: gate.Exact(c.From)}
+	if c.How == changes.Added {
+		was = wire.Text{Is: wire.None}
+	}
+	if c.How == changes.Removed {
+		is = wire.Text{Is: wire.None}
+	}
+	p := patch{Change: c}
+	p.Path, p.From = gate.Exact(c.Path), gate.Exact(c.From)
 	for _, why := range []string{wire.Enough, wire.Long, wire.Binary} {
 		if was.Is == why || is.Is == why {
 			p.Not = why
 			return p
 		}
 	}
+	switch {
+	case was.Is == wire.None && is.Is == wire.None:
+		p.Not = "no file"
+	case string(was.Text) == string(is.Text) && (was.Is == wire.None || is.Is == wire.None):
+		p.Not = "empty"
+	case string(was.Text) == string(is.Text):
+		p.Not = "same text"
+	default:
+		p.compare(was, is)
+	}
+	return p
+}
+
+func (p *patch) compare(was, is wire.Text) {
 	before, after := "a/"+cmp.Or(p.From, p.Path), "b/"+p.Path
 	if was.Is == wire.None {
 		before = "/dev/null"
@@ -162,13 +184,21 @@ func patchOf(c changes.Change, was, is wire.Text) patch {
 		after = "/dev/null"
 	}
 	old := string(was.Text)
-	text, err := udiff.ToUnified(before, after, old, udiff.Lines(old, string(is.Text)), patchContext)
+	text, err := udiff.ToUnified(header(before), header(after), old, udiff.Lines(old, string(is.Text)), patchContext)
 	if err != nil { // its own edits do not fit
 		p.Not = err.Error()
-		return p
+		return
 	}
 	p.Text = escaped(text)
-	return p
+	p.Escaped = p.Text != text
+}
+
+// header is a name as patch(1) reads one with spaces: up to a tab.
+func header(path string) string {
+	if strings.Contains(path, " ") {
+		return path + "\t"
+	}
+	return path
 }
 
 // escaped keeps lines and tabs.
@@ -184,13 +214,24 @@ func escaped(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// unshown says why the text of a file is not there.
-var unshown = map[string]string{wire.Long: "is too long to be shown", wire.Binary: "is no text"}
+// unshown says why a file has no text to show.
+var unshown = map[string]string{wire.Long: "too long to be shown", wire.Binary: "no text", "empty": "empty"}
 
+// print prints the text, or a line as without --patch: of what is no file, has moved, or has another mode or owner, and no other text.
 func (p patch) print(out io.Writer) {
-	if p.Not != "" {
-		fmt.Fprintf(out, "%s %s\n", p.Path, cmp.Or(unshown[p.Not], p.Not))
+	switch {
+	case p.Text == "":
+		line := letters[p.How] + " " + inLine(p.Change)
+		if why := unshown[p.Not]; why != "" {
+			line += " (" + why + ")"
+		}
+		fmt.Fprintln(out, line)
 		return
+	case p.Escaped:
+		fmt.Fprintf(out, "what is not printable in %s is shown as escapes:\n", p.Path)
+	}
+	if p.From != "" {
+		fmt.Fprintf(out, "diff --git a/%s b/%s\nrename from %[1]s\nrename to %[2]s\n", p.From, p.Path)
 	}
 	io.WriteString(out, p.Text)
 }

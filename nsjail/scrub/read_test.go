@@ -24,7 +24,7 @@ func TestRead(t *testing.T) {
 		c.write(filepath.Join(c.data, name), strings.Repeat("x", wire.MaxText-5))
 	}
 	c.write(filepath.Join(filepath.Dir(c.data), "outside"), "secret")
-	for name, to := range map[string]string{"link": "a/plain", "out": "../outside", "up": ".."} {
+	for name, to := range map[string]string{"link": "a/plain", "out": "../outside", "up": "..", "way": "a"} {
 		if err := os.Symlink(to, filepath.Join(c.data, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestRead(t *testing.T) {
 	}{
 		{"a/plain", plain("one\ntwo")}, {"empty", plain("")}, {"odd\xff\nname", plain("odd")}, {"nul", wire.Text{Is: wire.Binary}}, {"latin1", wire.Text{Is: wire.Binary}},
 		{"long", wire.Text{Is: wire.Long}}, {"missing", wire.Text{Is: wire.None}}, {"a/plain/below", wire.Text{Is: wire.None}}, {"a", wire.Text{Is: wire.None}},
-		{"link", wire.Text{Is: wire.None}}, {"out", wire.Text{Is: wire.None}}, {"pipe", wire.Text{Is: wire.None}},
+		{"link", wire.Text{Is: wire.None}}, {"out", wire.Text{Is: wire.None}}, {"way/plain", wire.Text{Is: wire.None}}, {"up/outside", wire.Text{Is: wire.None}}, {"../outside", wire.Text{Is: wire.None}}, {"/etc/passwd", wire.Text{Is: wire.None}}, {"pipe", wire.Text{Is: wire.None}},
 		{"fill1", filled}, {"fill2", filled}, {"fill3", wire.Text{Is: wire.Enough}}, {"empty", plain("")},
 	}
 	var names [][]byte
@@ -54,16 +54,6 @@ func TestRead(t *testing.T) {
 	for i, got := range done.Steps[0].Texts {
 		if got.Is != tests[i].want.Is || !bytes.Equal(got.Text, tests[i].want.Text) {
 			t.Errorf("%q: %s %.40q, want %s", tests[i].name, got.Is, got.Text, tests[i].want.Is)
-		}
-	}
-	for _, name := range []string{"up/outside", "../outside", "/etc/passwd"} {
-		done := c.do(wire.Scrub{Name: "read", Read: [][]byte{[]byte(name)}})
-		for _, s := range done.Steps {
-			for _, text := range s.Texts {
-				if len(text.Text) > 0 {
-					t.Errorf("%q was read: %q", name, text.Text)
-				}
-			}
 		}
 	}
 }
