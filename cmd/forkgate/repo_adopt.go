@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"forkgate/fork/adopt"
 	"forkgate/gate"
@@ -54,12 +55,17 @@ func repoAdoptCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		free, err := lockDir(project.Dir)
+		if err != nil {
+			return err
+		}
+		defer free()
 		to := &podDocker{name: cmp.Or(*name, project.Name)}
 		if err := to.free(ctx); err != nil {
 			return err
 		}
 		a := adopt.Adoption{
-			Host: host, To: to, User: nsjail.UID, Patience: *patience, Leave: *leave,
+			Host: host, To: to, User: nsjail.UID, Patience: *patience, Steady: 5 * time.Second, Leave: *leave,
 			Say: func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), gate.Printable(line)) },
 		}
 		act := a.Run
@@ -76,6 +82,18 @@ func repoAdoptCommand() *cobra.Command {
 		return done.print(cmd.OutOrStdout(), *plan)
 	}
 	return c
+}
+
+// lockDir keeps others from adopting what is in a directory.
+func lockDir(path string) (free func() error, err error) {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("somebody is adopting %s already: %w", path, err), dir.Close())
+	}
+	return dir.Close, nil
 }
 
 // adopted is what was done, or is to be.
@@ -95,10 +113,16 @@ func (a adopted) print(out io.Writer, plan bool) error {
 		text += "      publish   = " + strings.ReplaceAll(string(publish), ",", ", ") + "\n"
 	}
 	text += "    }\n\n"
+	if len(a.Local) > 0 {
+		text += "What the host alone reached is not at its ports any more, but by ssh -L: " + gate.Printable(strings.Join(a.Local, ", ")) + "\n\n"
+	}
 	if plan {
 		text += "it can be adopted as " + a.Repository + "\n"
 	} else {
-		text += fmt.Sprintf("%s is made: ssh %[1]s@host\nWhat it was is stopped, and yours to remove: docker compose --project-directory %s down --volumes\n", a.Repository, gate.Printable(a.Directory))
+		text += fmt.Sprintf("%s is made: ssh %[1]s@host\nWhat it was is stopped, and yours to remove:\n\n    docker rm %s\n", a.Repository, gate.Printable(strings.Join(a.Containers, " ")))
+		if len(a.Volumes) > 0 {
+			text += "    docker volume rm " + gate.Printable(strings.Join(a.Volumes, " ")) + "\n"
+		}
 	}
 	_, err = io.WriteString(out, text)
 	return err
@@ -171,7 +195,8 @@ func (p *podDocker) Docker(ctx context.Context, in io.Reader, out io.Writer, arg
 
 func (p *podDocker) Create(ctx context.Context, data *os.File) error {
 	return withWarden(func(c *client.Client) error {
-		err := c.RepoCreate(ctx, client.RepoCreateRequest{Name: p.name, Source: "a project that is adopted", KeepOwners: true}, data, nil)
+		// Who gives up ends the archive; the answer is waited for, as it says whether there is a repository.
+		err := c.RepoCreate(context.WithoutCancel(ctx), client.RepoCreateRequest{Name: p.name, Source: "a project that is adopted", KeepOwners: true}, data, nil)
 		p.made = err == nil
 		return err
 	})

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
@@ -36,8 +40,11 @@ func repoRunCommand() *cobra.Command {
 	return c
 }
 
-// runInRepo runs a command in a repository, and returns when it has ended and all that it printed is out. in may be nil, for nothing; one that can
-// not be interrupted is left to itself.
+// unwilling is how long a command that is to end may take.
+const unwilling = 10 * time.Second
+
+// runInRepo runs a command in a repository, and returns when it has ended and all that it printed is out; what it leaves behind ends with it. in may be
+// nil, for nothing; one that cannot be interrupted is left to itself.
 func runInRepo(ctx context.Context, name string, argv []string, in io.Reader, out, complaints io.Writer) (exit wire.Exit, err error) {
 	err = withWarden(func(c *client.Client) error {
 		running, err := c.RepoRun(ctx, client.RepoRunRequest{Name: name, Command: []byte("exec " + quoted(argv))})
@@ -45,24 +52,33 @@ func runInRepo(ctx context.Context, name string, argv []string, in io.Reader, ou
 			return err
 		}
 		defer running.Close()
-		defer context.AfterFunc(ctx, func() { _ = running.Signal("TERM") })()
+		defer context.AfterFunc(ctx, func() {
+			_ = running.Signal("TERM")
+			time.AfterFunc(unwilling, func() { _ = running.End() })
+		})()
 		go func() {
 			if in != nil {
 				_, _ = io.Copy(running.Stdin, in) // who does not read it any more has enough
 			}
 			_ = running.Stdin.Close()
 		}()
-		var printing sync.WaitGroup
-		var unprinted [2]error
-		for i, from := range []io.Reader{running.Stdout, running.Stderr} {
-			to := []io.Writer{out, complaints}[i]
-			printing.Go(func() { _, unprinted[i] = io.Copy(to, from) })
+		var printing errgroup.Group
+		for from, to := range map[*os.File]io.Writer{running.Stdout: out, running.Stderr: complaints} {
+			printing.Go(func() error {
+				_, err := io.Copy(to, from)
+				return errors.Join(err, from.Close()) // who prints more of what nobody takes hears so
+			})
 		}
-		printing.Wait()
-		if exit, err = running.Wait(); err != nil {
-			return err
+		exit, err = running.Wait()
+		_ = running.End()
+		unprinted := printing.Wait()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, io.EOF):
+			return fmt.Errorf("the pod of %s went away", name)
 		}
-		return context.Cause(ctx)
+		return errors.Join(err, unprinted)
 	})
 	return exit, err
 }

@@ -67,7 +67,8 @@ func (e ended) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
 // that is no signal to die of.
 func die(name string) {
 	n := unix.SignalNum("SIG" + name)
-	if name == "" || n == 0 {
+	switch n {
+	case 0, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH: // signal(7)
 		return
 	}
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) // the command's core is elsewhere, and there is nothing to see in this one

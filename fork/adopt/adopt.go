@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -34,6 +33,7 @@ type Adoption struct {
 	To       Repository
 	User     int           // that sessions in the repository run as: what no container works in becomes this one's
 	Patience time.Duration // how long it may take to become well
+	Steady   time.Duration // and how long it has to stay so
 	Leave    bool          // what is in volumes without a name stays behind
 	Say      func(string)  // hears each step
 }
@@ -47,9 +47,13 @@ func (a Adoption) Run(ctx context.Context, p Project) (err error) {
 	undo := undoing{say: a.Say}
 	defer func() { err = undo.after(ctx, err) }()
 
-	undo.add("starting it again where it was", func(ctx context.Context) error { return start(ctx, a.Host, p.running()) })
+	undo.add("having it start by itself again", func(ctx context.Context) error { return a.letGo(ctx, p) })
+	if err := a.hold(ctx, p); err != nil {
+		return err
+	}
+	undo.add("starting it again where it was", func(ctx context.Context) error { return a.startAgain(ctx, p) })
 	a.Say("stopping " + p.Name)
-	if err := stop(ctx, a.Host, p.running()); err != nil {
+	if err := a.stop(ctx, p); err != nil {
 		return err
 	}
 	undo.add("removing the repository", a.To.Remove)
@@ -57,15 +61,8 @@ func (a Adoption) Run(ctx context.Context, p Project) (err error) {
 	if err := a.copyDir(ctx, p); err != nil {
 		return err
 	}
-	a.Say("copying " + strings.Join(p.images(), ", "))
-	if err := a.copyImages(ctx, p); err != nil {
+	if err := a.copyDocker(ctx, p); err != nil {
 		return err
-	}
-	for _, v := range p.volumes {
-		a.Say("copying the volume " + v.Name)
-		if err := a.copyVolume(ctx, p, v); err != nil {
-			return err
-		}
 	}
 	a.Say("starting it in the repository")
 	if err := a.To.Rename(ctx, hooksAside, hooksName); err != nil {
@@ -74,18 +71,11 @@ func (a Adoption) Run(ctx context.Context, p Project) (err error) {
 	if err := a.startThere(ctx, p); err != nil {
 		return err
 	}
+	if err := a.staysStopped(ctx, p); err != nil {
+		return err
+	}
 	undo.forget()
 	a.Say(fmt.Sprintf("it is well; it was away for %.0f s", time.Since(began).Seconds()))
-	return a.retire(ctx, p)
-}
-
-// retire has nobody start what the project was.
-func (a Adoption) retire(ctx context.Context, p Project) error {
-	for _, c := range p.containers {
-		if err := a.Host.Docker(ctx, nil, nil, "update", "--restart", "no", c.ID); err != nil {
-			return fmt.Errorf("it runs in the repository, but what it was may start again with the host's Docker: %w", err)
-		}
-	}
 	return nil
 }
 

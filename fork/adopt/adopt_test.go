@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,15 +17,16 @@ import (
 	"time"
 )
 
-// place is a Docker, and a repository, in memory: it answers by how its arguments begin, and notes what it was asked.
-type place struct {
+// side is a Docker, and a repository, in memory: it answers by how its arguments begin, and notes what it was asked.
+type side struct {
 	name    string
 	calls   *[]string
 	answers map[string]string
 	fails   string // what it fails at
+	stopped *bool  // what was there before does not run any more
 }
 
-func (p *place) Docker(_ context.Context, in io.Reader, out io.Writer, args ...string) error {
+func (p *side) Docker(_ context.Context, in io.Reader, out io.Writer, args ...string) error {
 	said := strings.Join(args, " ")
 	*p.calls = append(*p.calls, p.name+" "+said)
 	if in != nil {
@@ -32,6 +34,13 @@ func (p *place) Docker(_ context.Context, in io.Reader, out io.Writer, args ...s
 	}
 	if p.fails != "" && strings.HasPrefix(said, p.fails) {
 		return errors.New("no such luck")
+	}
+	if strings.HasPrefix(said, "stop") {
+		*p.stopped = true
+	}
+	if p.name == "host" && *p.stopped && strings.HasPrefix(said, "inspect") {
+		_, err := io.WriteString(out, strings.ReplaceAll(p.answers["inspect"], `"running"`, `"exited"`))
+		return err
 	}
 	for begin, answer := range p.answers {
 		if out != nil && strings.HasPrefix(said, begin) {
@@ -42,7 +51,7 @@ func (p *place) Docker(_ context.Context, in io.Reader, out io.Writer, args ...s
 	return nil
 }
 
-func (p *place) note(what string) error {
+func (p *side) note(what string) error {
 	*p.calls = append(*p.calls, p.name+" "+what)
 	if p.fails == what {
 		return errors.New("no such luck")
@@ -50,13 +59,13 @@ func (p *place) note(what string) error {
 	return nil
 }
 
-func (p *place) Create(_ context.Context, data *os.File) error {
+func (p *side) Create(_ context.Context, data *os.File) error {
 	_, _ = io.Copy(io.Discard, data)
 	return p.note("create")
 }
-func (p *place) Remove(ctx context.Context) error            { return errors.Join(ctx.Err(), p.note("remove")) }
-func (p *place) Rename(_ context.Context, _, _ string) error { return p.note("rename") }
-func (p *place) Dir(context.Context) (string, error)         { return "/mnt/x", nil }
+func (p *side) Remove(ctx context.Context) error            { return errors.Join(ctx.Err(), p.note("remove")) }
+func (p *side) Rename(_ context.Context, _, _ string) error { return p.note("rename") }
+func (p *side) Dir(context.Context) (string, error)         { return "/mnt/x", nil }
 
 // shop is a project with two containers, a volume and a bind mount, and the Dockers of before and after.
 func shop(t *testing.T, change func(c *container, volume *string)) (Adoption, Project, *[]string) {
@@ -71,6 +80,7 @@ func shop(t *testing.T, change func(c *container, volume *string)) (Adoption, Pr
 		c.State.Status, c.State.StartedAt = "running", time.Unix(int64(100-i), 0) // web was started first
 		c.Config.Image = "img"
 		c.Config.Labels = map[string]string{labelProject: "shop", labelDir: dir, labelFiles: dir + "/compose.yaml", labelService: service}
+		c.HostConfig.RestartPolicy.Name = "always"
 		c.Mounts = []mount{{Type: "volume", Name: "shop_data", Destination: "/var/lib/db"}, {Type: "bind", Source: dir + "/state", Destination: "/state", RW: true}}
 		all = append(all, c)
 	}
@@ -81,9 +91,12 @@ func shop(t *testing.T, change func(c *container, volume *string)) (Adoption, Pr
 		t.Fatal(err)
 	}
 	calls := &[]string{}
-	answers := map[string]string{"ps": "db-id\nweb-id\n", "inspect": string(text), "volume inspect": volume, "image inspect": `[{"Id": "sha256:1"}]`, "compose config": `{"services": {}}`}
-	host := &place{name: "host", calls: calls, answers: answers}
-	a := Adoption{Host: host, To: &place{name: "there", calls: calls, answers: answers}, User: 7111, Patience: time.Second, Say: func(string) {}}
+	answers := map[string]string{"ps": "db-id\nweb-id\n", "inspect": string(text), "volume inspect": volume, "volume ls": "shop_other\n", "image inspect": `[{"Id": "sha256:1"}]`, "compose config": `{"services": {}}`}
+	stopped := new(bool)
+	host := &side{name: "host", calls: calls, answers: answers, stopped: stopped}
+	there := maps.Clone(answers)
+	there["inspect"] = strings.ReplaceAll(answers["inspect"], dir, "/mnt/x")
+	a := Adoption{Host: host, To: &side{name: "there", calls: calls, answers: there, stopped: stopped}, User: 7111, Steady: time.Second / 2, Patience: time.Second, Say: func(string) {}}
 	p, err := Find(t.Context(), host, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -100,15 +113,17 @@ func TestTheOrder(t *testing.T) {
 	if err := a.Run(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"host stop db-id", "host stop web-id", "there create", "host save img", "there volume create --label a=b shop_data",
-		"there create --name forkgate-adopts --volume shop_data:/forkgate-adopts/db --entrypoint /none img none", "there rename",
-		"there compose up --detach --no-build --pull never", "host update --restart no web-id", "host update --restart no db-id"}
+	want := []string{"host update --restart no web-id", "host update --restart no db-id", "host stop db-id", "host stop web-id", "there create", "host save img",
+		"there volume create --label a=b shop_data", "host create --name forkgate-adopts-shop --volume shop_data:/forkgate-adopts/volume --entrypoint /none img none",
+		"there create --name forkgate-adopts-shop --volume shop_data:/forkgate-adopts/volume --entrypoint /none img none", "there rm --force --volumes forkgate-adopts-shop", "host rm --force --volumes forkgate-adopts-shop",
+		"there volume create --label a=b shop_data", // shop_other, which no container has, is told of in the same words here
+		"there rename", "there compose up --detach --no-build --pull never"}
 	left := want
 	for _, call := range *calls {
 		if len(left) > 0 && call == left[0] {
 			left = left[1:]
 		}
-		if strings.Contains(call, "host rm") || strings.Contains(call, "host volume rm") || call == "there remove" {
+		if strings.Contains(call, "host rm") && !strings.Contains(call, helper) || strings.Contains(call, "host volume rm") || strings.Contains(call, "host start") || strings.Contains(call, "always") || call == "there remove" {
 			t.Errorf("it did: %s", call)
 		}
 	}
@@ -120,22 +135,29 @@ func TestTheOrder(t *testing.T) {
 // Whatever fails, and whoever gives up, the project runs again in the order in which it ran, and the repository is gone; where nothing was begun
 // nothing is undone.
 func TestWhatFailsIsUndone(t *testing.T) {
-	for _, fails := range []string{"host stop web-id", "there create", "host save", "there load", "there volume create", "there create --name", "host cp", "there cp", "there rename", "there compose config", "there compose up", "there ps"} {
+	for _, fails := range []string{"host update --restart no db-id", "host stop web-id", "there create", "host save", "there load", "there volume create", "there create --name", "host cp", "there cp", "there rename", "there compose config", "there compose up", "there ps"} {
 		t.Run(fails, func(t *testing.T) {
 			a, p, calls := shop(t, unchangedShop)
 			where, what, _ := strings.Cut(fails, " ")
 			if where == "host" {
-				a.Host.(*place).fails = what
+				a.Host.(*side).fails = what
 			} else {
-				a.To.(*place).fails = what
+				a.To.(*side).fails = what
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			a.Say = func(string) { cancel() } // who asked has gone
 			if err := a.Run(ctx, p); err == nil {
 				t.Fatal("it is adopted all the same")
 			}
-			if end := (*calls)[max(0, len(*calls)-3):]; !slices.Equal(end, []string{"there remove", "host start web-id", "host start db-id"}) && fails != "host stop web-id" || !slices.Equal(end[1:], []string{"host start web-id", "host start db-id"}) {
-				t.Errorf("it ends with %q", end)
+			want := []string{"there remove", "host stop db-id", "host stop web-id", "host start web-id", "host start db-id", "host update --restart always web-id", "host update --restart always db-id"}
+			switch fails {
+			case "host update --restart no db-id":
+				want = want[5:]
+			case "host stop web-id":
+				want = want[1:]
+			}
+			if end := (*calls)[max(0, len(*calls)-len(want)):]; !slices.Equal(end, want) {
+				t.Errorf("it ends with %q, want %q", end, want)
 			}
 		})
 	}
@@ -150,9 +172,10 @@ func TestWhatIsRefused(t *testing.T) {
 		"docker.sock of the host": func(c *container, _ *string) {
 			c.Mounts = append(c.Mounts, mount{Type: "bind", Source: "/var/run/docker.sock"})
 		},
-		"by digest":      func(c *container, _ *string) { c.Config.Image = "img@sha256:1" },
-		"an older image": func(c *container, _ *string) { c.Image = "sha256:0" },
-		"the driver nfs": func(_ *container, v *string) { *v = strings.Replace(*v, "local", "nfs", 1) },
+		"by digest":            func(c *container, _ *string) { c.Config.Image = "img@sha256:1" },
+		"somebody has stopped": func(c *container, _ *string) { c.State.Status = "exited" },
+		"an older image":       func(c *container, _ *string) { c.Image = "sha256:0" },
+		"the driver nfs":       func(_ *container, v *string) { *v = strings.Replace(*v, "local", "nfs", 1) },
 		"the driver local": func(_ *container, v *string) {
 			*v = strings.Replace(*v, `"Labels"`, `"Options": {"type": "nfs"}, "Labels"`, 1)
 		},
@@ -162,26 +185,28 @@ func TestWhatIsRefused(t *testing.T) {
 		},
 	} {
 		a, p, calls := shop(t, change)
-		a.Host.(*place).answers["cp"] = archive(t, "data/", "data/file")
+		a.Host.(*side).answers["cp"] = archive(t, "data/", "data/file")
 		if err := a.Run(t.Context(), p); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
-		if slices.ContainsFunc(*calls, func(call string) bool { return strings.Contains(call, " stop ") || strings.HasPrefix(call, "there") }) {
+		if slices.ContainsFunc(*calls, func(call string) bool {
+			return strings.Contains(call, " stop ") || strings.Contains(call, " update ") || strings.HasPrefix(call, "there")
+		}) {
 			t.Errorf("%s: it did %q", want, *calls)
 		}
 	}
 	a, p, _ := shop(t, func(c *container, _ *string) {
 		c.Mounts = append(c.Mounts, mount{Type: "volume", Name: strings.Repeat("0a", 32), Destination: "/data"})
 	})
-	a.Host.(*place).answers["cp"] = archive(t, "data/")
+	a.Host.(*side).answers["cp"] = archive(t, "data/")
 	if err := a.Check(t.Context(), p); err != nil {
 		t.Errorf("a volume with nothing in it: %v", err)
 	}
-	a.Host.(*place).answers["cp"], a.Leave = archive(t, "data/", "data/file"), true
+	a.Host.(*side).answers["cp"], a.Leave = archive(t, "data/", "data/file"), true
 	if err := a.Check(t.Context(), p); err != nil {
 		t.Errorf("what may be left behind: %v", err)
 	}
-	a.Host.(*place).fails, a.Leave = "cp", false
+	a.Host.(*side).fails, a.Leave = "cp", false
 	if err := a.Check(t.Context(), p); err == nil || errors.Is(err, ErrUnfit) {
 		t.Errorf("a volume that cannot be looked into: %v", err)
 	}
@@ -213,7 +238,7 @@ func TestOwners(t *testing.T) {
 	w := tar.NewWriter(&in)
 	for _, h := range []tar.Header{
 		{Name: "./", Uid: own}, {Name: "./compose.yaml", Uid: own}, {Name: "./state/", Uid: 999}, {Name: "./state/mine", Uid: own}, {Name: "./stately", Uid: 999}, {Name: "./read/key", Uid: 999},
-		{Name: "./read/page", Uid: own}, {Name: "./.env", Uid: own, Size: 4}, {Name: "./redIACCfile", Uid: own}, {Name: "./link", Uid: 5, Typeflag: tar.TypeSymlink, Linkname: "state"},
+		{Name: "./read/page", Uid: own}, {Name: "./.env", Uid: own, Size: 4, Mode: 0o640}, {Name: "./redIACCfile", Uid: own}, {Name: "./link", Uid: 5, Typeflag: tar.TypeSymlink, Linkname: "state"},
 	} {
 		if err := w.WriteHeader(&h); err != nil {
 			t.Fatal(err)
@@ -231,7 +256,7 @@ func TestOwners(t *testing.T) {
 		}
 		got[h.Name] = h.Uid
 	}
-	want := map[string]int{"./": 7111, "./compose.yaml": 7111, "./state/": 999, "./state/mine": own, "./stately": 7111, "./read/key": 999, "./read/page": 7111, "./.env": 7111, "./" + hooksAside: 7111, "./link": 7111}
+	want := map[string]int{"./": 7111, "./compose.yaml": 7111, "./state/": 999, "./state/mine": own, "./stately": 999, "./read/key": 999, "./read/page": 7111, "./.env": 7111, "./" + hooksAside: 7111, "./link": 5}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -239,24 +264,72 @@ func TestOwners(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	p := Project{Name: "shop", files: []string{"compose.yaml", "more.yaml"}}
-	for env, want := range map[string]string{
-		"":    "COMPOSE_PROJECT_NAME=shop\nCOMPOSE_FILE=compose.yaml:more.yaml\n",
-		"A=1": "A=1\nCOMPOSE_PROJECT_NAME=shop\nCOMPOSE_FILE=compose.yaml:more.yaml\n",
-		"COMPOSE_FILE=x\nB=COMPOSE_PROJECT_NAME=\n": "COMPOSE_FILE=x\nB=COMPOSE_PROJECT_NAME=\nCOMPOSE_PROJECT_NAME=shop\n",
-	} {
+	const added = "COMPOSE_PROJECT_NAME=shop\nCOMPOSE_FILE=compose.yaml:more.yaml\n"
+	for env, want := range map[string]string{"": added, "A=1": "A=1\n" + added, "COMPOSE_FILE=x\n": "COMPOSE_FILE=x\n" + added} {
 		if got := string(p.environment([]byte(env))); got != want {
 			t.Errorf("%q: %q, want %q", env, got, want)
 		}
 	}
 }
 
-func TestPublished(t *testing.T) {
+func TestPorts(t *testing.T) {
 	var c container
 	if err := json.Unmarshal([]byte(`{"HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": "9000"}, {"HostIp": "::", "HostPort": "8080"}],
 		"53/udp": [{"HostIp": "192.0.2.1", "HostPort": "5353"}], "81/tcp": [{"HostPort": ""}]}}}`), &c); err != nil {
 		t.Fatal(err)
 	}
-	if got := (Project{containers: []container{c}}).published(); !slices.Equal(got, []string{"5353:5353/udp", "8080:8080/tcp"}) {
-		t.Errorf("got %q", got)
+	c.HostConfig.NetworkMode, c.Name = "host", "/shop-web-1"
+	published, local := Project{containers: []container{c}}.ports()
+	if !slices.Equal(published, []string{"5353:5353/udp", "8080:8080/tcp"}) || !slices.Equal(local, []string{"127.0.0.1:9000", "all of shop-web-1, which has the host's network"}) {
+		t.Errorf("got %q, and locally %q", published, local)
+	}
+}
+
+// What runs in the repository is what ran: a variable that only its starter had, another command, other places are told of, without a value.
+func TestAlike(t *testing.T) {
+	for want, change := range map[string]func(c *container){
+		"": func(*container) {},
+		`other variables in the repository, ["A"] and not ["A" "B"]`: func(c *container) { c.Config.Env = []string{"A=secret"} },
+		"other command":            func(c *container) { c.Config.Cmd = []string{"other"} },
+		"other user and directory": func(c *container) { c.Config.User = "root" },
+		"other mounts":             func(c *container) { c.Mounts = c.Mounts[:1] },
+		"there is no shop-db-1":    func(c *container) { c.Config.Labels[labelNumber] = "2" },
+	} {
+		_, p, _ := shop(t, func(c *container, _ *string) { c.Config.Env = []string{"A=hidden", "B=1"} })
+		text, err := json.Marshal(p.containers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var now []container
+		if err := json.Unmarshal([]byte(strings.ReplaceAll(string(text), p.Dir, "/mnt/x")), &now); err != nil {
+			t.Fatal(err)
+		}
+		change(&now[slices.IndexFunc(now, func(c container) bool { return c.ID == "db-id" })])
+		if err := alike(p, now, "/mnt/x"); (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hidden")) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// What others work in is refused, and so is what runs of the project and is no service's.
+func TestOthersAtIt(t *testing.T) {
+	for want, change := range map[string]func(c *container, dir string){
+		"works in shop_data": func(c *container, _ string) { c.Mounts = []mount{{Type: "volume", Name: "shop_data"}} },
+		"works in DIR/state": func(c *container, dir string) { c.Mounts = []mount{{Type: "bind", Source: dir + "/state"}} },
+		"which is no service's: stop it": func(c *container, _ string) {
+			c.Config.Labels = map[string]string{labelProject: "shop", labelOneOff: "True"}
+		},
+	} {
+		a, p, _ := shop(t, unchangedShop)
+		other := container{ID: "x", Name: "/other"}
+		change(&other, p.Dir)
+		text, err := json.Marshal(append(slices.Clone(p.containers), other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Host.(*side).answers["inspect"] = string(text)
+		if err := a.Check(t.Context(), p); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), strings.ReplaceAll(want, "DIR", p.Dir)) {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ func (a Adoption) Check(ctx context.Context, p Project) error {
 			}
 		}
 	}
+	if err := a.isAlone(ctx, p); err != nil {
+		return err
+	}
 	for _, v := range p.volumes {
 		if v.Driver != "local" || len(v.Options) > 0 {
 			return fmt.Errorf("%w: the volume %s is kept by the driver %s with options, and not on this host's disk", ErrUnfit, v.Name, v.Driver)
@@ -42,6 +46,8 @@ func (a Adoption) Check(ctx context.Context, p Project) error {
 // isWell says why a container could not be compared with what becomes of it.
 func (c container) isWell() error {
 	switch {
+	case c.State.Status == "exited" && c.State.ExitCode == 0 && slices.Contains([]string{"always", "unless-stopped"}, c.HostConfig.RestartPolicy.Name):
+		return fmt.Errorf("%w: somebody has stopped %s, which is to run: start or remove it", ErrUnfit, c.title())
 	case c.State.Status == "exited" && c.State.ExitCode == 0:
 	case c.State.Status != "running":
 		return fmt.Errorf("%w: %s is %s, exit code %d: adopt what works, or remove it", ErrUnfit, c.title(), c.State.Status, c.State.ExitCode)
@@ -69,6 +75,30 @@ func (p Project) comesAlong(c container) error {
 	return nil
 }
 
+// isAlone refuses what others work in, who would go on with it: in volumes and in the directory.
+func (a Adoption) isAlone(ctx context.Context, p Project) error {
+	all, err := containers(ctx, a.Host, "status=running")
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if slices.ContainsFunc(p.containers, func(ours container) bool { return ours.ID == c.ID }) {
+			continue
+		}
+		if c.label(labelProject) == p.Name {
+			return fmt.Errorf("%w: %s runs as well, which is no service's: stop it", ErrUnfit, c.title())
+		}
+		for _, m := range c.Mounts {
+			_, below := p.within(m.Source)
+			shared := m.Type == "bind" && below || m.Type == "volume" && slices.ContainsFunc(p.volumes, func(v volume) bool { return v.Name == m.Name })
+			if shared {
+				return fmt.Errorf("%w: %s, which is no container of the project's, works in %s: stop it", ErrUnfit, c.title(), cmp.Or(m.Name, m.Source))
+			}
+		}
+	}
+	return nil
+}
+
 // hasItsImage refuses a container that runs another image than its name stands for by now, as images travel by their names.
 func (a Adoption) hasItsImage(ctx context.Context, c container) error {
 	if strings.Contains(c.Config.Image, "@") {
@@ -88,7 +118,7 @@ func (a Adoption) hasItsImage(ctx context.Context, c container) error {
 
 // checkUnnamed refuses data in a volume without a name: Compose would not find it again.
 func (a Adoption) checkUnnamed(ctx context.Context, c container, m mount) error {
-	if !unnamed(m) || a.Leave {
+	if m.Type != "volume" || !unnamed(m.Name) || a.Leave {
 		return nil
 	}
 	r, w := io.Pipe()

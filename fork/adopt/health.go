@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// startThere starts the project in the repository, and waits until it is as it was.
+// startThere starts the project in the repository, and waits until it is as it was, and stays so.
 func (a Adoption) startThere(ctx context.Context, p Project) error {
 	dir, err := a.To.Dir(ctx)
 	if err != nil {
@@ -24,7 +24,11 @@ func (a Adoption) startThere(ctx context.Context, p Project) error {
 	if err := a.To.Docker(ctx, nil, nil, "compose", "up", "--detach", "--no-build", "--pull", "never"); err != nil {
 		return fmt.Errorf("it does not start in the repository: %w", err)
 	}
-	return a.becomesWell(ctx, p)
+	now, err := a.becomesWell(ctx, p)
+	if err != nil {
+		return err
+	}
+	return alike(p, now, dir)
 }
 
 // checkBinds refuses Compose files that name places of the host's, which in the pod are others.
@@ -51,28 +55,37 @@ func (a Adoption) checkBinds(ctx context.Context, dir string) error {
 	return nil
 }
 
-// becomesWell waits until what runs in the repository is what ran before.
-func (a Adoption) becomesWell(ctx context.Context, p Project) error {
+// becomesWell waits until what runs in the repository is what ran before, and has been for some time: what ends at once runs for a moment as well.
+func (a Adoption) becomesWell(ctx context.Context, p Project) (now []container, err error) {
 	want := states(p.containers)
-	ctx, cancel := context.WithTimeout(ctx, a.Patience)
+	waiting, cancel := context.WithTimeout(ctx, a.Patience)
 	defer cancel()
-	for {
-		now, err := containers(ctx, a.To, labelProject+"="+p.Name)
-		if err == nil && unchanged(states(now), want) {
-			return nil
+	var since time.Time
+	for last := ""; ; {
+		seen, err := containers(waiting, a.To, "label="+labelProject+"="+p.Name)
+		if err == nil {
+			now = seen
+		}
+		switch mark := fmt.Sprint(marks(seen)); {
+		case err != nil || !slices.Equal(states(seen), want):
+			last = ""
+		case mark != last:
+			last, since = mark, time.Now()
+		case time.Since(since) >= a.Steady:
+			return now, nil
 		}
 		select {
-		case <-ctx.Done():
-			if err != nil && len(now) == 0 {
-				return errors.Join(context.Cause(ctx), err)
+		case <-waiting.Done():
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
 			}
-			return a.unwell(context.WithoutCancel(ctx), want, now)
+			return nil, errors.Join(a.unwell(context.WithoutCancel(ctx), want, now), err)
 		case <-time.After(time.Second / 2):
 		}
 	}
 }
 
-// states are what containers are, by their services, in words.
+// states are what containers are, by their services, in words and in order.
 func states(all []container) (states []string) {
 	for _, c := range all {
 		if c.oneOff() {
@@ -87,7 +100,16 @@ func states(all []container) (states []string) {
 		}
 		states = append(states, state)
 	}
+	slices.Sort(states)
 	return states
+}
+
+// marks tell whether a container has been started anew.
+func marks(all []container) (marks []string) {
+	for _, c := range all {
+		marks = append(marks, fmt.Sprint(c.ID, c.State.StartedAt, c.RestartCount))
+	}
+	return marks
 }
 
 // unwell says what is not as it was, with what it says itself.

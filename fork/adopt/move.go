@@ -5,11 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
-	"slices"
 	"strings"
 	"time"
 )
+
+// copyDocker copies what Docker has of the project.
+func (a Adoption) copyDocker(ctx context.Context, p Project) error {
+	a.Say("copying " + strings.Join(p.images(), ", "))
+	if err := a.copyImages(ctx, p); err != nil {
+		return err
+	}
+	for _, v := range p.volumes {
+		a.Say("copying the volume " + v.Name)
+		if err := a.copyVolume(ctx, p, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // copyImages has the one daemon save what the other loads.
 func (a Adoption) copyImages(ctx context.Context, p Project) error {
@@ -17,9 +30,12 @@ func (a Adoption) copyImages(ctx context.Context, p Project) error {
 		func(r io.Reader) error { return a.To.Docker(ctx, r, nil, "load", "--quiet") })
 }
 
-// copyVolume makes a volume of the same name, and puts there what is in the old one. It is done by way of a container that is never started, whose
-// image has nothing at that place: a volume that is empty would get what is there.
-func (a Adoption) copyVolume(ctx context.Context, p Project, v volume) error {
+// helper is a container on either side that has one volume, and is never started. Its image has nothing at that place: a volume that is empty would
+// get what is there. docker cp names what it packs as the directory is called, and so that is called the same.
+const helper, place, inPlace = "forkgate-adopts-", "/forkgate-adopts", "/forkgate-adopts/volume"
+
+// copyVolume makes a volume of the same name, and puts there what is in the old one.
+func (a Adoption) copyVolume(ctx context.Context, p Project, v volume) (err error) {
 	create := []string{"volume", "create"}
 	for name, value := range v.Labels {
 		create = append(create, "--label", name+"="+value)
@@ -27,18 +43,22 @@ func (a Adoption) copyVolume(ctx context.Context, p Project, v volume) error {
 	if err := a.To.Docker(ctx, nil, nil, append(create, v.Name)...); err != nil {
 		return err
 	}
-	// docker cp names what it packs as the directory is called, and so that has to be called the same.
-	const helper, place = "forkgate-adopts", "/forkgate-adopts"
-	at := path.Join(place, path.Base(v.at))
-	if err := a.To.Docker(ctx, nil, nil, "create", "--name", helper, "--volume", v.Name+":"+at, "--entrypoint", "/none", v.of.Config.Image, "none"); err != nil {
-		return err
+	name := helper + p.Name
+	_ = a.Host.Docker(ctx, nil, nil, "rm", "--force", "--volumes", name) // of an adoption that was killed
+	for _, side := range []Docker{a.Host, a.To} {
+		if err := side.Docker(ctx, nil, nil, "create", "--name", name, "--volume", v.Name+":"+inPlace, "--entrypoint", "/none", p.images()[0], "none"); err != nil {
+			return err
+		}
+		defer func() { // with the volumes that its image has it have, which have no name
+			err = errors.Join(err, side.Docker(context.WithoutCancel(ctx), nil, nil, "rm", "--force", "--volumes", name))
+		}()
 	}
-	err := a.between(v.Name, func(w io.Writer) error { return a.Host.Docker(ctx, nil, w, "cp", v.of.ID+":"+v.at, "-") },
-		func(r io.Reader) error { return a.To.Docker(ctx, r, nil, "cp", "-", helper+":"+place) })
+	err = a.between(v.Name, func(w io.Writer) error { return a.Host.Docker(ctx, nil, w, "cp", name+":"+inPlace, "-") },
+		func(r io.Reader) error { return a.To.Docker(ctx, r, nil, "cp", "-", name+":"+place) })
 	if err != nil {
-		err = fmt.Errorf("cannot copy the volume %s: %w", v.Name, err)
+		return fmt.Errorf("cannot copy the volume %s: %w", v.Name, err)
 	}
-	return errors.Join(err, a.To.Docker(ctx, nil, nil, "rm", helper))
+	return nil
 }
 
 // between has one write what the other reads. The first to fail is why.
@@ -77,12 +97,4 @@ func (c *counter) Write(p []byte) (int, error) {
 		c.say(c.n)
 	}
 	return n, err
-}
-
-// unchanged reports whether names are the same in both, in any order.
-func unchanged(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return strings.Join(a, "\n") == strings.Join(b, "\n")
 }

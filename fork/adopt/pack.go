@@ -20,7 +20,7 @@ import (
 const hooks = `# forkgate repo adopt wrote this; "Rediaccfile" in forkgate's README says what it is. It is yours to change.
 up() {
   [ "$REDIACC_ROLE" = grand ] || return 0 # without this line each fork starts all of it, which who enters it first waits for
-  docker compose up --detach --no-build
+  docker compose up --detach --no-build --pull missing
 }
 
 down() {
@@ -95,7 +95,7 @@ func (a Adoption) repack(p Project, env []byte, from *tar.Reader, to *tar.Writer
 	if err != nil {
 		return err
 	}
-	files := []packed{{".env", env, 0o600}, {hooksAside, []byte(hooks), 0o644}} // there are passwords in the first
+	missing := map[string]packed{".env": {"./.env", env, 0o600}, hooksName: {"./" + hooksAside, []byte(hooks), 0o644}} // there are passwords in the first
 	for {
 		h, err := from.Next()
 		if errors.Is(err, io.EOF) {
@@ -104,12 +104,16 @@ func (a Adoption) repack(p Project, env []byte, from *tar.Reader, to *tar.Writer
 		if err != nil {
 			return err
 		}
-		name := path.Clean(h.Name)
+		name, content := path.Clean(h.Name), io.Reader(from)
 		switch {
+		case name == ".env" && h.Typeflag == tar.TypeReg:
+			h.Size, content = int64(len(env)), bytes.NewReader(env)
+			delete(missing, ".env")
 		case name == ".env":
-			continue // which comes below
+			return errors.New(".env is no plain file")
 		case strings.EqualFold(name, hooksName):
-			h.Name, files = "./"+hooksAside, files[:1]
+			h.Name = "./" + hooksAside
+			delete(missing, hooksName)
 		}
 		if !p.keepsOwner(name, h.Uid == owner) {
 			h.Uid, h.Gid, h.Uname, h.Gname = a.User, a.User, "", ""
@@ -118,11 +122,11 @@ func (a Adoption) repack(p Project, env []byte, from *tar.Reader, to *tar.Writer
 		if err := to.WriteHeader(h); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if _, err := io.Copy(to, from); err != nil {
+		if _, err := io.Copy(to, content); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	for _, f := range files {
+	for _, f := range missing {
 		if err := f.write(to, a.User); err != nil {
 			return err
 		}
@@ -138,7 +142,7 @@ type packed struct {
 }
 
 func (f packed) write(to *tar.Writer, owner int) error {
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: "./" + f.name, Size: int64(len(f.text)), Mode: f.mode, Uid: owner, Gid: owner}
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: f.name, Size: int64(len(f.text)), Mode: f.mode, Uid: owner, Gid: owner}
 	if err := to.WriteHeader(h); err != nil {
 		return err
 	}
@@ -154,29 +158,25 @@ func ownerOf(path string) (int, error) {
 	return int(info.Sys().(*syscall.Stat_t).Uid), nil
 }
 
-// environment is .env with what has Compose find the project by the same name and in the same files: there its directory has another name.
+// environment is .env with what has Compose find the project by the same name and in the same files: there its directory has another name. Of two
+// lines for a variable the last one counts.
 func (p Project) environment(env []byte) []byte {
 	text := string(env)
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	for _, v := range []struct{ name, value string }{{"COMPOSE_PROJECT_NAME", p.Name}, {"COMPOSE_FILE", strings.Join(p.files, ":")}} {
-		if !strings.Contains("\n"+text, "\n"+v.name+"=") {
-			text += v.name + "=" + v.value + "\n"
-		}
-	}
-	return []byte(text)
+	return []byte(text + "COMPOSE_PROJECT_NAME=" + p.Name + "\nCOMPOSE_FILE=" + strings.Join(p.files, ":") + "\n")
 }
 
 // keepsOwner says whose a file of the directory's is to be: what containers write keeps its owners, and so does what they read, unless it is the
-// project's own. Everything else becomes the user's.
+// project's own; so it is where a container has all of the directory. Everything else becomes the user's.
 func (p Project) keepsOwner(name string, own bool) bool {
 	keeps := false
 	for _, c := range p.containers {
 		for _, m := range c.Mounts {
 			at, ok := p.within(m.Source)
-			if m.Type == "bind" && ok && at != "." && (name == at || strings.HasPrefix(name, at+"/")) {
-				keeps = keeps || m.RW || !own
+			if m.Type == "bind" && ok && (at == "." || name == at || strings.HasPrefix(name, at+"/")) {
+				keeps = keeps || m.RW && at != "." || !own
 			}
 		}
 	}

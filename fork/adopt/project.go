@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -20,8 +21,8 @@ const (
 	labelFiles   = "com.docker.compose.project.config_files"
 	labelEnvFile = "com.docker.compose.project.environment_file"
 	labelService = "com.docker.compose.service"
+	labelNumber  = "com.docker.compose.container-number"
 	labelOneOff  = "com.docker.compose.oneoff"
-	labelVolume  = "com.docker.compose.volume"
 )
 
 // Project is a Compose project as the host's Docker has it.
@@ -39,6 +40,9 @@ type container struct {
 	ID    string `json:"Id"`
 	Name  string
 	Image string // its id
+
+	RestartCount int
+
 	State struct {
 		Status    string // created, running, paused, restarting, exited, dead
 		ExitCode  int
@@ -46,10 +50,16 @@ type container struct {
 		Health    *struct{ Status string } // nil: nobody asks it
 	}
 	Config struct {
-		Image  string
-		Labels map[string]string
+		Image, User, WorkingDir string
+		Env, Cmd, Entrypoint    []string
+		Labels                  map[string]string
 	}
 	HostConfig struct {
+		NetworkMode   string
+		RestartPolicy struct {
+			Name              string
+			MaximumRetryCount int
+		}
 		PortBindings map[string][]struct {
 			HostIP   string `json:"HostIp"`
 			HostPort string
@@ -63,26 +73,27 @@ type mount struct {
 	RW                              bool
 }
 
-// volume is what docker volume inspect says of one, and where it can be had.
+// volume is what docker volume inspect says of one.
 type volume struct {
 	Name    string
 	Driver  string
 	Options map[string]string
 	Labels  map[string]string
-
-	of container // one that has it
-	at string
 }
 
 // Find finds the project whose directory this is.
 func Find(ctx context.Context, host Docker, dir string) (p Project, err error) {
-	if p.Dir, err = filepath.Abs(dir); err == nil {
-		p.Dir, err = filepath.EvalSymlinks(p.Dir)
+	said, err := filepath.Abs(dir)
+	if err == nil {
+		p.Dir, err = filepath.EvalSymlinks(said)
 	}
 	if err != nil {
 		return p, fmt.Errorf("cannot look for a project: %w", err)
 	}
-	all, err := containers(ctx, host, labelDir+"="+p.Dir)
+	all, err := containers(ctx, host, "label="+labelDir+"="+p.Dir)
+	if err == nil && len(all) == 0 && said != p.Dir { // Compose notes down what it was told
+		all, err = containers(ctx, host, "label="+labelDir+"="+said)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -106,10 +117,10 @@ func Find(ctx context.Context, host Docker, dir string) (p Project, err error) {
 	return p, err
 }
 
-// containers are all that have a label, whether or not they run.
-func containers(ctx context.Context, in Docker, label string) (all []container, err error) {
+// containers are all that a filter of docker ps lets through, whether or not they run.
+func containers(ctx context.Context, in Docker, filter string) (all []container, err error) {
 	var ids bytes.Buffer
-	if err := in.Docker(ctx, nil, &ids, "ps", "--all", "--quiet", "--no-trunc", "--filter", "label="+label); err != nil {
+	if err := in.Docker(ctx, nil, &ids, "ps", "--all", "--quiet", "--no-trunc", "--filter", filter); err != nil {
 		return nil, err
 	}
 	if ids.Len() == 0 {
@@ -150,6 +161,9 @@ func (p Project) composeFiles() (files []string, err error) {
 		}
 		files = append(files, at)
 	}
+	if where := filepath.Dir(files[0]); where != "." {
+		return nil, fmt.Errorf("%w: the first Compose file of %s is in %s, where Compose would look for the project's directory by itself; put it at the top", ErrUnfit, p.Name, where)
+	}
 	return files, nil
 }
 
@@ -162,42 +176,37 @@ func (p Project) within(path string) (string, bool) {
 	return at, err == nil && filepath.IsAbs(path) && filepath.IsLocal(at)
 }
 
-// findVolumes finds the volumes that have a name.
+// findVolumes finds the volumes that have a name: those that containers have, and those that Compose has made for others.
 func (p Project) findVolumes(ctx context.Context, host Docker) (all []volume, err error) {
-	seen := map[string]bool{}
+	var listed bytes.Buffer
+	if err := host.Docker(ctx, nil, &listed, "volume", "ls", "--quiet", "--filter", "label="+labelProject+"="+p.Name); err != nil {
+		return nil, err
+	}
+	names := strings.Fields(listed.String())
 	for _, c := range p.containers {
 		for _, m := range c.Mounts {
-			if m.Type != "volume" || seen[m.Name] || unnamed(m) {
-				continue
+			if m.Type == "volume" {
+				names = append(names, m.Name)
 			}
-			seen[m.Name] = true
-			var one []volume
-			if err := inspect(ctx, host, &one, "volume", "inspect", m.Name); err != nil {
-				return nil, err
-			}
-			if len(one) != 1 {
-				return nil, fmt.Errorf("docker knows %d volumes called %s", len(one), m.Name)
-			}
-			one[0].of, one[0].at = c, m.Destination
-			all = append(all, one[0])
 		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.DeleteFunc(slices.Compact(names), unnamed) {
+		var one []volume
+		if err := inspect(ctx, host, &one, "volume", "inspect", name); err != nil {
+			return nil, err
+		}
+		if len(one) != 1 {
+			return nil, fmt.Errorf("docker knows %d volumes called %s", len(one), name)
+		}
+		all = append(all, one[0])
 	}
 	return all, nil
 }
 
 // unnamed reports whether nobody has given a volume its name, which are 64 digits then.
-func unnamed(m mount) bool {
-	return m.Type == "volume" && len(m.Name) == 64 && strings.Trim(m.Name, "0123456789abcdef") == ""
-}
-
-// running are those that run, in the order in which they were started.
-func (p Project) running() (ids []string) {
-	for _, c := range p.containers {
-		if c.State.Status == "running" {
-			ids = append(ids, c.ID)
-		}
-	}
-	return ids
+func unnamed(name string) bool {
+	return len(name) == 64 && strings.Trim(name, "0123456789abcdef") == ""
 }
 
 // images are the names of the images of all containers.
@@ -216,12 +225,14 @@ type Summary struct {
 	Containers []string `json:"containers"`
 	Images     []string `json:"images"`
 	Volumes    []string `json:"volumes"`
-	Publish    []string `json:"publish,omitempty"` // as a repository's publish takes them
+	Publish    []string `json:"publish,omitempty"` // ports, as a repository's publish takes them
+	Local      []string `json:"local,omitempty"`   // ports that the host alone reaches, and not any more
 }
 
 // Summary sums the project up.
 func (p Project) Summary() Summary {
-	s := Summary{Project: p.Name, Directory: p.Dir, Images: p.images(), Volumes: []string{}, Publish: p.published()}
+	s := Summary{Project: p.Name, Directory: p.Dir, Images: p.images(), Volumes: []string{}}
+	s.Publish, s.Local = p.ports()
 	for _, c := range p.containers {
 		s.Containers = append(s.Containers, c.title())
 	}
@@ -231,37 +242,27 @@ func (p Project) Summary() Summary {
 	return s
 }
 
-// published are the ports at which others reach the project's containers, as a repository's publish takes them.
-func (p Project) published() (ports []string) {
+// ports are those of the host at which the project's containers are reached: by others, as a repository's publish takes them, and by the host alone.
+func (p Project) ports() (published, local []string) {
 	for _, c := range p.containers {
 		for inside, bindings := range c.HostConfig.PortBindings {
 			_, proto, _ := strings.Cut(inside, "/")
 			for _, b := range bindings {
-				if at, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0")); b.HostPort != "" && (err != nil || !at.IsLoopback()) {
-					ports = append(ports, b.HostPort+":"+b.HostPort+"/"+cmp.Or(proto, "tcp"))
+				at, err := netip.ParseAddr(cmp.Or(b.HostIP, "0.0.0.0"))
+				switch {
+				case b.HostPort == "":
+				case err == nil && at.IsLoopback():
+					local = append(local, net.JoinHostPort(b.HostIP, b.HostPort))
+				default:
+					published = append(published, b.HostPort+":"+b.HostPort+"/"+cmp.Or(proto, "tcp"))
 				}
 			}
 		}
-	}
-	slices.Sort(ports)
-	return slices.Compact(ports)
-}
-
-func start(ctx context.Context, in Docker, ids []string) error {
-	for _, id := range ids {
-		if err := in.Docker(ctx, nil, nil, "start", id); err != nil {
-			return err
+		if c.HostConfig.NetworkMode == "host" {
+			local = append(local, "all of "+c.title()+", which has the host's network")
 		}
 	}
-	return nil
-}
-
-// stop stops those that were started last first.
-func stop(ctx context.Context, in Docker, ids []string) error {
-	for _, id := range slices.Backward(ids) {
-		if err := in.Docker(ctx, nil, nil, "stop", id); err != nil {
-			return err
-		}
-	}
-	return nil
+	slices.Sort(published)
+	slices.Sort(local)
+	return slices.Compact(published), slices.Compact(local)
 }

@@ -105,6 +105,24 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("health says %q", got)
 	}
 
+	// What the operator runs ends with its own exit code, and with what it left behind; nobody waits for what nobody takes.
+	for _, c := range []struct {
+		script string
+		code   int
+		want   string
+	}{
+		{"forkgate repo run shop -- sh -c 'sleep 300 & echo hi; exit 7'", 7, "hi\n"},
+		{"seq 300000 | forkgate repo run shop -- sha256sum | cut -c1-8", 0, "HASH"},
+		{"timeout 60 forkgate repo run shop -- sh -c 'seq 3000000' >/dev/full", 1, ""},
+		{"timeout 60 forkgate repo run shop -- seq 3 >/dev/full", 1, ""},
+		{"forkgate repo run shop -- sh -c 'kill -STOP $$; true' & sleep 1; kill $!; wait $!", 1, ""},
+	} {
+		r := h.Run(t.Context(), t, "sh", "-c", c.script)
+		if want := strings.ReplaceAll(c.want, "HASH", h.Must(t, "sh", "-c", "seq 300000 | sha256sum | cut -c1-8")+"\n"); r.Code != c.code || r.Stdout != want {
+			t.Errorf("%s: exit code %d\n%s%s", c.script, r.Code, r.Stdout, r.Stderr)
+		}
+	}
+
 	// Its pod starts it by itself.
 	h.Must(t, "sh", "-ec", `systemctl stop forkgate-pod@$(forkgate show shop --json | sed -n 's/.*"guid": "\([^"]*\)".*/\1/p')`)
 	asks := func(where, command, want string) {
@@ -139,7 +157,7 @@ func TestAdoptionIsTakenBack(t *testing.T) {
 services:
   slow:
     image: bb
-    command: ["sh", "-c", "trap exit TERM; echo kept >>/v/file; sleep SECONDS; touch /tmp/well; while :; do sleep 0.2; done"]
+    command: ["sh", "-c", "trap 'TRAP' TERM; echo kept >>/v/file; sleep SECONDS; touch /tmp/well; while :; do sleep 0.2; done"]
     volumes: ["kept:/v"VOLUMES]
     restart: always
     healthcheck: {test: ["CMD", "test", "-e", "/tmp/well"], interval: 1s, retries: 20}
@@ -147,13 +165,14 @@ volumes: {kept: {}}
 `
 	for _, c := range []struct{ name, seconds, more, adopt, want string }{
 		{"frail", "6", "", "forkgate repo adopt --patience=2s", "does not become as well as it was within 2s: before, slow is running and healthy; now, slow is running and starting"},
+		{"early", "0", "", "timeout --preserve-status --signal=INT 2 forkgate repo adopt", "interrupt signal received"},
 		{"ended", "6", "", "timeout --preserve-status --signal=INT 4 forkgate repo adopt", "interrupt signal received"},
 		{"absolute", "0", `, "/srv/absolute/www:/www"`, "forkgate repo adopt", "the service slow has /srv/absolute/www by that very path"},
 		{"outside", "0", `, "/etc/systemd:/www"`, "forkgate repo adopt", "has /etc/systemd of the host at /www"},
 		{"unnamed", "0", `, "/data"`, "forkgate repo adopt", "in a volume without a name"},
 	} {
 		begin := h.Command(t.Context(), "sh", "-ec", beginProject, c.name)
-		begin.Stdin = strings.NewReader(strings.NewReplacer("VOLUMES", c.more, "SECONDS", c.seconds).Replace(frail))
+		begin.Stdin = strings.NewReader(strings.NewReplacer("VOLUMES", c.more, "SECONDS", c.seconds, "TRAP", map[bool]string{true: "sleep 4; exit", false: "exit"}[c.name == "early"]).Replace(frail))
 		if out, err := begin.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", c.name, err, out)
 		}

@@ -116,6 +116,9 @@ func (s *Session) Wait() (wire.Exit, error) {
 	return exit, m.Decode(&exit)
 }
 
+// End ends the session, if it still runs. What it has printed can still be read.
+func (s *Session) End() error { return s.conn.Close() }
+
 // Close ends the session, if it still runs, and gives back its descriptors.
 func (s *Session) Close() error {
 	var err error
