@@ -30,6 +30,26 @@ func TestFormats(t *testing.T) {
 		{"yaml", "c.yml", "# all\na: 1 # one\nb:\n  KEY: |\n    one\n    two\n  c: {PASSWORD: &p x, d: *p}\n---\n- KEY: 3 # three\n",
 			"# all\na: 1 # one\nb:\n  KEY: \"sandbox\"\n  c: {PASSWORD: &p \"sandbox\", d: *p}\n---\n- KEY: \"sandbox\" # three\n"},
 		{"compose", "compose.yaml", "services:\n  web:\n    environment:\n      - A=1\n      - KEY=sk_live_1\n", "services:\n  web:\n    environment:\n      - A=1\n      - \"KEY=sandbox\"\n"},
+		{"with a byte order mark", ".env", "\ufeffKEY=x\n", "\ufeffKEY=sandbox\n"},
+		{"with a byte order mark", "a.ini", "\ufeffKEY=x\n", "\ufeffKEY=sandbox\n"},
+		{"by a colon", ".env.prod", "KEY: x\nURL=http://a\n", "KEY: sandbox\nURL=http://a\n"},
+		{"dotted", "a.toml", "a.KEY = 'x'\n\"a\".\"PASSWORD\" = 'y'\nKEY[]=z\nMY.KEYS = 1\n", "a.KEY = 'sandbox'\n\"a\".\"PASSWORD\" = 'sandbox'\nKEY[]=sandbox\nMY.KEYS = 1\n"},
+		{"in a table", "a.toml", "x = {KEY=\"a\"}\n", ""},
+		{"in a table, quoted", "a.toml", "x = {\"KEY\" = \"a\"}\n", ""},
+		{"behind another", ".env", "A=1; export KEY=x\n", ""},
+		{"before a command", "prod.env", "A=1 KEY=x cmd\n", ""},
+		{"behind its own", ".env", "KEY='a' # KEY=b\n", ""},
+		{"compared", ".env", "A=$([ $KEY == 1 ])\n", "A=$([ $KEY == 1 ])\n"},
+		{"in a program", "a.py", "f(KEY=1)\n", "f(KEY=1)\n"},
+		{"a file in yaml", "c.yaml", "data:\n  env: |\n    A=1\n    KEY=x\n", "data:\n  env: |\n    A=1\n    KEY=sandbox\n"},
+		{"json in yaml", "c.yaml", "data: '{\"KEY\": \"x\"}'\n", "data: '{\"KEY\": \"sandbox\"}'\n"},
+		{"a command in yaml", "c.yaml", "run: env KEY=x true\n", ""},
+		{"kubernetes", "c.yaml", "env:\n  - name: KEY\n    value: x\n  - {value: y, name: PASSWORD}\n  - name: OTHER\n    value: z\n",
+			"env:\n  - name: KEY\n    value: \"sandbox\"\n  - {value: \"sandbox\", name: PASSWORD}\n  - name: OTHER\n    value: z\n"},
+		{"named in json", "c.json", `[{"name":"KEY", "value": "x"}, {"value" : ["KEY=a", 1], "name" : "PASSWORD"}, {"name": ["KEY"], "value": 1}]`,
+			`[{"name":"KEY", "value": "sandbox"}, {"value" : "sandbox", "name" : "PASSWORD"}, {"name": ["KEY"], "value": 1}]`},
+		{"a file in json", "c.json", `{"env": "A=1\nKEY=x\n", "more": "{\"KEY\": 1}"}`, `{"env": "A=1\nKEY=sandbox\n", "more": "{\"KEY\": \"sandbox\"}"}`},
+		{"a command in json", "c.json", `{"run": "env KEY=x true"}`, ""},
 		{"yaml, by reference", "c.yaml", "a: &a x\nKEY: *a\n", ""},
 		{"no yaml", "c.yaml", "a: [1\n", ""},
 		{"no json", "c.json", `{"KEY": "x"`, ""},
@@ -53,7 +73,7 @@ func TestFormats(t *testing.T) {
 
 // Of whatever text, what was said to be replaced is: a second time nothing changes, and a structured file stays one.
 func FuzzFormats(f *testing.F) {
-	for _, text := range []string{"KEY=1\n", `{"KEY":[1,"KEY=2"]}`, "KEY:\n  a: 1\n", "KEY=\"a\nb\"\n", "[a]\nKEY: 1\n  2\n", "- KEY=1\n"} {
+	for _, text := range []string{"KEY=1\n", `{"KEY":[1,"KEY=2"]}`, "KEY:\n  a: 1\n", "KEY=\"a\nb\"\n", "[a]\nKEY: 1\n  2\n", "- KEY=1\n", "a: |\n  KEY=1\n", "{name: KEY, value: 1}", `[{"value":"KEY=2","name":"KEY"}]`, `{"a":"A=1\nKEY=2"}`, "a.KEY[]=1"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ func editJSON(text []byte, of values) ([]byte, int, error) {
 	e := jsonEditor{d, text, of, nil}
 	for {
 		if err := e.value(); errors.Is(err, io.EOF) {
+			slices.SortFunc(e.pieces, func(a, b piece) int { return a.from - b.from })
 			return spliced(text, e.pieces), len(e.pieces), nil
 		} else if err != nil {
 			return nil, 0, fmt.Errorf("it is no JSON: %w", err)
@@ -32,18 +34,25 @@ type jsonEditor struct {
 
 // value reads one, with all that is in it.
 func (e *jsonEditor) value() error {
+	if rest := bytes.TrimLeft(e.text[e.InputOffset():], " \t\r\n,:"); len(rest) > 0 && rest[0] == '"' {
+		return e.string()
+	}
 	token, err := e.Token()
 	if err != nil {
 		return err
 	}
 	switch token {
 	case json.Delim('{'):
+		var o jsonObject
 		for e.More() && err == nil {
-			err = e.member()
+			err = e.member(&o)
+		}
+		if err == nil {
+			err = e.byName(o)
 		}
 	case json.Delim('['):
 		for e.More() && err == nil {
-			err = inside(e.element())
+			err = inside(e.value())
 		}
 	default:
 		return nil
@@ -54,11 +63,8 @@ func (e *jsonEditor) value() error {
 	return inside(err)
 }
 
-// element reads one of an array. A text NAME=VALUE is a name with its value, as where environments are lists.
-func (e *jsonEditor) element() error {
-	if rest := bytes.TrimLeft(e.text[e.InputOffset():], " \t\r\n,"); len(rest) == 0 || rest[0] != '"' {
-		return e.value()
-	}
+// string reads a text. NAME=VALUE is a name with its value, as where environments are lists, and a text may be a whole file.
+func (e *jsonEditor) string() error {
 	var was json.RawMessage
 	if err := e.Decode(&was); err != nil {
 		return err
@@ -72,7 +78,32 @@ func (e *jsonEditor) element() error {
 			return e.put(name+"="+value, was)
 		}
 	}
+	edited, n, err := editWithin(text, e.of)
+	if err != nil {
+		return fmt.Errorf("in a text: %w", err)
+	}
+	if n > 0 {
+		return e.put(edited, was)
+	}
 	return nil
+}
+
+// jsonObject is what is known of {"name": NAME, "value": VALUE} before it ends.
+type jsonObject struct {
+	name  string
+	value piece // empty: there is none
+}
+
+// byName has the value of a name that stands beside it replaced.
+func (e *jsonEditor) byName(o jsonObject) error {
+	value, ok := e.of(o.name)
+	if o.name == "" || o.value.to == 0 || !ok {
+		return nil
+	}
+	quoted, err := json.Marshal(value)
+	e.pieces = slices.DeleteFunc(e.pieces, func(p piece) bool { return o.value.from <= p.from && p.to <= o.value.to }) // what was replaced in it
+	e.pieces = append(e.pieces, piece{o.value.from, o.value.to, string(quoted)})
+	return err
 }
 
 // put has a text take the place of what was read last.
@@ -83,14 +114,26 @@ func (e *jsonEditor) put(text string, was json.RawMessage) error {
 	return err
 }
 
-func (e *jsonEditor) member() error {
+func (e *jsonEditor) member(o *jsonObject) error {
 	name, err := e.Token()
 	if err != nil {
 		return inside(err)
 	}
 	value, ok := e.of(fmt.Sprint(name))
 	if !ok {
-		return inside(e.value())
+		from := int(e.InputOffset())
+		if err := e.value(); err != nil {
+			return inside(err)
+		}
+		was := e.text[from:e.InputOffset()]
+		from += len(was) - len(bytes.TrimLeft(was, " \t\r\n:"))
+		switch name {
+		case "name":
+			_ = json.Unmarshal(e.text[from:e.InputOffset()], &o.name) // which may be no text
+		case "value":
+			o.value = piece{from: from, to: int(e.InputOffset())}
+		}
+		return nil
 	}
 	var was json.RawMessage
 	if err := e.Decode(&was); err != nil {

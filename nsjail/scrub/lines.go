@@ -3,6 +3,7 @@ package scrub
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ import (
 type lines struct {
 	separators string // between a name and its value
 	continued  bool   // an indented line goes on with a value, as in ini files
+	strict     bool   // there is nothing else in it: a name that is given a value elsewhere is an error
 }
 
 func (l lines) edit(text []byte, of values) ([]byte, int, error) {
@@ -18,21 +20,57 @@ func (l lines) edit(text []byte, of values) ([]byte, int, error) {
 		return nil, 0, fmt.Errorf("it is no text")
 	}
 	var pieces []piece
+	seen := 0 // up to where all is done
 	for at := 0; at < len(text); {
 		name, from := l.name(text, at)
-		value, ok := of(name)
-		if name == "" || !ok {
+		value, ok := dotted(name, of)
+		if !ok {
 			at = lineEnd(text, at)
 			continue
 		}
 		to, quote, err := l.value(text, from)
+		if err == nil {
+			err = l.strays(text, seen, at, of)
+		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("line %d: %w", 1+bytes.Count(text[:at], []byte("\n")), err)
 		}
 		pieces = append(pieces, piece{from, to, quote + value + quote})
-		at = lineEnd(text, max(to, from))
+		at, seen = lineEnd(text, max(to, from)), to
+	}
+	if err := l.strays(text, seen, len(text), of); err != nil {
+		return nil, 0, err
 	}
 	return spliced(text, pieces), len(pieces), nil
+}
+
+// dotted is what a name gets, or the last part of one: a.NAME, NAME[].
+func dotted(name string, of values) (value string, ok bool) {
+	name = strings.TrimRight(name, "[]")
+	if name == "" {
+		return "", false
+	}
+	if value, ok = of(name); !ok {
+		value, ok = of(strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "\"'"))
+	}
+	return value, ok
+}
+
+// given is how names are given values in whatever language: NAME=VALUE, "NAME": VALUE.
+var given = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_]*)(?:["'\])]*[ \t]*=(?:[^=]|$)|["'][ \t]*:)`)
+
+// strays refuses names of ours that are given values in a part of the text, where none is replaced.
+func (l lines) strays(text []byte, from, to int, of values) error {
+	if !l.strict {
+		return nil
+	}
+	for _, at := range given.FindAllSubmatchIndex(text[from:to], -1) {
+		name := string(text[from+at[2] : from+at[3]])
+		if _, ok := of(name); ok {
+			return fmt.Errorf("%s has a value in a way that is not known here, in line %d", name, 1+bytes.Count(text[:from+at[2]], []byte("\n")))
+		}
+	}
+	return nil
 }
 
 // lineEnd is where the line ends that has the byte at, behind its end of line.
@@ -50,7 +88,7 @@ func (l lines) name(text []byte, at int) (name string, from int) {
 	if i < 0 {
 		return "", 0
 	}
-	name = strings.TrimPrefix(strings.TrimLeft(line[:i], " \t#;"), "export ")
+	name = strings.TrimPrefix(strings.TrimLeft(line[:i], "\ufeff \t#;"), "export ")
 	value := strings.TrimLeft(line[i+1:], " \t")
 	return strings.Trim(name, " \t\"'"), at + len(line) - len(value)
 }

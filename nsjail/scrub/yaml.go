@@ -40,9 +40,12 @@ func editYAML(text []byte, of values) ([]byte, int, error) {
 }
 
 func editNode(node *yaml.Node, of values) (n int, err error) {
+	byName := valueOf(node, of)
 	for i, child := range node.Content {
 		name, value, ok := "", "", false
 		switch {
+		case byName != nil && child == byName.node:
+			name, value, ok = byName.name, byName.value, true
 		case node.Kind == yaml.MappingNode && i%2 == 1:
 			name = node.Content[i-1].Value
 			value, ok = of(name)
@@ -54,6 +57,8 @@ func editNode(node *yaml.Node, of values) (n int, err error) {
 		}
 		here := 1
 		switch {
+		case !ok && child.Kind == yaml.ScalarNode && (node.Kind != yaml.MappingNode || i%2 == 1):
+			here, err = editScalar(child, of)
 		case !ok:
 			here, err = editNode(child, of)
 		case child.Kind == yaml.AliasNode:
@@ -67,4 +72,42 @@ func editNode(node *yaml.Node, of values) (n int, err error) {
 		n += here
 	}
 	return n, nil
+}
+
+// editScalar replaces values in a text, which may be a whole file.
+func editScalar(node *yaml.Node, of values) (int, error) {
+	edited, n, err := editWithin(node.Value, of)
+	if err != nil {
+		return 0, fmt.Errorf("line %d: in a text: %w", node.Line, err)
+	}
+	if n > 0 {
+		node.Value = edited
+	}
+	return n, nil
+}
+
+// named is the value of a name that stands beside it, as in {name: NAME, value: VALUE}.
+type named struct {
+	node        *yaml.Node
+	name, value string
+}
+
+// valueOf finds it in a mapping; nil: there is none of ours.
+func valueOf(node *yaml.Node, of values) *named {
+	var name, value *yaml.Node
+	for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+		switch node.Content[i].Value {
+		case "name":
+			name = node.Content[i+1]
+		case "value":
+			value = node.Content[i+1]
+		}
+	}
+	if name == nil || value == nil || name.Kind != yaml.ScalarNode {
+		return nil
+	}
+	if text, ok := of(name.Value); ok {
+		return &named{value, name.Value, text}
+	}
+	return nil
 }
