@@ -111,7 +111,7 @@ uninstall-attest: ## remove what make install-attest has installed; the key and 
 
 test: test-race test-root test-hosts ## run all tests but test-vm, as root; installs what they need (Debian, Ubuntu). make -k goes on after one that fails
 
-needs-test: needs-build build/rootfs.tar build/versitygw
+needs-test: needs-build build/rootfs.tar build/versitygw build/btrfs.tar
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
 	@packaging/needs test
 
@@ -132,6 +132,14 @@ build/rootfs.tar: fork/build.go | needs-build
 	@packaging/needs run
 	@mkdir -p build; rm -f $@.part
 	$(GO) run ./cmd/forkgate rootfs build --output $@.part
+	mv $@.part $@
+
+# A Debian 13 with its btrfs-progs, which know the simple quotas of pools: those of an older host check none.
+build/btrfs.tar: | needs-build
+	@test "$$(id -u)" = 0 || { echo 'building a rootfs needs root' >&2; exit 1; }
+	@packaging/needs run
+	@mkdir -p build; rm -f $@.part
+	$(GO) run ./cmd/forkgate rootfs build --packages btrfs-progs --output $@.part
 	mv $@.part $@
 
 # A server that speaks S3, for the tests of backups: a module of its own, as it brings much along.

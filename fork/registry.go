@@ -91,7 +91,7 @@ func (r *registry) find(repo, tag string) (Tree, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	t, ok := r.trees[r.refs[Tree{Repo: repo, Tag: tag}.Ref()]]
-	return t, ok
+	return t, ok && t.Repo == repo && t.Tag == tag // a repository called shop:one is none, where there is a fork shop:one
 }
 
 func (r *registry) taken(repo, tag string) bool {

@@ -33,7 +33,7 @@ func backupCommand() *cobra.Command {
 	c.Flags().StringArrayVarP(&o.recipients, "recipient", "r", nil, "encrypt to this public key of age; may be said again")
 	c.Flags().BoolVar(&o.plain, "unencrypted", false, "do not encrypt: whoever reads the disk reads production")
 	c.Flags().BoolVar(&o.full, "full", false, "write all of it, and go on from nothing")
-	c.Flags().IntVar(&o.keep, "keep", 0, "then remove older backups of it there: all but the newest N, and what they go on from")
+	c.Flags().IntVar(&o.keep, "keep", 0, "then remove older backups of it there: all but the newest N, and what they go on from. Each Nth is whole")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := needRoot("backing up"); err != nil {

@@ -130,7 +130,7 @@ func (b *backingUp) begin(ctx context.Context, there backup.Catalogue, kept []cl
 		return nil, nil, err
 	}
 	now.path, now.fresh = k.Path, true
-	if newest := newestOf(there, k.GUID); newest != nil && b.fits(newest) && b.goesOn(there, newest.ID, at) {
+	if newest := newestOf(there, k.GUID); newest != nil && b.fits(newest) && b.goesOn(there, newest.ID, at) && !b.worn(there, newest) {
 		m.Base, m.BaseSum = newest.ID, newest.Digest()
 	}
 	return m, now, b.take(now, m, at)
@@ -151,6 +151,12 @@ func (b *backingUp) goesOn(there backup.Catalogue, base string, at func(string) 
 		_, err = there.Chain(m)
 	}
 	return err == nil && at(base) != nil
+}
+
+// worn reports whether so many go on from each other that, were there one more, none of them would ever be in excess.
+func (b *backingUp) worn(there backup.Catalogue, newest *backup.Manifest) bool {
+	chain, err := there.Chain(newest)
+	return err == nil && b.options.keep > 0 && len(chain) >= b.options.keep
 }
 
 func newestOf(there backup.Catalogue, guid string) (newest *backup.Manifest) {

@@ -117,8 +117,8 @@ func TestThereAndBack(t *testing.T) {
 	if err := WriteTo(t.Context(), p, chain, []age.Identity{other, key}, &back, nil); err != nil || !bytes.Equal(back.Bytes(), append(whole, more...)) {
 		t.Errorf("%d bytes came back, %v", back.Len(), err)
 	}
-	for _, keys := range [][]age.Identity{nil, {other}} {
-		if err := WriteTo(t.Context(), p, chain, keys, io.Discard, nil); err == nil || !strings.Contains(err.Error(), "other keys") {
+	for want, keys := range map[string][]age.Identity{"is encrypted; --identity": nil, "is encrypted to other keys": {other}} {
+		if err := WriteTo(t.Context(), p, chain, keys, io.Discard, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("with %v: %v", keys, err)
 		}
 	}

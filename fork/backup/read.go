@@ -51,7 +51,10 @@ func open(ctx context.Context, p Place, m *Manifest, i int, identities []age.Ide
 	}
 	if m.Sealed() {
 		unsealed, err := age.Decrypt(bytes.NewReader(stored), identities...)
-		if none := (*age.NoIdentityMatchError)(nil); len(identities) == 0 || errors.As(err, &none) {
+		if len(identities) == 0 {
+			return nil, fmt.Errorf("backup %s of %s is encrypted; --identity FILE names the file of its secret key", m.ID, m.Repo)
+		}
+		if none := (*age.NoIdentityMatchError)(nil); errors.As(err, &none) {
 			return nil, fmt.Errorf("backup %s of %s is encrypted to other keys than these; use --identity FILE", m.ID, m.Repo)
 		}
 		if err == nil {

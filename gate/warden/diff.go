@@ -26,6 +26,7 @@ const (
 type difference struct {
 	Before string         `json:"before"`
 	After  string         `json:"after"`
+	Within string         `json:"within,omitempty"` // the path that was asked about; empty: all
 	Counts map[string]int `json:"counts"` // by how: added, changed, moved, removed
 	// Changes are the first of them, by path; with --stat there are none.
 	Changes []changes.Change `json:"changes,omitempty"`
@@ -56,7 +57,7 @@ func diff(ctx context.Context, w *word) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	d := difference{Before: pair[0].Ref(), After: pair[1].Ref(), Counts: map[string]int{}}
+	d := difference{Before: pair[0].Ref(), After: pair[1].Ref(), Within: gate.Exact(within), Counts: map[string]int{}}
 	if w.flags["patch"] {
 		err = w.patch(ctx, pair, within, &d)
 	} else {
@@ -198,7 +199,11 @@ func (d difference) print(out io.Writer) {
 	if d.Others > 0 {
 		fmt.Fprintf(out, "and %s more\n", gate.Count(d.Others, "directory"))
 	}
-	fmt.Fprintf(out, "%s to %s: %s\n", d.Before, d.After, inWords(d.Counts))
+	in := ""
+	if d.Within != "" {
+		in = ", in " + d.Within
+	}
+	fmt.Fprintf(out, "%s to %s%s: %s\n", d.Before, d.After, in, inWords(d.Counts))
 }
 
 // inLine is a change in a line, behind its letter.

@@ -176,11 +176,11 @@ func TestPatch(t *testing.T) {
 		{"diff demo:mine --patch --stat", "not both"},
 		{"diff demo:mine demo:too demo:raw", "is no path"},
 		{"diff ./app.py", "before the path"},
-		{"diff demo:mine ./dir", "demo to demo:mine: 1 added\n"},
-		{"diff demo:mine old/moved", "R old/moved -> moved\ndemo to demo:mine: 1 moved\n"},
+		{"diff demo:mine ./dir", "demo to demo:mine, in dir: 1 added\n"},
+		{"diff demo:mine old/moved", "R old/moved -> moved\ndemo to demo:mine, in old/moved: 1 moved\n"},
 		{"diff demo:mine ./di", "no difference"},
 		{"diff demo:mine /", "4 added, 6 changed, 2 moved, 1 removed"},
-		{"diff demo:too demo:mine --patch ./none", "demo:too to demo:mine: no difference\n"},
+		{"diff demo:too demo:mine --patch ./none", "demo:too to demo:mine, in none: no difference\n"},
 	} {
 		if got := says(test.words); !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q, want %q", test.words, got, test.want)

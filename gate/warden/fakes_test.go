@@ -62,7 +62,7 @@ func (f *fakeTrees) Find(repo, tag string) (fork.Tree, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t, ok := f.trees[fork.Tree{Repo: repo, Tag: tag}.Ref()]
-	return t, ok
+	return t, ok && t.Repo == repo && t.Tag == tag
 }
 
 func (f *fakeTrees) Get(guid string) (fork.Tree, bool) {

@@ -45,9 +45,9 @@ func thaw(ctx context.Context, w *word) (page, error) {
 	return w.became(t, t.Ref()+" can be used again"), nil
 }
 
-// tag gives a fork another name. Policy is asked about both: rules speak of forks by their names.
+// tag gives a fork another name, a frozen one as well. Policy is asked about both: rules speak of forks by their names.
 func tag(ctx context.Context, w *word) (page, error) {
-	t, err := w.unused(ctx)
+	t, err := w.fork(ctx)
 	if err != nil {
 		return page{}, err
 	}

@@ -42,7 +42,7 @@ func TestFrozen(t *testing.T) {
 		{"freeze demo:mine", "demo:mine is frozen: it stays as it is until it is thawed\n"}, // it may have been by half
 		{"rm demo:mine", "demo:mine is frozen since "},
 		{"extend demo:mine", "demo:mine is frozen since "},
-		{"tag demo:mine other", "demo:mine is frozen since "},
+		{"tag demo:mine other", "demo:mine is demo:other now\n"}, {"tag demo:other mine", "demo:other is demo:mine now\n"},
 		{"forks demo", "frozen"},
 		{"show demo:mine", "frozen       since "},
 		{"freeze demo", "no rule permits freeze"},

@@ -37,6 +37,11 @@ var (
 	hookHealth = hook{name: "health", time: 30 * time.Second, missing: 97}
 )
 
+// late says that a function has taken as long as it may.
+type late time.Duration
+
+func (l late) Error() string { return "it takes longer than " + gate.Span(time.Duration(l)) }
+
 // hookHome is whose home the functions have: nobody's who comes by a door.
 const hookHome = "rediaccfile.hook"
 
@@ -69,7 +74,9 @@ func hooksOf(data string) (string, error) {
 // call calls a function of a pod's Rediaccfile, and returns when it has ended. One that the file does not have has nothing to do. What it prints
 // goes to the journal.
 func (p *pods) call(ctx context.Context, t fork.Tree, file string, h hook) error {
+	last := ""
 	exit, err := p.callTo(context.WithoutCancel(ctx), t, file, h, func(line string) {
+		last = ": " + gate.Printable(line)
 		p.journal.Info("Rediaccfile", "ref", t.Ref(), "function", h.name, "says", gate.Printable(line))
 		if h == hookUp {
 			p.announce(t.GUID, "up: "+gate.Printable(line))
@@ -79,16 +86,16 @@ func (p *pods) call(ctx context.Context, t fork.Tree, file string, h hook) error
 	case err != nil:
 		return err
 	case exit.Signal != "":
-		return errors.New("it was killed")
+		return errors.New("it was killed" + last)
 	case exit.Code != 0:
-		return fmt.Errorf("it ended with %d", exit.Code)
+		return fmt.Errorf("it ended with %d%s", exit.Code, last)
 	}
 	return nil
 }
 
 // callTo calls a function, and hands over what it prints line by line. The file's name has letters alone.
 func (p *pods) callTo(ctx context.Context, t fork.Tree, file string, h hook, says func(line string)) (exit wire.Exit, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.time, fmt.Errorf("it takes longer than %s", gate.Span(h.time)))
+	ctx, cancel := context.WithTimeoutCause(ctx, h.time, late(h.time))
 	defer cancel()
 	command := fmt.Sprintf(`cd "$REDIACC_WORKING_DIR" && exec bash -c '. "./$1" && { declare -F "$2" >/dev/null || exit %d; "$2"; }' `, h.missing) + file + " " + file + " " + h.name
 	work, err := p.execution(newSession(), gate.Caller{}, t, gate.Work{Command: []byte(command)})

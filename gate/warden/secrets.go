@@ -3,6 +3,7 @@ package warden
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"forkgate/fork"
 	"forkgate/gate"
@@ -52,6 +53,8 @@ func (r *request) secretFor(name string, forks bool) (t fork.Tree, who secrets.A
 	switch {
 	case r.pods.secrets == nil:
 		return t, "", errors.New("this warden keeps no secrets")
+	case !ok && strings.Contains(name, ":"):
+		return t, "", &gate.Refusal{Reason: "secrets are given to a repository, and to all of its forks with --forks", Hint: "name the repository alone"}
 	case !ok:
 		return t, "", gate.NotFound(gate.Ref{Repo: name})
 	case forks:

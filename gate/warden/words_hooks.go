@@ -41,6 +41,8 @@ func askHook(ctx context.Context, w *word, h hook) (page, error) {
 	switch {
 	case errors.Is(err, nsjail.ErrNotRunning):
 		return page{}, &gate.Refusal{Reason: t.Ref() + " does not run", Hint: "who enters it starts it"}
+	case errors.As(err, new(late)):
+		return page{}, &gate.Refusal{Reason: fmt.Sprintf("%s of %s: %v", h.name, t.Ref(), err)}
 	case err != nil:
 		return page{}, err
 	case exit.Code == h.missing:

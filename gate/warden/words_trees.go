@@ -188,7 +188,7 @@ func remove(ctx context.Context, w *word) (page, error) {
 
 // extend has the time of a fork begin again.
 func extend(ctx context.Context, w *word) (page, error) {
-	t, err := w.tree(ctx, w.args[0])
+	t, err := w.fork(ctx)
 	if err == nil && !t.Frozen.IsZero() {
 		err = frozen(t)
 	}

@@ -2,7 +2,6 @@ package scrub
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +11,12 @@ import (
 	"os/exec"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"forkgate/nsjail/scrub/leaks"
 	"forkgate/nsjail/wire"
 )
 
@@ -196,7 +197,7 @@ func (s *Scrubber) value(rule wire.Scrub, key string) (string, bool) {
 	for _, pattern := range rule.Generate {
 		if ok, _ := path.Match(pattern, key); ok {
 			if s.made[key] == "" {
-				s.made[key] = rand.Text()
+				s.made[key] = leaks.Made()
 			}
 			return s.made[key], true
 		}
@@ -207,10 +208,35 @@ func (s *Scrubber) value(rule wire.Scrub, key string) (string, bool) {
 // run runs a program in the data.
 func (s *Scrubber) run(ctx context.Context, argv []string) error {
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	c.Dir, c.Env, c.Stdout, c.Stderr = s.places[0].root.Name(), s.env, s.said, s.said
+	last := &lastLine{to: s.said}
+	c.Dir, c.Env, c.Stdout, c.Stderr = s.places[0].root.Name(), s.env, last, last
 	c.WaitDelay = time.Second // what it leaves behind keeps nobody waiting
 	if err := c.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		return fmt.Errorf("%s: %w", argv[0], err)
+		return fmt.Errorf("%s: %w%s", argv[0], err, last)
 	}
 	return nil
+}
+
+// lastLine passes on what a program prints, and keeps the last of it.
+type lastLine struct {
+	to   io.Writer
+	last []byte
+}
+
+func (l *lastLine) Write(p []byte) (int, error) {
+	const most = 400
+	l.last = append(l.last, p...)
+	if n := len(l.last); n > 2*most {
+		l.last = append([]byte(nil), l.last[n-most:]...)
+	}
+	return l.to.Write(p)
+}
+
+// String is that line, behind a colon; nothing, if there is none.
+func (l *lastLine) String() string {
+	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(l.last), "\ufffd")), "\n")
+	if line := lines[len(lines)-1]; line != "" {
+		return fmt.Sprintf(": %.400q", line)
+	}
+	return ""
 }

@@ -16,6 +16,17 @@ func Rootfs(t testing.TB) string {
 	return file
 }
 
+// NewBtrfs needs a Debian with btrfs-progs that know simple quotas, as make build/btrfs.tar builds it, and returns the tar file's path.
+func NewBtrfs(t testing.TB) string {
+	t.Helper()
+	Root(t)
+	file := filepath.Join(Checkout(t), "build", "btrfs.tar")
+	if _, err := os.Stat(file); err != nil {
+		missing(t, "build/btrfs.tar: run make build/btrfs.tar, as root")
+	}
+	return file
+}
+
 // VM needs qemu and the image of a host that it boots, and returns the image's directory.
 func VM(t testing.TB) string {
 	t.Helper()

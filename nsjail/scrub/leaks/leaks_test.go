@@ -55,3 +55,20 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// What was made up to stand in the place of a credential is none, though it looks like one to everybody else.
+func TestMade(t *testing.T) {
+	f, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		value := Made()
+		if found := f.Find([]byte("api_key = \"" + value + "\"\nDB_PASSWORD=" + value + "\n")); len(found) > 0 {
+			t.Errorf("%q is found: %v", value, found)
+		}
+	}
+	if found := f.Find([]byte("api_key = \"sandbox-M2EDFHDBAFLXGZJ75IJS5LGMGNx\"\n")); len(found) == 0 {
+		t.Error("nor is one found that only begins like them: this test proves nothing")
+	}
+}
