@@ -11,6 +11,7 @@ var (
 	ErrNoIdmap      = errors.New("no idmapped mounts")    // kernel too old
 	ErrLocked       = errors.New("two wardens")           // another process has the registry open
 	ErrDamaged      = errors.New("registry damaged")
+	ErrReadOnlyPool = errors.New("the pool takes no writes") // as after an error of its disk
 	ErrPoolFull     = errors.New("pool full")
 	ErrTooManyForks = errors.New("too many forks")
 	ErrTooLarge     = errors.New("too much for one owner's forks")

@@ -36,10 +36,24 @@ func checkPool(path string) error {
 			return fmt.Errorf("%w: %s lacks %s; mount it with %s", ErrPoolFlags, path, flag.name, MountOptions)
 		}
 	}
-	if fs.Flags&unix.ST_RDONLY != 0 {
-		return fmt.Errorf("%w: %s is read-only; see the kernel's log, then remount it", ErrPoolFlags, path)
+	return writable(path, fs)
+}
+
+// takesWrites says whether there is any use in beginning something.
+func takesWrites(path string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return fmt.Errorf("cannot look at the pool: %w", err)
 	}
-	return nil
+	return writable(path, fs)
+}
+
+// writable looks at what btrfs makes of itself when its disk takes a write badly, until it is unmounted: it refuses to be remounted.
+func writable(path string, fs unix.Statfs_t) error {
+	if fs.Flags&unix.ST_RDONLY == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is read-only, as after an error of its disk; see the kernel's log, then unmount and mount it", ErrReadOnlyPool, path)
 }
 
 // checkTop wants the whole filesystem: in a subvolume or a directory of it, what the pool's owner sees is not all there is.

@@ -63,6 +63,9 @@ func (s *Store) remove(ctx context.Context, t Tree, may func(Tree) error) error 
 		if _, ok := s.registry.get(t.GUID); !ok {
 			return nil, nil // somebody has just done it
 		}
+		if err := takesWrites(s.pool); err != nil { // it stays as it is, and is not shut in vain
+			return nil, err
+		}
 		if _, err := s.registry.change(t.GUID, func(t *Tree) error { return may(*t) }, Removing, Ready, Removing); err != nil {
 			return nil, err
 		}

@@ -95,8 +95,12 @@ func flush(pool *os.File) error {
 	return nil
 }
 
-// checkRoom refuses to make anything when the pool is nearly full: production must never meet a full disk because of a fork.
+// checkRoom refuses to make anything when the pool is nearly full: production must never meet a full disk because of a fork. Nor is anything begun
+// that cannot be undone: its record would stay.
 func (s *Store) checkRoom() error {
+	if err := takesWrites(s.pool); err != nil {
+		return err
+	}
 	room, err := s.settledRoom(func(r Room) bool { return r.Free >= r.Reserve })
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		{"suid", bind("suid,nodev,noexec"), registry, ErrPoolFlags, "nosuid"},
 		{"dev", bind("nosuid,dev,noexec"), registry, ErrPoolFlags, "nodev"},
 		{"exec", bind("nosuid,nodev,exec"), registry, ErrPoolFlags, "noexec"},
-		{"read-only", bind("nosuid,nodev,noexec,ro"), registry, ErrPoolFlags, "read-only"},
+		{"read-only", bind("nosuid,nodev,noexec,ro"), registry, ErrReadOnlyPool, "read-only"},
 		{"registry in a missing directory", pool, dir + "/missing/registry.db", os.ErrNotExist, "registry"},
 		{"no registry", pool, broken, nil, "registry"},
 	} {
