@@ -87,7 +87,9 @@ func brokenPool() []breakage {
 		{"pool", Red, "without nosuid", "remount,nosuid,nodev,noexec", mounts("pool rw,nosuid,", "pool rw,")},
 		{"pool", Red, "without nodev, noexec", "remount", mounts("nosuid,nodev,noexec,relatime shared:9", "nosuid,relatime")},
 		{"pool", Red, "shows /sub", "restart", mounts("0:40 /", "0:40 /sub")},
-		{"pool", Red, "read-only", "remount,rw", mounts("pool rw,", "pool ro,")},
+		{"pool", Red, "mounted read-only", "remount,rw", mounts("pool rw,", "pool ro,")},
+		{"pool", Red, "is read-only, as after an error of its disk", "systemctl stop forkgate.target", file("proc/self/mountinfo", mountinfo+
+			"33 31 0:41 / /var/lib/forkgate/pool rw,nosuid,nodev,noexec - btrfs /dev/loop1 ro,space_cache=v2\n")},
 		{"pool", Red, "without noexec", "remount", file("proc/self/mountinfo", mountinfo+
 			"33 31 0:41 / /var/lib/forkgate/pool rw,nosuid,nodev - btrfs /dev/loop1 rw\n")},
 		{"pool space", Red, "0.5 GiB free", "forkgate rm", func(f *fake) { f.kernel.room.Free = 512 << 20 }},

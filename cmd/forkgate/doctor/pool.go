@@ -45,8 +45,11 @@ func poolCheck(_ context.Context, h *Host) finding {
 		return red("umount "+h.Pool+" && forkgate pool init", "%s is a %s", h.Pool, m.kind)
 	case m.root != "/":
 		return red("systemctl restart "+mountUnit, "%s shows %s of its btrfs, and not all of it", h.Pool, m.root)
+	case m.broken: // which btrfs lets nobody remount
+		return red("journalctl -k --grep=BTRFS; when the disk is well, systemctl stop forkgate.target "+mountUnit+" and systemctl start "+mountUnit+" forkgate.target",
+			"%s is read-only, as after an error of its disk", h.Pool)
 	case m.has("ro"):
-		return red("journalctl -k --grep=BTRFS; then mount -o remount,rw "+h.Pool, "%s is read-only", h.Pool)
+		return red("mount -o remount,rw "+h.Pool, "%s is mounted read-only", h.Pool)
 	}
 	var lacks []string
 	for _, flag := range []string{"nosuid", "nodev", "noexec"} {
@@ -61,7 +64,10 @@ func poolCheck(_ context.Context, h *Host) finding {
 }
 
 // mount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
-type mount struct{ root, options, kind, source string }
+type mount struct {
+	root, options, kind, source string
+	broken                      bool // the filesystem itself is read-only, however it is mounted
+}
 
 func (m mount) has(option string) bool {
 	return contains(strings.ReplaceAll(m.options, ",", " "), option)
@@ -74,7 +80,8 @@ func (h *Host) mounted(place string) (m mount, found bool) {
 		here, there, _ := strings.Cut(line, " - ")
 		f, rest := strings.Fields(here), strings.Fields(there)
 		if len(f) > 5 && len(rest) > 1 && f[4] == place {
-			m, found = mount{root: f[3], options: f[5], kind: rest[0], source: rest[1]}, true
+			broken := len(rest) > 2 && strings.HasPrefix(rest[2]+",", "ro,")
+			m, found = mount{root: f[3], options: f[5], kind: rest[0], source: rest[1], broken: broken}, true
 		}
 	}
 	return m, found
