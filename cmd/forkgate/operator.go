@@ -214,7 +214,11 @@ func printStatus(cmd *cobra.Command, s client.StatusReply) error {
 	const gib = 1 << 30
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "warden\t%s, since %s\n", s.Version, s.Since.Format(time.DateTime))
-	fmt.Fprintf(w, "pool\t%s, %.1f of %.1f GiB free%s\n", s.Pool, float64(s.PoolFree)/gib, float64(s.PoolSize)/gib, onItsWay(s.Returning))
+	if s.PoolError != "" {
+		fmt.Fprintf(w, "pool\t%s\n", gate.Printable(s.PoolError))
+	} else {
+		fmt.Fprintf(w, "pool\t%s, %.1f of %.1f GiB free%s\n", s.Pool, float64(s.PoolFree)/gib, float64(s.PoolSize)/gib, onItsWay(s.Returning))
+	}
 	fmt.Fprintf(w, "trees\t%s, %s\n", gate.Count(s.Repositories, "repository"), gate.Count(s.Forks, "fork"))
 	fmt.Fprintf(w, "pods\t%d running %s\n", len(s.Pods), strings.Join(s.Pods, " "))
 	fmt.Fprintf(w, "sessions\t%d\n", s.Sessions)

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"forkgate/fork"
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
 	"forkgate/nsjail"
@@ -166,11 +167,23 @@ func (r *request) answer(ctx context.Context, do call) {
 		return // nobody is there to hear of it
 	default:
 		r.journal.Error("a request failed", "session", r.session, "type", r.kind, "error", err)
+		if why := r.readOnly(); why != nil && !errors.Is(err, nsjail.ErrDied) {
+			err = r.send(client.TypeRefused, client.Refused{Reason: why.Reason, Hint: why.Hint})
+			break
+		}
 		err = r.send(client.TypeFailed, client.Failed{Session: r.session, Ended: errors.Is(err, nsjail.ErrDied)})
 	}
 	if err != nil && ctx.Err() == nil {
 		r.journal.Error("an answer could not be sent", "session", r.session, "type", r.kind, "error", err)
 	}
+}
+
+// readOnly is what to say of whatever fails while the pool takes no writes; nil where it does. The same goes for all that could be tried instead.
+func (w *Warden) readOnly() *gate.Refusal {
+	if _, err := w.trees.Status(); !errors.Is(err, fork.ErrReadOnlyPool) {
+		return nil
+	}
+	return &gate.Refusal{Reason: fork.ErrReadOnlyPool.Error() + ", as after an error of its disk", Hint: "tell the operator, whom forkgate doctor tells what to do"}
 }
 
 // attempt runs the call. Should it panic, that is one caller's failure and not everybody's.

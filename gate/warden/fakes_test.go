@@ -28,6 +28,8 @@ type fakeTrees struct {
 	trees     map[string]fork.Tree // by ref
 	end       func(context.Context, string) error
 	data      string // where every tree's data is
+	lost      string // where no tree is any more
+	broken    error  // why the pool cannot be used
 	kept      []fork.Kept
 	differ    []changes.Change // what Compare says
 	differErr error
@@ -103,9 +105,14 @@ func (f *fakeTrees) Owned(owner string) []fork.Tree {
 	return f.list(func(t fork.Tree) bool { return !t.Grand && t.Owner == owner })
 }
 
-func (f *fakeTrees) Dirs(fork.Tree) fork.Dirs { return fork.Dirs{Root: "/pool/root", Data: f.data} }
-func (f *fakeTrees) FreshTag(string) string   { return "agent-7f3k" }
-func (f *fakeTrees) CurrentRootfs() string    { return "d1" }
+func (f *fakeTrees) Dirs(fork.Tree) fork.Dirs {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return fork.Dirs{Tree: cmp.Or(f.lost, "/"), Root: "/pool/root", Data: f.data}
+}
+
+func (f *fakeTrees) FreshTag(string) string { return "agent-7f3k" }
+func (f *fakeTrees) CurrentRootfs() string  { return "d1" }
 func (f *fakeTrees) RemoveRepo(_ context.Context, name, understood string) error {
 	if name != understood {
 		return fork.ErrNotUnderstood
@@ -170,6 +177,11 @@ func (f *fakeTrees) Settle(guid, why string) (fork.Tree, error) {
 
 func (f *fakeTrees) Rootfs() ([]string, error) { return []string{"d0", "d1"}, nil }
 func (f *fakeTrees) Status() (fork.PoolStatus, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil {
+		return fork.PoolStatus{}, f.broken
+	}
 	return fork.PoolStatus{Path: "/pool", Size: 20 << 30, Free: 5 << 30, Returning: 3}, nil
 }
 

@@ -28,10 +28,7 @@ func (r *request) record(command string, args ...any) error {
 // status says how the warden is. Asking changes nothing and is not recorded.
 func status(ctx context.Context, r *request, _ struct{}) (answer, error) {
 	rules := r.rules.has.Load()
-	pool, err := r.trees.Status()
-	if err != nil {
-		return answer{}, err
-	}
+	pool, broken := r.trees.Status()
 	s := client.StatusReply{
 		Pool: pool.Path, PoolSize: pool.Size, PoolFree: pool.Free, Returning: pool.Returning,
 		Version: r.version, Since: r.since, Policy: r.policyPlace, PolicySince: rules.since,
@@ -42,6 +39,9 @@ func status(ctx context.Context, r *request, _ struct{}) (answer, error) {
 	record := r.log.State()
 	if s.RecordLine, s.RecordAnchored = record.Newest, record.SignedAt; record.Broken != nil {
 		s.Record = record.Broken.Error()
+	}
+	if broken != nil {
+		s.PoolError = broken.Error()
 	}
 	if rules.err != nil {
 		s.PolicyError = rules.err.Error()

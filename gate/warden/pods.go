@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -200,9 +201,25 @@ func (p *pods) start(ctx context.Context, guid string, again bool) error {
 		return nil, p.startLocked(ctx, tree, hooks)
 	})
 	if err != nil {
-		return fmt.Errorf("cannot start the pod of %s: %w", guid, err)
+		return fmt.Errorf("cannot start the pod of %s: %w", guid, p.unlessLost(guid, err))
 	}
 	return nil
+}
+
+// unlessLost makes a refusal of what went wrong with a tree that the pool has lost, as after a power cut with a disk that had kept nothing.
+func (p *pods) unlessLost(guid string, err error) error {
+	t, ok := p.trees.Get(guid)
+	if _, refused := gate.AsRefusal(err); refused || !ok {
+		return err
+	}
+	if _, gone := os.Lstat(p.trees.Dirs(t).Tree); !errors.Is(gone, os.ErrNotExist) {
+		return err
+	}
+	lost := &gate.Refusal{Reason: t.Ref() + " is gone from the pool"}
+	if !t.Grand {
+		lost.Hint = "ssh gate@host rm " + t.Ref() + " has its name be free again"
+	}
+	return fmt.Errorf("%w (%w)", lost, err)
 }
 
 // startable finds a tree whose pod may start.

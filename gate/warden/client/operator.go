@@ -37,6 +37,7 @@ type StatusReply struct {
 	PolicySince  time.Time `json:"policy_since,omitzero"`  // when the policy in force was loaded; zero: none is, the doors are shut
 	PolicyError  string    `json:"policy_error,omitempty"` // why the files as they are now do not load
 	Pool         string    `json:"pool"`                   // mount point
+	PoolError    string    `json:"pool_error,omitempty"`   // why it cannot be used: then it has no name and no size
 	PoolSize     uint64    `json:"pool_size"`              // bytes
 	PoolFree     uint64    `json:"pool_free"`              // bytes
 	Returning    int       `json:"pool_returning"`         // subvolumes that were removed, and whose space is not free yet
