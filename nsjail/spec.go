@@ -142,6 +142,18 @@ func ReadSpec(runDir, guid string) (Spec, error) {
 	return s, nil
 }
 
+// Written lists the GUIDs of pods that have a directory, whether they run or not.
+func Written(runDir string) (guids []string, err error) {
+	entries, err := os.ReadDir(filepath.Dir(Dir(runDir, "guid")))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot list the specs of pods: %w", err)
+	}
+	for _, entry := range entries {
+		guids = append(guids, entry.Name())
+	}
+	return guids, nil
+}
+
 // scrubbedFile is where a pod's supervisor says what came of Scrub.
 const scrubbedFile = "scrubbed.json"
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -303,10 +304,13 @@ func (p *pods) End(ctx context.Context, guid string) error {
 	return errors.Join(p.unlimit(ctx, unit, guid), nsjail.Remove(p.runDir, guid), p.visits.forget(guid))
 }
 
-// EndUnknown ends pods of trees that do not exist: an earlier warden's, or an earlier registry's.
+// EndUnknown ends pods of trees that do not exist, an earlier warden's, or an earlier registry's, and removes what is written of them: of what was
+// made ahead, and is gone from the disk, nothing else is left.
 func (p *pods) EndUnknown(ctx context.Context) error {
 	running, err := p.Running(ctx)
-	for _, guid := range running {
+	written, unread := nsjail.Written(p.runDir)
+	err = errors.Join(err, unread)
+	for _, guid := range slices.Compact(slices.Sorted(slices.Values(append(running, written...)))) {
 		if _, ok := p.trees.Get(guid); !ok {
 			err = errors.Join(err, p.End(ctx, guid))
 		}

@@ -99,11 +99,19 @@ func TestPodsOfUnknownTreesAreEnded(t *testing.T) {
 	demo, _ := h.trees.Find("demo", "")
 	_ = h.pods.Start(t.Context(), unitOf(demo.GUID))
 	_ = h.pods.Start(t.Context(), unitOf("00000000-0000-4000-8000-00000000dead"))
+	for _, guid := range []string{demo.GUID, "00000000-0000-4000-8000-00000000beef"} {
+		if err := (nsjail.Spec{GUID: guid}).Write(h.Warden.pods.runDir); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := h.Warden.pods.EndUnknown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if running, _ := h.Warden.pods.Running(t.Context()); len(running) != 1 || running[0] != demo.GUID {
 		t.Errorf("these run: %q", running)
+	}
+	if written, err := nsjail.Written(h.Warden.pods.runDir); err != nil || len(written) != 1 || written[0] != demo.GUID {
+		t.Errorf("of these something is written: %q, %v", written, err)
 	}
 }
 
