@@ -148,7 +148,7 @@ build/versitygw: tests/peers/s3/go.mod | needs-build
 	$(GO) build -C tests/peers/s3 -o $(CURDIR)/$@ github.com/versity/versitygw/cmd/versitygw
 	@touch $@
 
-test-vm: needs-build build/rootfs.tar build/vm/root.ext4 ## boot a Debian 13 in qemu, without KVM, and see limits work with cgroup v2; as root
+test-vm: needs-build build/rootfs.tar build/vm/root.ext4 ## boot a Debian 13 in qemu, without KVM, and see limits work with cgroup v2, and its pool's disk fail; as root
 	@packaging/needs vm
 	REQUIRE=all $(GO) test -v -count 1 -timeout 60m -exec "$(ROOTEXEC)" ./tests/vm
 

@@ -14,6 +14,22 @@ import (
 
 // TestVM installs forkgate on a Debian 13 as an operator does, and then goes through the table of checks.
 func TestVM(t *testing.T) {
+	v := boot(t)
+	setUp(t, v, poolDisk)
+	for _, c := range checks() {
+		t.Run(c.name, func(t *testing.T) {
+			c.check(t, v)
+			t.Logf("%s: done", v.Up())
+		})
+	}
+}
+
+// poolDisk is the disk of the host that is for the pool, empty at first.
+const poolDisk = "/dev/disk/by-id/virtio-pool"
+
+// boot boots a host that has forkgate at hand, and no more than that.
+func boot(t *testing.T) *vm.VM {
+	t.Helper()
 	image := need.VM(t)
 	rootfs := vm.Existing(t, need.Rootfs(t))
 	// Below build, and not in a directory of the test's: who kills the test leaves nothing that the next one does not take.
@@ -25,21 +41,16 @@ func TestVM(t *testing.T) {
 	v := vm.Boot(t, payload,
 		vm.Disk{Name: "pool", File: vm.Unnamed(t, 20<<30)}, vm.Disk{Name: "rootfs", File: rootfs, ReadOnly: true})
 	t.Logf("%s: booted Linux %s", v.Up(), v.Must(t, "uname", "-r"))
-	setUp(t, v)
-	for _, c := range checks() {
-		t.Run(c.name, func(t *testing.T) {
-			c.check(t, v)
-			t.Logf("%s: done", v.Up())
-		})
-	}
+	return v
 }
 
-// setUp is what README says under Install, and a principal of each kind. A step that fails ends it all.
-func setUp(t *testing.T, v *vm.VM) {
+// setUp is what README says under Install, with the pool on a device, and a principal of each kind. A step that fails ends it all.
+func setUp(t *testing.T, v *vm.VM, device string) {
+	t.Helper()
 	for _, step := range []struct{ what, command string }{
 		{"make install", "make --silent -C /opt/payload BIN=bin install"},
 		{"sysctl", "sysctl --system"},
-		{"forkgate pool init", "forkgate pool init --device /dev/disk/by-id/virtio-pool"},
+		{"forkgate pool init", "forkgate pool init --device " + device},
 		{"principals", principals},
 		{"forkgate.target", "systemctl enable --now forkgate.target"},
 		{"forkgate rootfs import", "forkgate rootfs import - </dev/disk/by-id/virtio-rootfs"},
