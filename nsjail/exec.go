@@ -55,6 +55,9 @@ var ErrNoWord = errors.New("the pod says nothing of the session's end")
 
 // Wait waits for it, or until Close. It returns how the session's command ended; nil, if it was killed with the session.
 func (e *End) Wait() (*wire.Exit, error) {
+	if e == nil {
+		return nil, ErrNoWord
+	}
 	m, files, err := e.conn.Receive()
 	wire.CloseAll(files)
 	if err == nil && m.Type != wire.TypeOver {

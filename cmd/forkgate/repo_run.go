@@ -22,6 +22,8 @@ func repoRunCommand() *cobra.Command {
 		Use: "run NAME -- COMMAND [ARGUMENT...]", Short: "run a command in a repository: production", Args: words(2, 1<<16),
 		Long: "Run a command in a repository, as the user that sessions run as, with this standard input, output and exit code, and without a terminal.\n" +
 			"It starts the repository's pod where that does not run. Policy is not asked, and the record has the command.\n\n" +
+			"NAME may be a fork that is not settled, and that nobody else enters: to look into it, and to mend it. It runs in a pod without a network\n" +
+			"that is there for that command alone. Other forks are entered by ssh.\n\n" +
 			"  forkgate repo run shop -- docker compose ps\n" +
 			"  forkgate repo run shop -- sh -c 'pg_dump shop | zstd' >shop.zst",
 		ValidArgsFunction: cobra.NoFileCompletions,

@@ -149,7 +149,12 @@ func (c *connection) admit(m wire.Message, files int) (message, call, error) {
 func (r *request) answer(ctx context.Context, do call) {
 	defer wire.CloseAll(r.files)
 	reply, err := r.attempt(ctx, do)
-	defer wire.CloseAll(reply.files)
+	defer func() {
+		wire.CloseAll(reply.files)
+		if reply.after != nil {
+			reply.after(ctx)
+		}
+	}()
 	if r.role != operator && (r.settles || err != nil) { // the operator mends what keeps that from working
 		err = errors.Join(err, r.log.Settle())
 	}

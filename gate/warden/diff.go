@@ -27,7 +27,7 @@ type difference struct {
 	Before string         `json:"before"`
 	After  string         `json:"after"`
 	Within string         `json:"within,omitempty"` // the path that was asked about; empty: all
-	Counts map[string]int `json:"counts"` // by how: added, changed, moved, removed
+	Counts map[string]int `json:"counts"`           // by how: added, changed, moved, removed
 	// Changes are the first of them, by path; with --stat there are none.
 	Changes []changes.Change `json:"changes,omitempty"`
 	More    int              `json:"more,omitempty"` // that are not among these

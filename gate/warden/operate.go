@@ -9,6 +9,7 @@ import (
 	"forkgate/fork"
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
+	"forkgate/nsjail"
 	"forkgate/nsjail/wire"
 )
 
@@ -118,17 +119,23 @@ const runHome = "operator.run"
 // maxRun is how long such a command is at most (MAX_ARG_STRLEN, linux/binfmts.h).
 const maxRun = 128 << 10
 
-// repoRun has a command run in a repository, as the user of sessions. Root of the host asks no policy, but is in the record. In a fork nobody runs
-// anything without having entered it.
+// repoRun has a command run in a repository, as the user of sessions, or in a fork that is not settled. Root of the host asks no policy, but is in the
+// record.
 func repoRun(ctx context.Context, r *request, q client.RepoRunRequest) (answer, error) {
-	t, ok := r.trees.Find(q.Name, "")
-	if !ok || !t.Grand {
-		return answer{}, gate.NotFound(gate.Ref{Repo: q.Name})
+	ref, err := gate.ParseRef(q.Name)
+	if err != nil {
+		return answer{}, err
 	}
-	if n := len(q.Command); n == 0 || n > maxRun { // without one a shell would be opened
+	t, ok := r.trees.Find(ref.Repo, ref.Tag)
+	switch n := len(q.Command); {
+	case n == 0 || n > maxRun: // without one a shell would be opened
 		return answer{}, fmt.Errorf("%w: %s with a command of %d bytes", wire.ErrMalformed, client.TypeRepoRun, n)
+	case !ok:
+		return answer{}, gate.NotFound(ref)
+	case !t.Grand && t.Unsettled == "":
+		return answer{}, &gate.Refusal{Reason: t.Ref() + " is a fork, in which nobody runs anything without having entered it", Hint: "ssh " + t.Repo + "+" + t.Tag + "@host"}
 	}
-	if err := r.record("repo run %s %q", q.Name, q.Command); err != nil {
+	if err := r.record("repo run %s %q", t.Ref(), q.Command); err != nil {
 		return answer{}, err
 	}
 	session := newSession()
@@ -137,12 +144,21 @@ func repoRun(ctx context.Context, r *request, q client.RepoRunRequest) (answer, 
 		return answer{}, err
 	}
 	work.Home = runHome
-	running, err := r.pods.enterRunning(ctx, t.GUID, work)
+	a := answer{body: client.OpenReply{Session: session}}
+	var running *nsjail.Session
+	if t.Grand {
+		running, err = r.pods.enterRunning(ctx, t.GUID, work)
+	} else {
+		running, a.after, err = r.pods.runUnsettled(ctx, t, work)
+	}
 	if err != nil {
 		return answer{}, explained(err)
 	}
-	running.End.Close()
-	return answer{body: client.OpenReply{Session: session}, files: running.Files}, nil
+	if t.Grand {
+		running.End.Close()
+	}
+	a.files = running.Files
+	return a, nil
 }
 
 // repoRemove removes a repository that has no forks.

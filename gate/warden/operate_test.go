@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"forkgate/fork"
 	"forkgate/gate/warden/client"
 )
 
@@ -162,9 +164,24 @@ func TestTheOperatorRunsInARepository(t *testing.T) {
 	if want := `verb operator repo run demo "echo \x1b hello"`; !slices.Contains(h.log.all(), want) {
 		t.Errorf("the log lacks %q: %q", want, h.log.all())
 	}
-	for _, q := range []client.RepoRunRequest{{Name: "nowhere", Command: []byte("id")}, {Name: "demo:hers", Command: []byte("id")}, {Name: "", Command: []byte("id")}} {
-		_, err := c.RepoRun(t.Context(), q)
-		refused(t, err, q.Name+" does not exist, or is not yours to see")
+	for name, want := range map[string]string{"nowhere": "nowhere does not exist, or is not yours to see", "demo:hers": "demo:hers is a fork, in which nobody runs anything without having entered it"} {
+		_, err := c.RepoRun(t.Context(), client.RepoRunRequest{Name: name, Command: []byte("id")})
+		refused(t, err, want)
+	}
+	bad := h.trees.add(fork.Tree{Repo: "demo", Tag: "bad", Owner: "alice", Unsettled: "it failed"})
+	in, err := c.RepoRun(t.Context(), client.RepoRunRequest{Name: "demo:bad", Command: []byte("id")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	for range 200 { // its pod is there for that alone
+		if !h.pods.has(bad.GUID) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if h.pods.has(bad.GUID) {
+		t.Error("the pod of a fork that is not settled runs on")
 	}
 	for _, command := range []string{"", strings.Repeat("x", maxRun+1)} { // which no client of ours says
 		if _, err := dial(t, h.operator).RepoRun(t.Context(), client.RepoRunRequest{Name: "demo", Command: []byte(command)}); err == nil {

@@ -255,6 +255,11 @@ func (p *pods) startLocked(ctx context.Context, tree fork.Tree, hooks string) er
 	if err != nil {
 		return err
 	}
+	if tree.Unsettled != "" { // what the operator has run there, if a warden ended meanwhile: see runUnsettled
+		if err := p.units.Kill(ctx, unit); err != nil {
+			return err
+		}
+	}
 	spec := p.specification(tree)
 	if spec.Secrets, err = p.secretFiles(tree); err != nil {
 		return err

@@ -38,6 +38,7 @@ type request struct {
 type answer struct {
 	body  any
 	files []*os.File
+	after func(context.Context) // what ends once it has been sent, at the latest when the connection does; nil: nothing
 }
 
 // messages is the table: whatever is not in it, or not in its row, ends the connection.
