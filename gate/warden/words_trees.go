@@ -188,10 +188,7 @@ func remove(ctx context.Context, w *word) (page, error) {
 
 // extend has the time of a fork begin again.
 func extend(ctx context.Context, w *word) (page, error) {
-	t, err := w.fork(ctx)
-	if err == nil && !t.Frozen.IsZero() {
-		err = frozen(t)
-	}
+	t, err := w.unused(ctx)
 	if err != nil {
 		return page{}, err
 	}
