@@ -35,7 +35,8 @@ What cannot come along is refused before anything is stopped: files of the host'
 volumes without a name, containers that are not well or whose image has another name by now. --plan says what would be done, and does nothing.
 
 What containers have written beside their volumes stays behind; docker diff CONTAINER shows what that is. What it may reach, which ports it has
-and whether it starts with the host are policy's to say: --plan prints a block. Should this program be killed meanwhile, docker start has the project run again.
+and whether it starts with the host are policy's to say: --plan prints a block. Should this program be killed meanwhile, or the host go down, the
+project is stopped: the first line of what it says has the commands that have it run again.
 
   forkgate repo adopt /srv/shop --plan
   forkgate repo adopt /srv/shop --name shop`
@@ -48,7 +49,9 @@ func repoAdoptCommand() *cobra.Command {
 	plan := c.Flags().Bool("plan", false, "say what would be done, and do nothing")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP) // a terminal that goes away leaves nothing half done
+		// A terminal that goes away, or who reads what is said here, leaves nothing half done.
+		signal.Ignore(syscall.SIGPIPE)
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 		defer stop()
 		host := hostDocker{}
 		project, err := adopt.Find(ctx, host, args[0])

@@ -47,6 +47,7 @@ func (a Adoption) Run(ctx context.Context, p Project) (err error) {
 	undo := undoing{say: a.Say}
 	defer func() { err = undo.after(ctx, err) }()
 
+	a.Say("to have it run where it was, should this be killed: " + p.byHand())
 	undo.add("having it start by itself again", func(ctx context.Context) error { return a.letGo(ctx, p) })
 	if err := a.hold(ctx, p); err != nil {
 		return err
@@ -56,7 +57,7 @@ func (a Adoption) Run(ctx context.Context, p Project) (err error) {
 	if err := a.stop(ctx, p); err != nil {
 		return err
 	}
-	undo.add("removing the repository", a.To.Remove)
+	undo.add("removing the repository", func(ctx context.Context) error { return a.remove(ctx) })
 	a.Say("copying " + p.Dir)
 	if err := a.copyDir(ctx, p); err != nil {
 		return err
@@ -77,6 +78,21 @@ func (a Adoption) Run(ctx context.Context, p Project) (err error) {
 	undo.forget()
 	a.Say(fmt.Sprintf("it is well; it was away for %.0f s", time.Since(began).Seconds()))
 	return nil
+}
+
+// errRuns says that the project may still run in the repository: then it is not started where it was, as both would work.
+var errRuns = errors.New("it may still run in the repository, and so is not started where it was")
+
+// remove removes the repository; where that cannot be, nothing of the project runs in it.
+func (a Adoption) remove(ctx context.Context) error {
+	err := a.To.Remove(ctx)
+	if err == nil {
+		return nil
+	}
+	if stopping := a.To.Docker(ctx, nil, nil, "compose", "stop"); stopping != nil {
+		return errors.Join(err, stopping, errRuns)
+	}
+	return err
 }
 
 // undoing is what has to be undone after a failure, the last first.
@@ -104,8 +120,12 @@ func (u *undoing) after(ctx context.Context, failed error) error {
 	ctx = context.WithoutCancel(ctx)
 	for i := len(u.steps) - 1; i >= 0; i-- {
 		u.say(u.steps[i].what)
-		if err := u.steps[i].do(ctx); err != nil {
+		err := u.steps[i].do(ctx)
+		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s failed: %w", u.steps[i].what, err))
+		}
+		if errors.Is(err, errRuns) {
+			return failed
 		}
 	}
 	return failed

@@ -32,8 +32,10 @@ func (p *side) Docker(_ context.Context, in io.Reader, out io.Writer, args ...st
 	if in != nil {
 		_, _ = io.Copy(io.Discard, in)
 	}
-	if p.fails != "" && strings.HasPrefix(said, p.fails) {
-		return errors.New("no such luck")
+	for _, fails := range strings.Split(p.fails, "|") {
+		if fails != "" && strings.HasPrefix(said, fails) {
+			return errors.New("no such luck")
+		}
 	}
 	if strings.HasPrefix(said, "stop") {
 		*p.stopped = true
@@ -53,7 +55,7 @@ func (p *side) Docker(_ context.Context, in io.Reader, out io.Writer, args ...st
 
 func (p *side) note(what string) error {
 	*p.calls = append(*p.calls, p.name+" "+what)
-	if p.fails == what {
+	if slices.Contains(strings.Split(p.fails, "|"), what) {
 		return errors.New("no such luck")
 	}
 	return nil
@@ -160,6 +162,21 @@ func TestWhatFailsIsUndone(t *testing.T) {
 				t.Errorf("it ends with %q, want %q", end, want)
 			}
 		})
+	}
+}
+
+// Where the repository cannot be removed the project does not run in it, or does not run where it was: never in both.
+func TestNeverInBoth(t *testing.T) {
+	for fails, starts := range map[string]bool{"remove|compose up": true, "remove|compose up|compose stop": false} {
+		a, p, calls := shop(t, unchangedShop)
+		a.To.(*side).fails = fails
+		err := a.Run(t.Context(), p)
+		if err == nil || errors.Is(err, errRuns) == starts {
+			t.Errorf("%s: %v", fails, err)
+		}
+		if slices.Contains(*calls, "host start web-id") != starts || !slices.Contains(*calls, "there compose stop") {
+			t.Errorf("%s: it did %q", fails, *calls)
+		}
 	}
 }
 

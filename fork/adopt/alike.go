@@ -52,18 +52,23 @@ func names(all, others []string) (names []string) {
 	return names
 }
 
+// below is a path of the host's, as one from a directory on where it is in there. Links in there are links in the repository as well; the directory
+// itself may be called by another name.
+func below(dir, path string) string {
+	for at, rest := path, ""; at != "/" && at != "."; at, rest = filepath.Dir(at), filepath.Join(filepath.Base(at), rest) {
+		if real, err := filepath.EvalSymlinks(at); at == dir || err == nil && real == dir {
+			return "./" + rest
+		}
+	}
+	return path
+}
+
 // places are what a container has mounted where: of a directory's by the path below it.
 func (c container) places(dir string) (places []string) {
 	for _, m := range c.Mounts {
 		what := m.Name
 		if m.Type == "bind" {
-			what = m.Source
-			if real, err := filepath.EvalSymlinks(m.Source); err == nil {
-				what = real
-			}
-			if at, err := filepath.Rel(dir, what); err == nil && filepath.IsLocal(at) {
-				what = "./" + at
-			}
+			what = below(dir, m.Source)
 		}
 		if unnamed(m.Name) {
 			what = ""

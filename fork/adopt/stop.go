@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // hold has nothing of the project start by itself where it is; letGo undoes it.
@@ -39,6 +40,20 @@ func (c container) restarts() string {
 		return fmt.Sprintf("%s:%d", policy.Name, policy.MaximumRetryCount)
 	}
 	return policy.Name
+}
+
+// byHand is how somebody has the project run again where it was.
+func (p Project) byHand() string {
+	var commands, running []string
+	for _, c := range p.containers {
+		if policy := c.restarts(); policy != "" {
+			commands = append(commands, "docker update --restart "+policy+" "+c.title())
+		}
+	}
+	for _, c := range p.running() {
+		running = append(running, c.title())
+	}
+	return strings.Join(append(commands, "docker start "+strings.Join(running, " ")), "; ")
 }
 
 // stop stops those that were started last first.

@@ -36,10 +36,11 @@ type sessions struct {
 	over    func(l live, exit *wire.Exit) // called once for each that ran, when nothing of it lives
 	journal *slog.Logger
 
-	watches sync.WaitGroup
-	mu      sync.Mutex
-	all     map[string]*entry
-	leaving bool
+	watches  sync.WaitGroup
+	mu       sync.Mutex
+	all      map[string]*entry
+	operator map[string]bool // by GUID: the operator is in a fork that is not settled
+	leaving  bool
 }
 
 // entry is a session with what this warden has of it.
@@ -52,7 +53,7 @@ type entry struct {
 }
 
 func newSessions(dir string, journal *slog.Logger) *sessions {
-	return &sessions{dir: dir, journal: journal, over: func(live, *wire.Exit) {}, all: map[string]*entry{}}
+	return &sessions{dir: dir, journal: journal, over: func(live, *wire.Exit) {}, all: map[string]*entry{}, operator: map[string]bool{}}
 }
 
 // expect takes in who is about to ask for a session. Until it enters a pod nothing is written.
@@ -159,7 +160,32 @@ func (s *sessions) list() []live {
 
 // in reports whether somebody has a session in a tree, or is about to.
 func (s *sessions) in(guid string) bool {
-	return len(s.those(func(e *entry) bool { return e.Asked.Target.GUID == guid })) > 0
+	return s.operated(guid) || len(s.those(func(e *entry) bool { return e.Asked.Target.GUID == guid })) > 0
+}
+
+// operated reports whether the operator is in a fork that is not settled.
+func (s *sessions) operated(guid string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.operator[guid]
+}
+
+// operates notes that the operator goes into a fork that is not settled, and not while somebody is there already.
+func (s *sessions) operates(guid string) (over func(), ok bool) {
+	if s.in(guid) {
+		return nil, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.operator[guid] {
+		return nil, false
+	}
+	s.operator[guid] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.operator, guid)
+	}, true
 }
 
 func (s *sessions) those(want func(*entry) bool) (all []live) {

@@ -65,6 +65,15 @@ func (a *audience) tellOne(session, text string) {
 	a.missed[session] = text
 }
 
+// tellIn tells those who are in a tree why that ends.
+func (w *Warden) tellIn(guid, text string) {
+	for _, l := range w.pods.sessions.list() {
+		if l.Asked.Target.GUID == guid {
+			w.audience.tellOne(l.ID, text)
+		}
+	}
+}
+
 // ended says why a session was ended, to the door that has it; which knows its name, and nobody else does.
 func ended(_ context.Context, r *request, q client.EndedRequest) (answer, error) {
 	r.audience.mu.Lock()

@@ -166,7 +166,10 @@ func repoRemove(ctx context.Context, r *request, q client.RepoRemoveRequest) (an
 	if err := r.record("repo remove %q", q.Name); err != nil {
 		return answer{}, err
 	}
-	t, _ := r.trees.Find(q.Name, "")
+	t, ok := r.trees.Find(q.Name, "")
+	if ok && q.Understood == q.Name && len(r.trees.Forks(q.Name)) == 0 {
+		r.tellIn(t.GUID, t.Ref()+" is being removed")
+	}
 	if err := r.trees.RemoveRepo(context.WithoutCancel(ctx), q.Name, q.Understood); err != nil {
 		return answer{}, explained(err)
 	}

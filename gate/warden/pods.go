@@ -233,6 +233,8 @@ func (p *pods) startable(guid string, again bool) (fork.Tree, error) {
 		return t, frozen(t)
 	case t.Unsettled != "" && !again:
 		return t, unsettled(t)
+	case p.sessions.operated(guid):
+		return t, &gate.Refusal{Reason: "the operator is in " + t.Ref(), Hint: "try again when that is over"}
 	}
 	return t, nil
 }

@@ -12,44 +12,27 @@ import (
 	"forkgate/systemd"
 )
 
-// runUnsettled has the operator's command run in a fork that could not be settled, which nobody else enters: in a pod without a network and without
-// secrets, in which nothing is done to the fork first. The pod is there for that command alone: over is called when the command is sent on its way,
-// and returns when nothing of it runs. Until then the fork is neither settled again nor removed.
+// runUnsettled has the operator's command run in a fork that could not be settled, which nobody else enters: in a pod without a network, in which
+// nothing is done to the fork first. The pod is there for that command alone: over is called when the command is sent on its way, and returns when
+// nothing of it runs. Until then the fork is not settled again, and does not go for its time or for another; who removes it ends the command.
 func (p *pods) runUnsettled(ctx context.Context, t fork.Tree, work nsjail.Exec) (_ *nsjail.Session, over func(context.Context), err error) {
 	unit, err := systemd.Instance(podUnit, t.GUID)
 	if err != nil {
 		return nil, nil, err
 	}
-	unlock := p.lock(t.GUID)
+	leave, ok := p.sessions.operates(t.GUID)
+	if !ok {
+		return nil, nil, &gate.Refusal{Reason: "somebody is in " + t.Ref()}
+	}
 	end := func() error {
+		defer leave()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		defer unlock()
 		return p.units.Kill(ctx, unit)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, end())
-		}
-	}()
-	now, ok := p.trees.Get(t.GUID)
-	switch {
-	case !ok || now.Ref() != t.Ref():
-		return nil, nil, renamed(t.Ref())
-	case now.Unsettled == "":
-		return nil, nil, &gate.Refusal{Reason: t.Ref() + " is settled by now"}
-	}
-	if err := p.units.Kill(ctx, unit); err != nil { // one that was left
-		return nil, nil, err
-	}
-	spec := p.specification(now)
-	spec.Scrub, spec.Network, spec.Autostart = nil, nsjail.Network{}, false
-	if err := p.bringUpBy(ctx, unit, now, spec); err != nil {
-		return nil, nil, fmt.Errorf("cannot start the pod of %s: %w", t.GUID, err)
-	}
-	running, err := p.exec(ctx, p.runDir, t.GUID, work)
+	running, err := p.beginUnsettled(ctx, unit, t, work)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, end())
 	}
 	return running, func(ctx context.Context) {
 		defer context.AfterFunc(ctx, running.End.Close)()
@@ -59,4 +42,25 @@ func (p *pods) runUnsettled(ctx context.Context, t fork.Tree, work nsjail.Exec) 
 			p.journal.Error("the pod of a fork that is not settled still runs", "ref", t.Ref(), "error", err)
 		}
 	}, nil
+}
+
+// beginUnsettled starts the pod, and the command in it.
+func (p *pods) beginUnsettled(ctx context.Context, unit string, t fork.Tree, work nsjail.Exec) (*nsjail.Session, error) {
+	defer p.lock(t.GUID)()
+	now, ok := p.trees.Get(t.GUID)
+	switch {
+	case !ok || now.Ref() != t.Ref():
+		return nil, renamed(t.Ref())
+	case now.Unsettled == "":
+		return nil, &gate.Refusal{Reason: t.Ref() + " is settled by now"}
+	}
+	if err := p.units.Kill(ctx, unit); err != nil { // one that was left
+		return nil, err
+	}
+	spec := p.specification(now)
+	spec.Scrub, spec.Network, spec.Autostart = nil, nsjail.Network{}, false
+	if err := p.bringUpBy(ctx, unit, now, spec); err != nil {
+		return nil, fmt.Errorf("cannot start the pod of %s: %w", t.GUID, err)
+	}
+	return p.exec(ctx, p.runDir, t.GUID, work)
 }

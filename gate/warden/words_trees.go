@@ -174,6 +174,7 @@ func remove(ctx context.Context, w *word) (page, error) {
 		return page{}, err
 	}
 	w.pods.down(ctx, t.GUID)
+	w.tellIn(t.GUID, t.Ref()+" is being removed")
 	// Begun, it is finished, whether or not the caller stays to see it; but not by a name that it has lost meanwhile, and of which alone policy has spoken.
 	if err := w.trees.RemoveNamed(context.WithoutCancel(ctx), t); err != nil {
 		return page{}, explained(err)

@@ -20,7 +20,7 @@ import (
 func scrubFirst(orders *wire.Conn, order wire.Machine, tool *os.File) error {
 	began := time.Now()
 	var done wire.Scrubbed
-	err := settle(dockerRoot, order.GUID)
+	err := settleAnew(dockerRoot, order.GUID) // the operator may have been in a fork that could not be scrubbed
 	docker := wire.ScrubStep{Name: "docker state", Took: time.Since(began)}
 	if err == nil {
 		done, err = runScrub(tool, wire.Scrubbing{

@@ -19,10 +19,14 @@ const settledFile = "forkgate-settled"
 //
 // It works with the pod's ids inside the pod's mounts: whatever a fork's root has planted here leads nowhere else.
 func settle(root, guid string) error {
-	marker := filepath.Join(root, settledFile)
-	if owner, err := os.ReadFile(marker); err == nil && string(owner) == guid {
+	if owner, err := os.ReadFile(filepath.Join(root, settledFile)); err == nil && string(owner) == guid {
 		return nil
 	}
+	return settleAnew(root, guid)
+}
+
+// settleAnew does so though it was done before.
+func settleAnew(root, guid string) error {
 	err := errors.Join(removeLayers(root), removeUnknown(root))
 	for _, name := range []string{
 		"containers", "network", "plugins", "swarm", "tmp", "runtimes", "buildkit", "builder",
@@ -31,7 +35,7 @@ func settle(root, guid string) error {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(root, name)))
 	}
 	if err == nil {
-		err = replace(marker, guid)
+		err = replace(filepath.Join(root, settledFile), guid)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot settle the Docker directory: %w", err)
@@ -61,13 +65,14 @@ func removeLayers(root string) error {
 // was killed. Images name theirs in files (docker's layer store, layer/filestore.go).
 func removeUnknown(root string) error {
 	driver := filepath.Join(root, "overlay2")
-	files, err := filepath.Glob(filepath.Join(root, "image/overlay2/layerdb/*/*/cache-id"))
-	if err != nil {
+	images := filepath.Join(root, "image/overlay2/layerdb/sha256")
+	chains, err := os.ReadDir(images)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	known := map[string]bool{"l": true}
-	for _, file := range files {
-		layer, err := os.ReadFile(file)
+	for _, chain := range chains {
+		layer, err := os.ReadFile(filepath.Join(images, chain.Name(), "cache-id"))
 		if err != nil { // then nobody knows which are unknown
 			return err
 		}

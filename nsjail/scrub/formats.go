@@ -1,7 +1,6 @@
 package scrub
 
 import (
-	"encoding/json"
 	"path"
 	"slices"
 	"strings"
@@ -26,22 +25,6 @@ func formatOf(name string) format {
 		return within.edit
 	}
 	return lines{separators: "="}.edit
-}
-
-// within is a dotenv file, and texts in other files that may be one.
-var within = lines{separators: "=:", strict: true}
-
-// editWithin replaces values in a text that is a value itself.
-func editWithin(text string, of values) (string, int, error) {
-	if !strings.Contains(text, "\n") && !given.MatchString(text) {
-		return text, 0, nil
-	}
-	edit := within.edit
-	if json.Valid([]byte(text)) {
-		edit = editJSON
-	}
-	edited, n, err := edit([]byte(text), of)
-	return string(edited), n, err
 }
 
 // piece is a part of a text that another one takes the place of.

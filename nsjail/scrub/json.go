@@ -12,13 +12,16 @@ import (
 
 // editJSON replaces the values of names at whatever depth, by texts, and leaves all else byte for byte. What is no JSON is an error.
 func editJSON(text []byte, of values) ([]byte, int, error) {
+	mark := len(text) - len(bytes.TrimPrefix(text, []byte("\ufeff")))
+	head := text[:mark:mark]
+	text = text[mark:]
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	e := jsonEditor{d, text, of, nil}
 	for {
 		if err := e.value(); errors.Is(err, io.EOF) {
 			slices.SortFunc(e.pieces, func(a, b piece) int { return a.from - b.from })
-			return spliced(text, e.pieces), len(e.pieces), nil
+			return append(head, spliced(text, e.pieces)...), len(e.pieces), nil
 		} else if err != nil {
 			return nil, 0, fmt.Errorf("it is no JSON: %w", err)
 		}
@@ -35,7 +38,7 @@ type jsonEditor struct {
 // value reads one, with all that is in it.
 func (e *jsonEditor) value() error {
 	if rest := bytes.TrimLeft(e.text[e.InputOffset():], " \t\r\n,:"); len(rest) > 0 && rest[0] == '"' {
-		return e.string()
+		return e.string(false)
 	}
 	token, err := e.Token()
 	if err != nil {
@@ -52,7 +55,7 @@ func (e *jsonEditor) value() error {
 		}
 	case json.Delim('['):
 		for e.More() && err == nil {
-			err = inside(e.value())
+			err = inside(e.element())
 		}
 	default:
 		return nil
@@ -63,8 +66,16 @@ func (e *jsonEditor) value() error {
 	return inside(err)
 }
 
-// string reads a text. NAME=VALUE is a name with its value, as where environments are lists, and a text may be a whole file.
-func (e *jsonEditor) string() error {
+// element reads one of an array. A text NAME=VALUE is a name with its value there, as where environments are lists.
+func (e *jsonEditor) element() error {
+	if rest := bytes.TrimLeft(e.text[e.InputOffset():], " \t\r\n,"); len(rest) > 0 && rest[0] == '"' {
+		return e.string(true)
+	}
+	return e.value()
+}
+
+// string reads a text, which may be a whole file.
+func (e *jsonEditor) string(listed bool) error {
 	var was json.RawMessage
 	if err := e.Decode(&was); err != nil {
 		return err
@@ -73,7 +84,7 @@ func (e *jsonEditor) string() error {
 	if err := json.Unmarshal(was, &text); err != nil {
 		return err
 	}
-	if name, _, ok := strings.Cut(text, "="); ok {
+	if name, _, ok := strings.Cut(text, "="); ok && listed {
 		if value, ok := e.of(name); ok {
 			return e.put(name+"="+value, was)
 		}
@@ -90,19 +101,21 @@ func (e *jsonEditor) string() error {
 
 // jsonObject is what is known of {"name": NAME, "value": VALUE} before it ends.
 type jsonObject struct {
-	name  string
-	value piece // empty: there is none
+	name   string
+	values []piece // JSON may say it twice
 }
 
 // byName has the value of a name that stands beside it replaced.
 func (e *jsonEditor) byName(o jsonObject) error {
-	value, ok := e.of(o.name)
-	if o.name == "" || o.value.to == 0 || !ok {
+	value, ok := dotted(o.name, e.of)
+	if !ok {
 		return nil
 	}
 	quoted, err := json.Marshal(value)
-	e.pieces = slices.DeleteFunc(e.pieces, func(p piece) bool { return o.value.from <= p.from && p.to <= o.value.to }) // what was replaced in it
-	e.pieces = append(e.pieces, piece{o.value.from, o.value.to, string(quoted)})
+	for _, v := range o.values {
+		e.pieces = slices.DeleteFunc(e.pieces, func(p piece) bool { return v.from <= p.from && p.to <= v.to }) // what was replaced in it
+		e.pieces = append(e.pieces, piece{v.from, v.to, string(quoted)})
+	}
 	return err
 }
 
@@ -119,7 +132,7 @@ func (e *jsonEditor) member(o *jsonObject) error {
 	if err != nil {
 		return inside(err)
 	}
-	value, ok := e.of(fmt.Sprint(name))
+	value, ok := dotted(fmt.Sprint(name), e.of)
 	if !ok {
 		from := int(e.InputOffset())
 		if err := e.value(); err != nil {
@@ -131,7 +144,7 @@ func (e *jsonEditor) member(o *jsonObject) error {
 		case "name":
 			_ = json.Unmarshal(e.text[from:e.InputOffset()], &o.name) // which may be no text
 		case "value":
-			o.value = piece{from: from, to: int(e.InputOffset())}
+			o.values = append(o.values, piece{from: from, to: int(e.InputOffset())})
 		}
 		return nil
 	}

@@ -2,8 +2,8 @@ package scrub
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -24,19 +24,29 @@ func (l lines) edit(text []byte, of values) ([]byte, int, error) {
 	for at := 0; at < len(text); {
 		name, from := l.name(text, at)
 		value, ok := dotted(name, of)
-		if !ok {
-			at = lineEnd(text, at)
-			continue
+		end, to, quote := lineEnd(text, at), at, ""
+		if ok {
+			var err error
+			if to, quote, err = l.value(text, from); err != nil {
+				return nil, 0, fmt.Errorf("line %d: %w", 1+bytes.Count(text[:at], []byte("\n")), err)
+			}
+			pieces = append(pieces, piece{from, to, quote + value + quote})
+			end = lineEnd(text, max(to, from))
 		}
-		to, quote, err := l.value(text, from)
-		if err == nil {
-			err = l.strays(text, seen, at, of)
+		comment, isComment := l.comment(text, to, end, of)
+		if comment != (piece{}) {
+			pieces = append(pieces, comment)
 		}
-		if err != nil {
-			return nil, 0, fmt.Errorf("line %d: %w", 1+bytes.Count(text[:at], []byte("\n")), err)
+		if ok || isComment {
+			if err := l.strays(text, seen, at, of); err != nil {
+				return nil, 0, err
+			}
+			seen = to
 		}
-		pieces = append(pieces, piece{from, to, quote + value + quote})
-		at, seen = lineEnd(text, max(to, from)), to
+		if isComment {
+			seen = end
+		}
+		at = end
 	}
 	if err := l.strays(text, seen, len(text), of); err != nil {
 		return nil, 0, err
@@ -44,31 +54,23 @@ func (l lines) edit(text []byte, of values) ([]byte, int, error) {
 	return spliced(text, pieces), len(pieces), nil
 }
 
-// dotted is what a name gets, or the last part of one: a.NAME, NAME[].
-func dotted(name string, of values) (value string, ok bool) {
-	name = strings.TrimRight(name, "[]")
-	if name == "" {
-		return "", false
+// comment replaces what a comment, at the end of a line or all of it, says of a name of ours: all that is behind that.
+func (l lines) comment(text []byte, from, end int, of values) (_ piece, is bool) {
+	rest := bytes.TrimLeft(text[from:end], "\ufeff \t")
+	if !l.strict || len(rest) == 0 || rest[0] != '#' && rest[0] != ';' {
+		return piece{}, false
 	}
-	if value, ok = of(name); !ok {
-		value, ok = of(strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "\"'"))
+	g, ok := nextGiven(text, from, end, of)
+	if !ok {
+		return piece{}, true
 	}
-	return value, ok
+	return piece{g.behind, g.behind + len(bytes.TrimRight(text[g.behind:end], "\r\n")), g.value}, true
 }
-
-// given is how names are given values in whatever language: NAME=VALUE, "NAME": VALUE.
-var given = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_]*)(?:["'\])]*[ \t]*=(?:[^=]|$)|["'][ \t]*:)`)
 
 // strays refuses names of ours that are given values in a part of the text, where none is replaced.
 func (l lines) strays(text []byte, from, to int, of values) error {
-	if !l.strict {
-		return nil
-	}
-	for _, at := range given.FindAllSubmatchIndex(text[from:to], -1) {
-		name := string(text[from+at[2] : from+at[3]])
-		if _, ok := of(name); ok {
-			return fmt.Errorf("%s has a value in a way that is not known here, in line %d", name, 1+bytes.Count(text[:from+at[2]], []byte("\n")))
-		}
+	if g, ok := nextGiven(text, from, to, of); ok && l.strict {
+		return fmt.Errorf("%s has a value in a way that is not known here, in line %d", g.name, 1+bytes.Count(text[:g.at], []byte("\n")))
 	}
 	return nil
 }
@@ -96,8 +98,14 @@ func (l lines) name(text []byte, at int) (name string, from int) {
 // value finds the end of a value, and how it is quoted. A quoted one may have several lines.
 func (l lines) value(text []byte, from int) (to int, quote string, err error) {
 	if from < len(text) && (text[from] == '"' || text[from] == '\'') {
-		to, err = closing(text, from)
-		return to, string(text[from]), err
+		if to, err = closing(text, from); err != nil || !l.strict {
+			return to, string(text[from]), err
+		}
+		rest := bytes.TrimLeft(text[to:lineEnd(text, to)], " \t")
+		if len(rest) > 0 && bytes.IndexByte([]byte("\r\n#;,})]"), rest[0]) < 0 {
+			return 0, "", errors.New("something stands behind a quoted value")
+		}
+		return to, string(text[from]), nil
 	}
 	for to = from; ; {
 		end := lineEnd(text, to)
@@ -107,7 +115,11 @@ func (l lines) value(text []byte, from int) (to int, quote string, err error) {
 			to = end
 			continue
 		}
-		return to + len(line), "", nil
+		to += len(line)
+		if open := bytes.TrimSpace(text[from:to]); l.strict && len(open) > 0 && bytes.IndexByte([]byte("[({"), open[0]) >= 0 && bytes.IndexByte([]byte("])}"), open[len(open)-1]) < 0 {
+			return 0, "", errors.New("a list that ends elsewhere")
+		}
+		return to, "", nil
 	}
 }
 

@@ -40,6 +40,9 @@ func editYAML(text []byte, of values) ([]byte, int, error) {
 }
 
 func editNode(node *yaml.Node, of values) (n int, err error) {
+	if n, err = editComments(node, of); err != nil {
+		return n, err
+	}
 	byName := valueOf(node, of)
 	for i, child := range node.Content {
 		name, value, ok := "", "", false
@@ -48,7 +51,7 @@ func editNode(node *yaml.Node, of values) (n int, err error) {
 			name, value, ok = byName.name, byName.value, true
 		case node.Kind == yaml.MappingNode && i%2 == 1:
 			name = node.Content[i-1].Value
-			value, ok = of(name)
+			value, ok = dotted(name, of)
 		case node.Kind == yaml.SequenceNode && child.Kind == yaml.ScalarNode: // as where environments are lists
 			if name, _, ok = strings.Cut(child.Value, "="); ok {
 				value, ok = of(name)
@@ -57,13 +60,16 @@ func editNode(node *yaml.Node, of values) (n int, err error) {
 		}
 		here := 1
 		switch {
-		case !ok && child.Kind == yaml.ScalarNode && (node.Kind != yaml.MappingNode || i%2 == 1):
-			here, err = editScalar(child, of)
+		case !ok && child.Kind == yaml.ScalarNode:
+			here, err = editScalar(child, of, node.Kind == yaml.MappingNode && i%2 == 0)
 		case !ok:
 			here, err = editNode(child, of)
 		case child.Kind == yaml.AliasNode:
 			err = fmt.Errorf("line %d: the value of %s stands elsewhere (*%s)", child.Line, name, child.Value)
 		default:
+			if _, err = editComments(child, of); err != nil {
+				break
+			}
 			*child = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: value, Anchor: child.Anchor, LineComment: child.LineComment}
 		}
 		if err != nil {
@@ -74,8 +80,25 @@ func editNode(node *yaml.Node, of values) (n int, err error) {
 	return n, nil
 }
 
-// editScalar replaces values in a text, which may be a whole file.
-func editScalar(node *yaml.Node, of values) (int, error) {
+// editComments replaces what comments say of names of ours.
+func editComments(node *yaml.Node, of values) (n int, err error) {
+	for _, comment := range []*string{&node.HeadComment, &node.LineComment, &node.FootComment} {
+		edited, here, err := within.edit([]byte(*comment), of)
+		if err != nil {
+			return n, fmt.Errorf("line %d: in a comment: %w", node.Line, err)
+		}
+		*comment = string(edited)
+		n += here
+	}
+	return n, nil
+}
+
+// editScalar replaces values in a text, which may be a whole file, and in what comments stand by it.
+func editScalar(node *yaml.Node, of values, isName bool) (int, error) {
+	said, err := editComments(node, of)
+	if err != nil || isName {
+		return said, err
+	}
 	edited, n, err := editWithin(node.Value, of)
 	if err != nil {
 		return 0, fmt.Errorf("line %d: in a text: %w", node.Line, err)
@@ -83,7 +106,7 @@ func editScalar(node *yaml.Node, of values) (int, error) {
 	if n > 0 {
 		node.Value = edited
 	}
-	return n, nil
+	return said + n, nil
 }
 
 // named is the value of a name that stands beside it, as in {name: NAME, value: VALUE}.
@@ -106,7 +129,7 @@ func valueOf(node *yaml.Node, of values) *named {
 	if name == nil || value == nil || name.Kind != yaml.ScalarNode {
 		return nil
 	}
-	if text, ok := of(name.Value); ok {
+	if text, ok := dotted(name.Value, of); ok {
 		return &named{value, name.Value, text}
 	}
 	return nil
