@@ -44,8 +44,13 @@ func (a Adoption) Run(ctx context.Context, p Project) (err error) {
 		return err
 	}
 	began := time.Now()
-	undo := undoing{say: a.Say}
-	defer func() { err = undo.after(ctx, err) }()
+	undo := undoing{say: a.Say, byHand: p.byHand()}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it went wrong: %v", p)
+		}
+		err = undo.after(ctx, err)
+	}()
 
 	a.Say("to have it run where it was, should this be killed: " + p.byHand())
 	undo.add("having it start by itself again", func(ctx context.Context) error { return a.letGo(ctx, p) })
@@ -89,7 +94,9 @@ func (a Adoption) remove(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if stopping := a.To.Docker(ctx, nil, nil, "compose", "stop"); stopping != nil {
+	// Nor does its pod start it by itself: neither its Rediaccfile, if that is there by now, nor Docker.
+	_ = a.To.Rename(ctx, hooksName, hooksAside)
+	if stopping := a.To.Docker(ctx, nil, nil, "compose", "down"); stopping != nil {
 		return errors.Join(err, stopping, errRuns)
 	}
 	return err
@@ -97,8 +104,9 @@ func (a Adoption) remove(ctx context.Context) error {
 
 // undoing is what has to be undone after a failure, the last first.
 type undoing struct {
-	say   func(string)
-	steps []undoStep
+	say    func(string)
+	byHand string // how somebody does it
+	steps  []undoStep
 }
 
 type undoStep struct {
@@ -125,7 +133,7 @@ func (u *undoing) after(ctx context.Context, failed error) error {
 			failed = errors.Join(failed, fmt.Errorf("%s failed: %w", u.steps[i].what, err))
 		}
 		if errors.Is(err, errRuns) {
-			return failed
+			return fmt.Errorf("%w; when it does not: %s", failed, u.byHand)
 		}
 	}
 	return failed

@@ -167,14 +167,14 @@ func TestWhatFailsIsUndone(t *testing.T) {
 
 // Where the repository cannot be removed the project does not run in it, or does not run where it was: never in both.
 func TestNeverInBoth(t *testing.T) {
-	for fails, starts := range map[string]bool{"remove|compose up": true, "remove|compose up|compose stop": false} {
+	for fails, starts := range map[string]bool{"remove|compose up": true, "remove|compose up|compose down": false} {
 		a, p, calls := shop(t, unchangedShop)
 		a.To.(*side).fails = fails
 		err := a.Run(t.Context(), p)
 		if err == nil || errors.Is(err, errRuns) == starts {
 			t.Errorf("%s: %v", fails, err)
 		}
-		if slices.Contains(*calls, "host start web-id") != starts || !slices.Contains(*calls, "there compose stop") {
+		if slices.Contains(*calls, "host start web-id") != starts || !slices.Contains(*calls, "there compose down") {
 			t.Errorf("%s: it did %q", fails, *calls)
 		}
 	}

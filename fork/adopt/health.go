@@ -116,7 +116,7 @@ func marks(all []container) (marks []string) {
 func (a Adoption) unwell(ctx context.Context, want []string, now []container) error {
 	err := fmt.Errorf("it does not become as well as it was within %v: before, %s; now, %s", a.Patience, strings.Join(want, ", "), strings.Join(states(now), ", "))
 	for _, c := range now {
-		if slices.Contains(want, states([]container{c})[0]) {
+		if is := states([]container{c}); len(is) == 0 || slices.Contains(want, is[0]) {
 			continue
 		}
 		var said bytes.Buffer

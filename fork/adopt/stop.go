@@ -53,7 +53,10 @@ func (p Project) byHand() string {
 	for _, c := range p.running() {
 		running = append(running, c.title())
 	}
-	return strings.Join(append(commands, "docker start "+strings.Join(running, " ")), "; ")
+	if len(running) > 0 {
+		commands = append(commands, "docker start "+strings.Join(running, " "))
+	}
+	return strings.Join(commands, "; ")
 }
 
 // stop stops those that were started last first.

@@ -74,6 +74,21 @@ func (w *Warden) tellIn(guid, text string) {
 	}
 }
 
+// takeBack has those in a tree that does not end after all hear nothing of it when they end.
+func (w *Warden) takeBack(guid string) {
+	for _, l := range w.pods.sessions.list() {
+		if l.Asked.Target.GUID == guid {
+			w.audience.forget(l.ID)
+		}
+	}
+}
+
+func (a *audience) forget(session string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.missed, session)
+}
+
 // ended says why a session was ended, to the door that has it; which knows its name, and nobody else does.
 func ended(_ context.Context, r *request, q client.EndedRequest) (answer, error) {
 	r.audience.mu.Lock()

@@ -171,6 +171,7 @@ func repoRemove(ctx context.Context, r *request, q client.RepoRemoveRequest) (an
 		r.tellIn(t.GUID, t.Ref()+" is being removed")
 	}
 	if err := r.trees.RemoveRepo(context.WithoutCancel(ctx), q.Name, q.Understood); err != nil {
+		r.takeBack(t.GUID)
 		return answer{}, explained(err)
 	}
 	if r.pods.secrets != nil {

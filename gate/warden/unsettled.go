@@ -24,43 +24,58 @@ func (p *pods) runUnsettled(ctx context.Context, t fork.Tree, work nsjail.Exec) 
 	if !ok {
 		return nil, nil, &gate.Refusal{Reason: "somebody is in " + t.Ref()}
 	}
-	end := func() error {
-		defer leave()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		return p.units.Kill(ctx, unit)
-	}
 	running, err := p.beginUnsettled(ctx, unit, t, work)
 	if err != nil {
-		return nil, nil, errors.Join(err, end())
+		leave()
+		return nil, nil, err
 	}
 	return running, func(ctx context.Context) {
+		defer leave()
 		defer context.AfterFunc(ctx, running.End.Close)()
 		_, _ = running.End.Wait() // or whoever asked has gone
 		running.End.Close()
-		if err := end(); err != nil {
+		if err := p.endUnsettled(ctx, unit); err != nil {
 			p.journal.Error("the pod of a fork that is not settled still runs", "ref", t.Ref(), "error", err)
 		}
 	}, nil
 }
 
+func (p *pods) endUnsettled(ctx context.Context, unit string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	return p.units.Kill(ctx, unit)
+}
+
 // beginUnsettled starts the pod, and the command in it.
 func (p *pods) beginUnsettled(ctx context.Context, unit string, t fork.Tree, work nsjail.Exec) (*nsjail.Session, error) {
+	if err := p.startUnsettled(ctx, unit, t); err != nil {
+		return nil, err
+	}
+	running, err := p.exec(ctx, p.runDir, t.GUID, work) // without a lock: one that does not answer holds up nobody's end
+	if err != nil {
+		return nil, errors.Join(err, p.endUnsettled(ctx, unit))
+	}
+	return running, nil
+}
+
+func (p *pods) startUnsettled(ctx context.Context, unit string, t fork.Tree) error {
 	defer p.lock(t.GUID)()
 	now, ok := p.trees.Get(t.GUID)
 	switch {
 	case !ok || now.Ref() != t.Ref():
-		return nil, renamed(t.Ref())
+		return renamed(t.Ref())
+	case !now.Frozen.IsZero():
+		return frozen(now)
 	case now.Unsettled == "":
-		return nil, &gate.Refusal{Reason: t.Ref() + " is settled by now"}
+		return &gate.Refusal{Reason: t.Ref() + " is settled by now"}
 	}
 	if err := p.units.Kill(ctx, unit); err != nil { // one that was left
-		return nil, err
+		return err
 	}
 	spec := p.specification(now)
 	spec.Scrub, spec.Network, spec.Autostart = nil, nsjail.Network{}, false
 	if err := p.bringUpBy(ctx, unit, now, spec); err != nil {
-		return nil, fmt.Errorf("cannot start the pod of %s: %w", t.GUID, err)
+		return errors.Join(fmt.Errorf("cannot start the pod of %s: %w", t.GUID, err), p.endUnsettled(ctx, unit))
 	}
-	return p.exec(ctx, p.runDir, t.GUID, work)
+	return nil
 }

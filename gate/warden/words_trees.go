@@ -177,6 +177,7 @@ func remove(ctx context.Context, w *word) (page, error) {
 	w.tellIn(t.GUID, t.Ref()+" is being removed")
 	// Begun, it is finished, whether or not the caller stays to see it; but not by a name that it has lost meanwhile, and of which alone policy has spoken.
 	if err := w.trees.RemoveNamed(context.WithoutCancel(ctx), t); err != nil {
+		w.takeBack(t.GUID)
 		return page{}, explained(err)
 	}
 	data := struct {

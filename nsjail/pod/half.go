@@ -76,9 +76,12 @@ func (h *half) hear(kind string, patience time.Duration, body any) error {
 
 // reap ends the pod when the half does.
 func (h *half) reap() {
-	_, _ = h.init.Wait()
+	how := "it is not known how"
+	if state, err := h.init.Wait(); err == nil {
+		how = state.String()
+	}
 	close(h.dead)
-	h.died(fmt.Errorf("%w: %s", ErrDied, h.kind.name))
+	h.died(fmt.Errorf("%w: %s, %s", ErrDied, h.kind.name, how))
 }
 
 // grace is how long the containers of a pod have, together, when it is stopped.

@@ -60,7 +60,7 @@ func Run(ctx context.Context, c Config) error {
 		p.live(ctx, cancel)
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, ErrDied) || errors.Is(cause, ErrHoards) {
-		return cause
+		return errors.Join(cause, err) // where it had not begun, how far it came
 	}
 	return nil
 }

@@ -14,15 +14,21 @@ type format func(text []byte, of values) (edited []byte, n int, err error)
 
 // formatOf tells by its name how a file is written: what ends like none of the others is taken for a dotenv file.
 func formatOf(name string) format {
-	switch ext := strings.ToLower(path.Ext(name)); {
+	base := strings.ToLower(path.Base(name))
+	for _, as := range []string{".dist", ".bak", ".orig", ".old", ".example", ".sample", ".tmpl", ".j2"} {
+		base = strings.TrimSuffix(base, as)
+	}
+	switch ext := path.Ext(base); {
 	case ext == ".json":
 		return editJSON
 	case slices.Contains([]string{".yaml", ".yml"}, ext):
 		return editYAML
-	case slices.Contains([]string{".ini", ".cfg", ".conf", ".cnf", ".toml", ".properties"}, ext):
+	case slices.Contains([]string{".ini", ".cfg", ".conf", ".cnf", ".toml", ".properties", ".service"}, ext):
 		return lines{separators: "=:", continued: true, strict: true}.edit
-	case ext == ".env", strings.HasPrefix(path.Base(name), ".env"):
+	case ext == ".env", strings.HasPrefix(base, ".env") && base != ".envrc":
 		return within.edit
+	case base == ".npmrc":
+		return lines{separators: "=", strict: true}.edit
 	}
 	return lines{separators: "="}.edit
 }

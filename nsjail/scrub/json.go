@@ -17,11 +17,13 @@ func editJSON(text []byte, of values) ([]byte, int, error) {
 	text = text[mark:]
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	e := jsonEditor{d, text, of, nil}
+	e := jsonEditor{d, text, of, nil, false}
 	for {
 		if err := e.value(); errors.Is(err, io.EOF) {
 			slices.SortFunc(e.pieces, func(a, b piece) int { return a.from - b.from })
 			return append(head, spliced(text, e.pieces)...), len(e.pieces), nil
+		} else if err != nil && !speaksOf(text, of) { // nothing in it is ours to change
+			return append(head, text...), 0, nil
 		} else if err != nil {
 			return nil, 0, fmt.Errorf("it is no JSON: %w", err)
 		}
@@ -33,6 +35,7 @@ type jsonEditor struct {
 	text   []byte
 	of     values
 	pieces []piece
+	plain  bool // what comes is a list of a command's words
 }
 
 // value reads one, with all that is in it.
@@ -54,8 +57,10 @@ func (e *jsonEditor) value() error {
 			err = e.byName(o)
 		}
 	case json.Delim('['):
+		plain := e.plain
+		e.plain = false
 		for e.More() && err == nil {
-			err = inside(e.element())
+			err = inside(e.element(plain))
 		}
 	default:
 		return nil
@@ -67,9 +72,9 @@ func (e *jsonEditor) value() error {
 }
 
 // element reads one of an array. A text NAME=VALUE is a name with its value there, as where environments are lists.
-func (e *jsonEditor) element() error {
+func (e *jsonEditor) element(plain bool) error {
 	if rest := bytes.TrimLeft(e.text[e.InputOffset():], " \t\r\n,"); len(rest) > 0 && rest[0] == '"' {
-		return e.string(true)
+		return e.string(!plain)
 	}
 	return e.value()
 }
@@ -135,6 +140,7 @@ func (e *jsonEditor) member(o *jsonObject) error {
 	value, ok := dotted(fmt.Sprint(name), e.of)
 	if !ok {
 		from := int(e.InputOffset())
+		e.plain = slices.Contains(commands, fmt.Sprint(name))
 		if err := e.value(); err != nil {
 			return inside(err)
 		}

@@ -27,7 +27,7 @@ func (l lines) edit(text []byte, of values) ([]byte, int, error) {
 		end, to, quote := lineEnd(text, at), at, ""
 		if ok {
 			var err error
-			if to, quote, err = l.value(text, from); err != nil {
+			if to, quote, err = l.value(text, at, from); err != nil {
 				return nil, 0, fmt.Errorf("line %d: %w", 1+bytes.Count(text[:at], []byte("\n")), err)
 			}
 			pieces = append(pieces, piece{from, to, quote + value + quote})
@@ -90,14 +90,30 @@ func (l lines) name(text []byte, at int) (name string, from int) {
 	if i < 0 {
 		return "", 0
 	}
+	if strings.HasPrefix(line[i:], ":=") { // as Makefiles have it
+		i++
+	}
 	name = strings.TrimPrefix(strings.TrimLeft(line[:i], "\ufeff \t#;"), "export ")
+	name = strings.Trim(strings.TrimRight(name, " \t:?+"), "\"'")
+	if strings.ContainsAny(name, " \t$({<") { // no name, but words that stand before one
+		return "", 0
+	}
 	value := strings.TrimLeft(line[i+1:], " \t")
-	return strings.Trim(name, " \t\"'"), at + len(line) - len(value)
+	return name, at + len(line) - len(value)
 }
 
-// value finds the end of a value, and how it is quoted. A quoted one may have several lines.
-func (l lines) value(text []byte, from int) (to int, quote string, err error) {
-	if from < len(text) && (text[from] == '"' || text[from] == '\'') {
+// value finds the end of a value, and how it is quoted. at is where its line begins. A quoted one may have several lines; a comment has one.
+func (l lines) value(text []byte, at, from int) (to int, quote string, err error) {
+	own := bytes.TrimLeft(text[at:from], "\ufeff \t")
+	if len(own) > 0 && (own[0] == '#' || own[0] == ';') {
+		return from + len(bytes.TrimRight(text[from:lineEnd(text, from)], "\r\n")), "", nil
+	}
+	for _, more := range []string{"-----BEGIN", "<<"} {
+		if l.strict && bytes.HasPrefix(text[from:], []byte(more)) {
+			return 0, "", fmt.Errorf("a value that begins with %s, and ends elsewhere", more)
+		}
+	}
+	if from < len(text) && (text[from] == '"' || text[from] == '\'' || text[from] == '`' && l.strict) {
 		if to, err = closing(text, from); err != nil || !l.strict {
 			return to, string(text[from]), err
 		}
@@ -110,17 +126,42 @@ func (l lines) value(text []byte, from int) (to int, quote string, err error) {
 	for to = from; ; {
 		end := lineEnd(text, to)
 		line := bytes.TrimRight(text[to:end], "\r\n")
-		indented := end < len(text) && (text[end] == ' ' || text[end] == '\t')
+		indented := indentation(text[min(end, len(text)):]) > indentation(text[at:])
 		if end < len(text) && (bytes.HasSuffix(line, []byte(`\`)) || l.continued && indented) {
 			to = end
 			continue
 		}
 		to += len(line)
-		if open := bytes.TrimSpace(text[from:to]); l.strict && len(open) > 0 && bytes.IndexByte([]byte("[({"), open[0]) >= 0 && bytes.IndexByte([]byte("])}"), open[len(open)-1]) < 0 {
+		if l.strict && isOpen(string(text[from:to])) {
 			return 0, "", errors.New("a list that ends elsewhere")
 		}
 		return to, "", nil
 	}
+}
+
+// isOpen reports whether a value begins with a bracket that it does not close.
+func isOpen(value string) bool {
+	if !strings.HasPrefix(value, "[") && !strings.HasPrefix(value, "(") && !strings.HasPrefix(value, "{") {
+		return false
+	}
+	count := func(any string) int {
+		return len(value) - len(strings.Map(func(r rune) rune {
+			if strings.ContainsRune(any, r) {
+				return -1
+			}
+			return r
+		}, value))
+	}
+	return count("[({") > count("])}")
+}
+
+// indentation is how many blanks a line begins with; none, if it has nothing else.
+func indentation(line []byte) int {
+	n := len(line) - len(bytes.TrimLeft(line, " \t"))
+	if n == len(line) || line[n] == '\n' || line[n] == '\r' {
+		return 0
+	}
+	return n
 }
 
 // closing finds the end of a quoted text: the next quote that no backslash stands before, or, of three, the next three.

@@ -142,7 +142,7 @@ func TestLinks(t *testing.T) {
 // What cannot be done whole is an error, and what follows it is not done.
 func TestWhatFails(t *testing.T) {
 	c := newCopy(t)
-	c.write(filepath.Join(c.data, "bad.json"), "{")
+	c.write(filepath.Join(c.data, "bad.json"), "{\"KEY\": 1")
 	big := filepath.Join(c.data, "big.env")
 	c.write(big, "")
 	if err := errors.Join(os.Truncate(big, maxFile+1), syscall.Mkfifo(filepath.Join(c.data, "pipe"), 0o600)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
@@ -17,7 +18,8 @@ var given = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)(\\*["'\])])*[ \t]*([+
 // gift is a name of ours that is given a value somewhere in a text.
 type gift struct {
 	name, value string
-	at, behind  int // where the name begins, and the sign ends
+	at, behind  int  // where the name begins, and the sign ends
+	apart       bool // blanks stand before the sign
 }
 
 // nextGiven finds the first in a part of a text.
@@ -30,81 +32,167 @@ func nextGiven(text []byte, from, to int, of values) (gift, bool) {
 		begin, end := max(m[2], m[8], m[10]), max(m[3], m[9], m[11])
 		g := gift{name: string(text[from+begin : from+end]), at: from + begin, behind: from + m[1]}
 		from = g.behind
-		compared := text[g.behind-1] == '=' && g.behind < to && text[g.behind] == '='
-		if value, ok := dotted(g.name, of); ok && !compared {
-			g.value = value
+		if value, ok := dotted(g.name, of); ok && g.gives(text, to) {
+			sign := bytes.TrimRight(text[g.at+len(g.name):g.behind], "+?:=-")
+			g.value, g.apart = value, bytes.HasSuffix(sign, []byte(" ")) || bytes.HasSuffix(sign, []byte("\t"))
 			return g, true
 		}
 	}
 	return gift{}, false
 }
 
-// dotted is what a name gets, or the last part of one: a.NAME, NAME[].
+// gives reports whether there is a value at all: not where a name is compared, as in [ "$NAME" = x ] and NAME == x, nor where one that is missing is
+// complained about, or is nothing, as in ${NAME:?why} and ${NAME:-}; nor where the value is only another's name.
+func (g gift) gives(text []byte, to int) bool {
+	rest := string(text[g.behind:to])
+	before := string(text[max(0, g.at-2):g.at])
+	switch {
+	case strings.HasPrefix(rest, "=") && text[g.behind-1] == '=':
+		return false
+	case strings.HasSuffix(before, "${"):
+		how := strings.TrimLeft(string(text[g.at+len(g.name):to]), ":")
+		return !strings.HasPrefix(how, "?") && !strings.HasPrefix(how, "+") && !strings.HasPrefix(how, "-}")
+	case strings.HasSuffix(before, "$"):
+		return false
+	}
+	return !reference.MatchString(strings.TrimLeft(rest, " \t"))
+}
+
+// reference is a value that is another's: $NAME, ${NAME}, ${{ NAME }}.
+var reference = regexp.MustCompile(`^["']?\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}|\{\{[^{}]*\}\})["']?(?:[\s;&|)]|$)`)
+
+// dotted is what a name gets by its last part: a.NAME, a[NAME], //host/:NAME, NAME[]; or by all of it.
 func dotted(name string, of values) (value string, ok bool) {
 	name = strings.TrimRight(name, "[]")
-	if name == "" {
-		return "", false
+	last := strings.Trim(name[strings.LastIndexAny(name, ".[:/")+1:], "\"'")
+	if last != "" {
+		value, ok = of(last)
 	}
-	if value, ok = of(name); !ok {
-		value, ok = of(strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "\"'"))
+	if !ok && name != "" && name != last {
+		value, ok = of(name)
 	}
 	return value, ok
 }
+
+// speaksOf reports whether a name of ours stands anywhere in a text.
+func speaksOf(text []byte, of values) bool {
+	for _, word := range words.FindAll(text, -1) {
+		if _, ok := dotted(string(word), of); ok {
+			return true
+		}
+	}
+	return false
+}
+
+var words = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_.-]*`)
 
 // within is a dotenv file, and texts in other files that may be one.
 var within = lines{separators: "=:", strict: true}
 
 // editWithin replaces values in a text that is a value itself: a whole file, or a line in which words give names their values, as commands do.
 func editWithin(text string, of values) (string, int, error) {
-	if _, ok := nextGiven([]byte(text), 0, len(text), of); !ok && !strings.Contains(text, "\n") {
-		return text, 0, nil
-	}
+	begins := strings.TrimSpace(text)
 	edit := within.edit
-	switch {
-	case json.Valid([]byte(text)):
+	switch _, ok := nextGiven([]byte(text), 0, len(text), of); {
+	case begins != "" && (begins[0] == '{' || begins[0] == '[') && json.Valid([]byte(text)):
 		edit = editJSON
+	case !ok && !strings.Contains(text, "\n"):
+		return text, 0, nil
 	case !strings.Contains(text, "\n"):
 		edit = editWords
 	case isMapping(text):
 		edit = editYAML
 	}
 	edited, n, err := edit([]byte(text), of)
+	if err != nil && strings.Contains(begins, "\n") { // a script may be: what is no settings file, and has commands on its lines
+		edited, n, err = editWords([]byte(text), of)
+	}
 	return string(edited), n, err
 }
 
-// isMapping reports whether a text is YAML with names in it.
+// isMapping reports whether a text is YAML, all of it, that begins with names.
 func isMapping(text string) bool {
-	var node yaml.Node
-	return yaml.Unmarshal([]byte(text), &node) == nil && len(node.Content) == 1 && node.Content[0].Kind == yaml.MappingNode
+	d := yaml.NewDecoder(strings.NewReader(text))
+	for first := true; ; first = false {
+		var node yaml.Node
+		switch err := d.Decode(&node); {
+		case errors.Is(err, io.EOF):
+			return !first
+		case err != nil || first && (len(node.Content) != 1 || node.Content[0].Kind != yaml.MappingNode):
+			return false
+		}
+	}
 }
+
+// connection is what databases are reached by: NAME=VALUE;NAME=VALUE.
+var connection = regexp.MustCompile(`^\s*[\w .]+=[^;\n]*(?:;\s*[\w .]+=[^;\n]*)+;?\s*$`)
 
 // editWords replaces words of the shell's that are given to names: in "env NAME=VALUE command" that one.
 func editWords(text []byte, of values) ([]byte, int, error) {
 	var pieces []piece
+	inConnection := connection.Match(text)
 	for at := 0; ; {
 		g, ok := nextGiven(text, at, len(text), of)
 		if !ok {
 			return spliced(text, pieces), len(pieces), nil
 		}
-		end, quote := g.behind, ""
-		switch {
-		case text[g.behind-1] != '=':
-			return nil, 0, fmt.Errorf("%s has a value in a way that is not known here", g.name)
-		case end < len(text) && (text[end] == '"' || text[end] == '\''):
-			var err error
-			if end, err = closing(text, end); err != nil {
-				return nil, 0, err
-			}
-			quote = string(text[g.behind])
-		default:
-			for end < len(text) && bytes.IndexByte([]byte(" \t\"';&|)<>`"), text[end]) < 0 {
-				end++
-			}
+		p := piece{from: g.behind}
+		if g.apart {
+			p.from += len(text[g.behind:]) - len(bytes.TrimLeft(text[g.behind:], " \t"))
 		}
-		if end < len(text) && quote != "" && bytes.IndexByte([]byte(" \t;&|)<>`\"'"), text[end]) < 0 {
-			return nil, 0, errors.New("something stands behind a quoted value")
+		quote, err := "", error(nil)
+		if inConnection {
+			p.to = p.from + len(bytes.TrimSpace(text[p.from:upTo(text, p.from, ";")]))
+		} else if p.to, quote, err = word(text, p.from, text[g.behind-1]); err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", g.name, err)
 		}
-		pieces = append(pieces, piece{g.behind, end, quote + g.value + quote})
-		at = end
+		p.text = quote + g.value + quote
+		pieces, at = append(pieces, p), max(p.to, g.behind)
 	}
+}
+
+// upTo is where the first of some bytes stands, or the end.
+func upTo(text []byte, from int, any string) int {
+	if i := bytes.IndexAny(text[from:], any); i >= 0 {
+		return from + i
+	}
+	return len(text)
+}
+
+var errUnknown = errors.New("it has a value in a way that is not known here")
+
+// word finds the end of a word behind a sign, and how it is quoted.
+func word(text []byte, from int, sign byte) (to int, quote string, err error) {
+	rest := string(text[from:])
+	const ends = " \t\r\n"
+	switch {
+	case sign != '=' || strings.HasPrefix(rest, ">") || strings.HasPrefix(rest, "~") || strings.HasPrefix(rest, "$") || strings.HasPrefix(rest, "`"):
+		return 0, "", errUnknown
+	case strings.HasPrefix(rest, `\"`):
+		quote = `\"`
+		i := strings.Index(rest[2:], quote)
+		if i < 0 {
+			return 0, "", errUnknown
+		}
+		to = from + 2 + i + 2
+	case strings.HasPrefix(rest, `"`), strings.HasPrefix(rest, "'"):
+		quote = rest[:1]
+		if to, err = closing(text, from); err != nil {
+			return 0, "", err
+		}
+	default:
+		for to = from; to < len(text) && bytes.IndexByte([]byte(ends+"\"';&|)<>`"), text[to]) < 0; to++ {
+			if text[to] == '\\' {
+				return 0, "", errUnknown
+			}
+		}
+	}
+	next := text[to:]
+	switch {
+	case len(next) == 0 || bytes.IndexByte([]byte(ends+";"), next[0]) >= 0:
+		return to, quote, nil
+	case len(next) == 1 || bytes.IndexByte([]byte(ends+";)"), next[1]) >= 0 || next[1] == next[0] && next[0] != '"' && next[0] != '\'', strings.ContainsAny(string(next[1:2]), "\"'&|"):
+		return to, quote, nil // what is around it ends with it
+	}
+	return 0, "", errUnknown
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -20,10 +21,12 @@ func editYAML(text []byte, of values) ([]byte, int, error) {
 		var document yaml.Node
 		if err := d.Decode(&document); errors.Is(err, io.EOF) {
 			break
+		} else if err != nil && !speaksOf(text, of) { // nothing in it is ours to change
+			return text, 0, nil
 		} else if err != nil {
 			return nil, 0, fmt.Errorf("it is no YAML: %w", err)
 		}
-		here, err := editNode(&document, of)
+		here, err := editNode(&document, of, false)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -33,13 +36,45 @@ func editYAML(text []byte, of values) ([]byte, int, error) {
 			}
 		}
 	}
-	if err := e.Close(); err != nil || n == 0 {
-		return text, 0, err
+	if n == 0 { // there may be nothing but comments, and those the library drops
+		return editCommented(text, of)
 	}
-	return edited.Bytes(), n, nil
+	if err := e.Close(); err != nil {
+		return nil, 0, err
+	}
+	for d := yaml.NewDecoder(bytes.NewReader(edited.Bytes())); ; { // an anchor may have been in what was replaced
+		var document yaml.Node
+		if err := d.Decode(&document); errors.Is(err, io.EOF) {
+			return edited.Bytes(), n, nil
+		} else if err != nil {
+			return nil, 0, fmt.Errorf("it would be no YAML any more: %w", err)
+		}
+	}
 }
 
-func editNode(node *yaml.Node, of values) (n int, err error) {
+// editCommented replaces values in the lines that are comments.
+func editCommented(text []byte, of values) ([]byte, int, error) {
+	var edited []byte
+	n := 0
+	for at := 0; at < len(text); {
+		end := lineEnd(text, at)
+		line := text[at:end]
+		if bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("#")) {
+			done, here, err := within.edit(line, of)
+			if err != nil {
+				return nil, 0, err
+			}
+			line, n = done, n+here
+		}
+		edited, at = append(edited, line...), end
+	}
+	return edited, n, nil
+}
+
+// commands are members whose lists are words of a command, in which NAME=VALUE is part of one.
+var commands = []string{"command", "entrypoint", "args", "test"}
+
+func editNode(node *yaml.Node, of values, command bool) (n int, err error) {
 	if n, err = editComments(node, of); err != nil {
 		return n, err
 	}
@@ -52,7 +87,7 @@ func editNode(node *yaml.Node, of values) (n int, err error) {
 		case node.Kind == yaml.MappingNode && i%2 == 1:
 			name = node.Content[i-1].Value
 			value, ok = dotted(name, of)
-		case node.Kind == yaml.SequenceNode && child.Kind == yaml.ScalarNode: // as where environments are lists
+		case node.Kind == yaml.SequenceNode && child.Kind == yaml.ScalarNode && !command: // as where environments are lists
 			if name, _, ok = strings.Cut(child.Value, "="); ok {
 				value, ok = of(name)
 				value = name + "=" + value
@@ -63,7 +98,7 @@ func editNode(node *yaml.Node, of values) (n int, err error) {
 		case !ok && child.Kind == yaml.ScalarNode:
 			here, err = editScalar(child, of, node.Kind == yaml.MappingNode && i%2 == 0)
 		case !ok:
-			here, err = editNode(child, of)
+			here, err = editNode(child, of, node.Kind == yaml.MappingNode && i%2 == 1 && slices.Contains(commands, node.Content[i-1].Value))
 		case child.Kind == yaml.AliasNode:
 			err = fmt.Errorf("line %d: the value of %s stands elsewhere (*%s)", child.Line, name, child.Value)
 		default:
