@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // side is a Docker, and a repository, in memory: it answers by how its arguments begin, and notes what it was asked.
@@ -348,5 +350,33 @@ func TestOthersAtIt(t *testing.T) {
 		if err := a.Check(t.Context(), p); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), strings.ReplaceAll(want, "DIR", p.Dir)) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+// A program to which the pipe is handed waits where nothing is there yet: its ends block, and those of os.Pipe do not.
+func TestThePipeBlocks(t *testing.T) {
+	blocks := func(f *os.File, err error) bool {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		conn, err := f.SyscallConn() // which leaves it as it is
+		if err != nil {
+			t.Fatal(err)
+		}
+		flags := 0
+		if failed := conn.Control(func(fd uintptr) { flags, err = unix.FcntlInt(fd, unix.F_GETFL, 0) }); failed != nil || err != nil {
+			t.Fatal(failed, err)
+		}
+		return flags&unix.O_NONBLOCK == 0
+	}
+	out, in, err := pipe()
+	if !blocks(out, err) || !blocks(in, err) {
+		t.Error("it does not block")
+	}
+	out, in, err = os.Pipe()
+	if blocks(out, err) || blocks(in, err) {
+		t.Error("nor does one of os.Pipe: this test proves nothing")
 	}
 }

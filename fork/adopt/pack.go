@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // hooks is the Rediaccfile of a project that has none.
@@ -44,7 +46,7 @@ func (a Adoption) copyDir(ctx context.Context, p Project) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot read the variables of %s: %w", p.Name, err)
 	}
-	out, in, err := os.Pipe()
+	out, in, err := pipe()
 	if err != nil {
 		return err
 	}
@@ -58,6 +60,15 @@ func (a Adoption) copyDir(ctx context.Context, p Project) error {
 		return err // an archive that ends early may look whole
 	}
 	return created
+}
+
+// pipe makes one whose ends block: a program reads from it, to which that nothing is there yet would be an error. os.Pipe's do not.
+func pipe() (out, in *os.File, err error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	return os.NewFile(uintptr(ends[0]), "pipe"), os.NewFile(uintptr(ends[1]), "pipe"), nil
 }
 
 // pack writes the project's directory as a tar archive.
