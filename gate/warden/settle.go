@@ -113,6 +113,7 @@ func settle(ctx context.Context, w *word) (page, error) {
 	case t.Unsettled != "" && !w.flags["again"]:
 		return page{}, unsettled(t)
 	}
+	w.pods.operatorLeaves(ctx, t.GUID)
 	if err := w.pods.start(ctx, t.GUID, true); err != nil {
 		return page{}, err
 	}

@@ -20,6 +20,7 @@ func (p *pods) runUnsettled(ctx context.Context, t fork.Tree, work nsjail.Exec) 
 	if err != nil {
 		return nil, nil, err
 	}
+	p.operatorLeaves(ctx, t.GUID)
 	leave, ok := p.sessions.operates(t.GUID)
 	if !ok {
 		return nil, nil, &gate.Refusal{Reason: "somebody is in " + t.Ref()}
@@ -39,6 +40,15 @@ func (p *pods) runUnsettled(ctx context.Context, t fork.Tree, work nsjail.Exec) 
 		}
 	}, nil
 }
+
+// operatorLeaves waits a moment for an operator's command that has ended and whose pod has not: whoever comes after it comes at once.
+func (p *pods) operatorLeaves(ctx context.Context, guid string) {
+	for began := time.Now(); p.sessions.operated(guid) && time.Since(began) < leaving && pause(ctx, 20*time.Millisecond); {
+	}
+}
+
+// leaving is how long a pod takes to end at most, before it is taken for one in which the operator is.
+const leaving = 3 * time.Second
 
 func (p *pods) endUnsettled(ctx context.Context, unit string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
