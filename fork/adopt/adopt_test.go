@@ -307,12 +307,13 @@ func TestPorts(t *testing.T) {
 // What runs in the repository is what ran: a variable that only its starter had, another command, other places are told of, without a value.
 func TestAlike(t *testing.T) {
 	for want, change := range map[string]func(c *container){
-		"": func(*container) {},
-		`other variables in the repository, ["A"] and not ["A" "B"]`: func(c *container) { c.Config.Env = []string{"A=secret"} },
-		"other command":            func(c *container) { c.Config.Cmd = []string{"other"} },
-		"other user and directory": func(c *container) { c.Config.User = "root" },
-		"other mounts":             func(c *container) { c.Mounts = c.Mounts[:1] },
-		"there is no shop-db-1":    func(c *container) { c.Config.Labels[labelNumber] = "2" },
+		"":                                func(*container) {},
+		"or none, of the variables A, B:": func(c *container) { c.Config.Env = []string{"A=secret"} },
+		"or none, of the variables A:":    func(c *container) { c.Config.Env = []string{"A=", "B=1"} },
+		"other command":                   func(c *container) { c.Config.Cmd = []string{"other"} },
+		"other user and directory":        func(c *container) { c.Config.User = "root" },
+		"other mounts":                    func(c *container) { c.Mounts = c.Mounts[:1] },
+		"there is no shop-db-1":           func(c *container) { c.Config.Labels[labelNumber] = "2" },
 	} {
 		_, p, _ := shop(t, func(c *container, _ *string) { c.Config.Env = []string{"A=hidden", "B=1"} })
 		text, err := json.Marshal(p.containers)

@@ -19,11 +19,15 @@ func alike(p Project, now []container, dir string) error {
 		if !ok {
 			return fmt.Errorf("%w: there is no %s in the repository; profiles and --scale go into .env and the Compose file", ErrUnfit, was.title())
 		}
+		if differ := append(names(was.Config.Env, is.Config.Env), names(is.Config.Env, was.Config.Env)...); len(differ) > 0 {
+			slices.Sort(differ)
+			return fmt.Errorf("%w: in the repository %s has other values, or none, of the variables %s: put those that it was started with into .env; docker compose up --detach before",
+				ErrUnfit, was.title(), strings.Join(slices.Compact(differ), ", "))
+		}
 		for _, c := range []struct {
 			what    string
 			was, is []string
 		}{
-			{"variables", names(was.Config.Env, is.Config.Env), names(is.Config.Env, was.Config.Env)},
 			{"command", slices.Concat(was.Config.Entrypoint, was.Config.Cmd), slices.Concat(is.Config.Entrypoint, is.Config.Cmd)},
 			{"user and directory", []string{was.Config.User, was.Config.WorkingDir}, []string{is.Config.User, is.Config.WorkingDir}},
 			{"mounts", was.places(p.Dir), is.places(dir)},
@@ -48,7 +52,6 @@ func names(all, others []string) (names []string) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
 	return names
 }
 

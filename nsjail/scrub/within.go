@@ -44,18 +44,18 @@ func nextGiven(text []byte, from, to int, of values) (gift, bool) {
 // gives reports whether there is a value at all: not where a name is compared, as in [ "$NAME" = x ] and NAME == x, nor where one that is missing is
 // complained about, or is nothing, as in ${NAME:?why} and ${NAME:-}; nor where the value is only another's name.
 func (g gift) gives(text []byte, to int) bool {
-	rest := string(text[g.behind:to])
+	rest := text[g.behind:to] // which may be most of a large file, and is not copied for each name in it
 	before := string(text[max(0, g.at-2):g.at])
 	switch {
-	case strings.HasPrefix(rest, "=") && text[g.behind-1] == '=':
+	case bytes.HasPrefix(rest, []byte("=")) && text[g.behind-1] == '=':
 		return false
 	case strings.HasSuffix(before, "${"):
-		how := strings.TrimLeft(string(text[g.at+len(g.name):to]), ":")
-		return !strings.HasPrefix(how, "?") && !strings.HasPrefix(how, "+") && !strings.HasPrefix(how, "-}")
+		how := bytes.TrimLeft(text[g.at+len(g.name):to], ":")
+		return !bytes.HasPrefix(how, []byte("?")) && !bytes.HasPrefix(how, []byte("+")) && !bytes.HasPrefix(how, []byte("-}"))
 	case strings.HasSuffix(before, "$"):
 		return false
 	}
-	return !reference.MatchString(strings.TrimLeft(rest, " \t"))
+	return !reference.Match(bytes.TrimLeft(rest, " \t"))
 }
 
 // reference is a value that is another's: $NAME, ${NAME}, ${{ NAME }}.
@@ -163,20 +163,20 @@ var errUnknown = errors.New("it has a value in a way that is not known here")
 
 // word finds the end of a word behind a sign, and how it is quoted.
 func word(text []byte, from int, sign byte) (to int, quote string, err error) {
-	rest := string(text[from:])
+	rest := text[from:]
 	const ends = " \t\r\n"
 	switch {
-	case sign != '=' || strings.HasPrefix(rest, ">") || strings.HasPrefix(rest, "~") || strings.HasPrefix(rest, "$") || strings.HasPrefix(rest, "`"):
+	case sign != '=' || len(rest) > 0 && bytes.IndexByte([]byte(">~$`"), rest[0]) >= 0:
 		return 0, "", errUnknown
-	case strings.HasPrefix(rest, `\"`):
+	case bytes.HasPrefix(rest, []byte(`\"`)):
 		quote = `\"`
-		i := strings.Index(rest[2:], quote)
+		i := bytes.Index(rest[2:], []byte(quote))
 		if i < 0 {
 			return 0, "", errUnknown
 		}
 		to = from + 2 + i + 2
-	case strings.HasPrefix(rest, `"`), strings.HasPrefix(rest, "'"):
-		quote = rest[:1]
+	case len(rest) > 0 && (rest[0] == '"' || rest[0] == '\''):
+		quote = string(rest[:1])
 		if to, err = closing(text, from); err != nil {
 			return 0, "", err
 		}
