@@ -34,9 +34,7 @@ func (p *pods) examine(ctx context.Context, t fork.Tree, rules []wire.Scrub) (wi
 	if err != nil {
 		return wire.Scrubbed{}, err
 	}
-	spec := p.specification(t)
-	spec.Scrub, spec.Network, spec.Autostart = rules, nsjail.Network{}, false
-	started := p.bringUpBy(ctx, unit, t, spec)
+	started := p.bringUpBy(ctx, unit, t, p.apart(t, rules))
 	done, err := nsjail.ReadScrubbed(p.runDir, t.GUID)
 	if err == nil && done.Error != "" {
 		started = nil // which is why

@@ -21,6 +21,13 @@ func (p *pods) specification(t fork.Tree) nsjail.Spec {
 	}
 }
 
+// apart is the specification of a pod that nobody's sessions are in, without a network, and what is done in it first.
+func (p *pods) apart(t fork.Tree, first []wire.Scrub) nsjail.Spec {
+	spec := p.specification(t)
+	spec.Scrub, spec.Network, spec.Autostart = first, nsjail.Network{}, false
+	return spec
+}
+
 // hostname makes a ref a host name (RFC 1123): prompts show it.
 func hostname(t fork.Tree) string {
 	const most = 63

@@ -82,9 +82,7 @@ func (p *pods) startUnsettled(ctx context.Context, unit string, t fork.Tree) err
 	if err := p.units.Kill(ctx, unit); err != nil { // one that was left
 		return err
 	}
-	spec := p.specification(now)
-	spec.Scrub, spec.Network, spec.Autostart = nil, nsjail.Network{}, false
-	if err := p.bringUpBy(ctx, unit, now, spec); err != nil {
+	if err := p.bringUpBy(ctx, unit, now, p.apart(now, nil)); err != nil {
 		return errors.Join(fmt.Errorf("cannot start the pod of %s: %w", t.GUID, err), p.endUnsettled(ctx, unit))
 	}
 	return nil
