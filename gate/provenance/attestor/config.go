@@ -19,7 +19,7 @@ import (
 
 // Config is what a workstation's operator says, in HCL:
 //
-//	agents = "/etc/forkgate/policy.d/agents.hcl"
+//	agents = "/etc/forkgate-attest/agents.hcl"
 //	gate "production" {
 //	  patterns   = ["gate.example.org"]
 //	  host_keys  = ["ssh-ed25519 AAAA..."]
@@ -48,7 +48,7 @@ type Gate struct {
 }
 
 // DefaultAgents is where make install puts the data on agents.
-const DefaultAgents = "/etc/forkgate/policy.d/agents.hcl"
+const DefaultAgents = "/etc/forkgate-attest/agents.hcl"
 
 // ParseConfig reads a configuration and checks all of it. Its errors are one line, with file and line where there is one.
 func ParseConfig(file string, text []byte) (Config, error) {
