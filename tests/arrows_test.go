@@ -18,7 +18,7 @@ const module = "forkgate/"
 
 // arrows says who may import what of ours. A package that is not here imports nothing of ours. "x/..." is x and all below it.
 var arrows = map[string][]string{
-	"cmd/forkgate":      {"gate/...", "fork", "fork/adopt", "fork/backup", "nsjail/...", "systemd", "policy.d", "cmd/forkgate/doctor", "cmd/manual"},
+	"cmd/forkgate":      {"gate/...", "fork", "fork/adopt", "fork/backup", "nsjail/...", "systemd", "policy.d", "cmd/forkgate/doctor", "cmd/forkgate/setup", "cmd/manual"},
 	"cmd/forkgate-init": {"nsjail/..."},
 	// The data on agents is policy's, in its language, and has one reader.
 	"cmd/forkgate-attest": {"gate", "gate/policy", "gate/provenance", "gate/provenance/attestor", "systemd", "cmd/manual"},
@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"cmd/forkgate-scrub":  {"nsjail/scrub", "nsjail/wire"},
 
 	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
+	"cmd/forkgate/setup":  {"gate"},
 
 	"gate/audit":               {"gate"},
 	"gate/door":                {"gate", "gate/sftp", "gate/tape", "gate/warden/client", "nsjail/wire"},

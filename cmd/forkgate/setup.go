@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"forkgate/cmd/forkgate/doctor"
+	"forkgate/cmd/forkgate/setup"
+	"forkgate/gate"
+)
+
+const setupHelp = `Make a gate of this host: a pool for repositories and forks, who may speak, the services, the tools inside sessions, the first repository.
+It asks what it needs to know, before it does anything; --yes takes what it proposes, and flags say it. Each step is shown as the command that it
+is; what is there already is left as it is, so that a setup that failed goes on when it is said again.
+
+Who may speak is whoever has one of the keys in --keys, by default those by which you log in to this host. A key is an agent's unless --vouched
+says that no agent reaches any of them: agents work in forks, and never in a repository.
+
+  forkgate setup
+  forkgate setup --yes --principal alice --vouched --from /srv/shop`
+
+func setupCommand() *cobra.Command {
+	c := &cobra.Command{Use: "setup", Short: "make a gate of this host, step by step", Long: setupHelp, Args: words(0, 0)}
+	var a setup.Answers
+	c.Flags().StringVar(&a.Device, "device", "", "an empty block device for the pool; without it the pool is a file")
+	c.Flags().StringVar(&a.Size, "size", "", "how large that file may become (20G)")
+	c.Flags().StringVar(&a.Principal, "principal", "", "your name at the gate")
+	c.Flags().StringVar(&a.Keys, "keys", "", "file with your public keys, as in authorized_keys")
+	c.Flags().BoolVar(&a.Vouched, "vouched", false, "no AI agent reaches any of these keys: who has one is a person")
+	c.Flags().StringVar(&a.Rootfs, "rootfs", "", "tar file with a Debian for sessions; without it one is built, from the network")
+	c.Flags().StringVar(&a.From, "from", "", "what the first repository is made of: a directory, a tar file, or a directory with a Compose project that runs")
+	c.Flags().StringVar(&a.Repo, "repo", "", "the first repository's name")
+	yes := c.Flags().Bool("yes", false, "ask nothing, and take what would be proposed")
+	c.MarkFlagsMutuallyExclusive("device", "size")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := needRoot("setting up a host"); err != nil {
+			return err
+		}
+		var asker setup.Asker = proposals{}
+		if !*yes {
+			terminal, err := newTerminal(os.Stdin, cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			asker = terminal
+		}
+		h, err := thisHost(cmd.OutOrStdout())
+		if err != nil {
+			return err
+		}
+		if err := setup.Run(cmd.Context(), h, asker, a); err != nil {
+			return err
+		}
+		return afterSetup(cmd)
+	}
+	return c
+}
+
+func thisHost(out io.Writer) (*setup.Host, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find this program: %w", err)
+	}
+	return &setup.Host{
+		Root: "/", Self: self, Out: out,
+		Run: func(ctx context.Context, argv ...string) error {
+			c := exec.CommandContext(ctx, argv[0], argv[1:]...)
+			c.Stdout, c.Stderr = out, os.Stderr
+			return c.Run()
+		},
+		Output: func(ctx context.Context, argv ...string) (string, error) {
+			text, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+			return string(text), err
+		},
+	}, nil
+}
+
+// afterSetup says what this host still lacks, and what to type elsewhere.
+func afterSetup(cmd *cobra.Command) error {
+	var wanting []doctor.Row
+	for _, row := range doctor.Examine(cmd.Context(), doctor.Here(poolDir, published)) {
+		if row.Level != doctor.Green {
+			wanting = append(wanting, row)
+		}
+	}
+	out := cmd.OutOrStdout()
+	if len(wanting) > 0 {
+		fmt.Fprintln(out, "\nwhat forkgate doctor has to say")
+		if err := doctor.Write(out, wanting); err != nil {
+			return err
+		}
+	}
+	if n := doctor.Count(wanting, doctor.Red); n > 0 {
+		return fmt.Errorf("this host is not as it should be: %d red; what to type is below each", n)
+	}
+	_, err := fmt.Fprintln(out, "\nthe gate listens on port 2222. From a workstation:\n  ssh -p 2222 "+gate.ControlUser+"@THIS-HOST whoami\n  ssh -p 2222 "+gate.ControlUser+"@THIS-HOST help")
+	return err
+}
+
+// proposals takes what is proposed.
+type proposals struct{}
+
+func (proposals) Ask(_, proposed string) (string, error)        { return proposed, nil }
+func (proposals) Confirm(_ string, proposed bool) (bool, error) { return proposed, nil }
+
+// terminal asks whoever sits there.
+type terminal struct {
+	in  *bufio.Reader
+	out io.Writer
+}
+
+var errNobody = errors.New("setup asks questions, and nobody is there to answer: run it on a terminal, or with --yes")
+
+func newTerminal(in *os.File, out io.Writer) (*terminal, error) {
+	if !term.IsTerminal(int(in.Fd())) {
+		return nil, errNobody
+	}
+	return &terminal{bufio.NewReader(in), out}, nil
+}
+
+func (t *terminal) Ask(question, proposed string) (string, error) {
+	if proposed != "" {
+		question += " [" + proposed + "]"
+	}
+	fmt.Fprintf(t.out, "%s: ", question)
+	line, err := t.in.ReadString('\n')
+	if err != nil {
+		return "", errNobody
+	}
+	if line = strings.TrimSpace(line); line == "" {
+		return proposed, nil
+	}
+	return line, nil
+}
+
+// Confirm takes yes for yes and no for no, and asks again for anything else.
+func (t *terminal) Confirm(question string, proposed bool) (bool, error) {
+	word := "no"
+	if proposed {
+		word = "yes"
+	}
+	for {
+		line, err := t.Ask(question+" (yes or no)", word)
+		switch {
+		case err != nil:
+			return false, err
+		case line == "yes":
+			return true, nil
+		case line == "no":
+			return false, nil
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/crypto/ssh"
+
+	"forkgate/gate"
+)
+
+var errNoKeys = errors.New("no key in it that can speak here")
+
+// principalThere looks for a file of principals of whatever content: who has written one goes on with it.
+func principalThere(_ context.Context, h *Host) string {
+	if _, err := os.Stat(h.path(principals)); err == nil {
+		return principals + " says it"
+	}
+	return ""
+}
+
+func askPrincipal(h *Host, asker Asker, a *Answers) (err error) {
+	if a.Principal == "" {
+		if a.Principal, err = asker.Ask("your name at the gate", loginName()); err != nil {
+			return err
+		}
+	}
+	if err := gate.CheckName(a.Principal); err != nil {
+		return fmt.Errorf("%q cannot be a principal: %w", a.Principal, err)
+	}
+	if a.Keys == "" {
+		if a.Keys, err = asker.Ask("the file with your public keys", h.authorizedKeys()); err != nil {
+			return err
+		}
+	}
+	keys, left, err := readKeys(a.Keys)
+	if err != nil {
+		return err
+	}
+	for _, why := range left {
+		fmt.Fprintf(h.Out, "left out: %s\n", why)
+	}
+	if !a.Vouched {
+		a.Vouched, err = asker.Confirm(fmt.Sprintf("%d keys. Is it certain that no AI agent reaches any of them, as a file or in an ssh-agent? "+
+			"Otherwise whoever has one of them is an agent until a workstation says more", len(keys)), false)
+	}
+	return err
+}
+
+// loginName is whose terminal this is.
+func loginName() string {
+	for _, name := range []string{os.Getenv("SUDO_USER"), os.Getenv("LOGNAME")} {
+		if name != "" && name != "root" {
+			return name
+		}
+	}
+	return "admin"
+}
+
+// authorizedKeys is the file by which whoever types is known to sshd.
+func (h *Host) authorizedKeys() string {
+	if name := os.Getenv("SUDO_USER"); name != "" && name != "root" && filepath.IsLocal(name) {
+		if file := filepath.Join("/home", name, ".ssh/authorized_keys"); exists(h.path(file)) {
+			return h.path(file)
+		}
+	}
+	return h.path("/root/.ssh/authorized_keys")
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+// readKeys reads a file as sshd reads authorized_keys, and says which lines it leaves out. A key with a forced command or of a certificate authority is no
+// person's.
+func readKeys(file string) (keys []string, left []string, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		key, comment, options, _, err := ssh.ParseAuthorizedKey(line)
+		switch {
+		case err != nil:
+			left = append(left, fmt.Sprintf("line %d of %s: no key", n, file))
+		case len(options) > 0:
+			left = append(left, fmt.Sprintf("line %d of %s: a key with %s", n, file, strings.Join(names(options), ", ")))
+		case key.Type() == "ssh-dss":
+			left = append(left, fmt.Sprintf("line %d of %s: a DSA key", n, file))
+		default:
+			keys = append(keys, strings.TrimSpace(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))+" "+comment))
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil, fmt.Errorf("%s: %w", file, errNoKeys)
+	}
+	return keys, left, nil
+}
+
+// names are those of options, without their values.
+func names(options []string) (all []string) {
+	for _, o := range options {
+		name, _, _ := strings.Cut(o, "=")
+		all = append(all, name)
+	}
+	return all
+}
+
+// makePrincipal writes the file, where there is none.
+func makePrincipal(_ context.Context, h *Host, a Answers) error {
+	keys, _, err := readKeys(a.Keys)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(h.path(principals), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there by now", principals)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(principalBlock(a.Principal, keys, a.Vouched))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	fmt.Fprintf(h.Out, "%s has %d keys of %s\n", principals, len(keys), a.Principal)
+	return nil
+}
+
+// principalBlock is a principal in HCL, whatever its name and the comments of its keys hold.
+func principalBlock(name string, keys []string, vouched bool) []byte {
+	file := hclwrite.NewEmptyFile()
+	body := file.Body().AppendNewBlock("principal", []string{name}).Body()
+	var all []cty.Value
+	for _, key := range keys {
+		all = append(all, cty.StringVal(key))
+	}
+	body.SetAttributeValue("keys", cty.ListVal(all))
+	if vouched {
+		body.SetAttributeValue("vouched", cty.True)
+	}
+	return append([]byte("# Who may speak, as forkgate setup was told; principals.hcl.example beside it says what else there is.\n\n"), file.Bytes()...)
+}

@@ -1,0 +1,104 @@
+// Package setup makes a gate of a host on which forkgate is installed: a pool, who may speak, the services, the tools inside sessions, and the first
+// repository. Each step is a command that the operator could have typed, and is shown as that; a step whose result is there already is passed
+// over, so that a setup that failed goes on where it was when it is said again.
+//
+// It decides nothing by itself that policy would: a key is an agent's unless the operator has said that no agent reaches it.
+//
+// It trusts the operator, and what sshd trusts already: the authorized_keys that it reads.
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ErrUnfinished is the error of a setup that a step has ended: those before it stay, and it can be said again.
+var ErrUnfinished = errors.New("setup is not finished")
+
+// Answers are what the operator was asked, or has said by flags. What is empty is asked for.
+type Answers struct {
+	Device    string // an empty block device for the pool; a sparse file where it is empty
+	Size      string // of that file
+	Principal string // who types, at the gate
+	Keys      string // file of that one's keys, as authorized_keys has them
+	Vouched   bool   // no agent reaches these keys
+	Rootfs    string // tar file of the tools inside sessions; built where it is empty
+	Repo      string // name of the first repository; none where it is empty
+	From      string // what it is made of: a directory or tar file, or a directory with a Compose project that runs
+}
+
+// Asker asks the operator. The answer to an empty line is what is proposed.
+type Asker interface {
+	Ask(question, proposed string) (string, error)
+	Confirm(question string, proposed bool) (bool, error)
+}
+
+// Host is what the steps are done on. Run runs a command, whose output the operator sees.
+type Host struct {
+	Root   string // of the filesystem: / but in tests
+	Self   string // the forkgate to run
+	Run    func(ctx context.Context, argv ...string) error
+	Output func(ctx context.Context, argv ...string) (string, error)
+	Out    io.Writer
+}
+
+// step is one of what makes a gate of a host.
+type step struct {
+	title string
+	done  func(context.Context, *Host) string // what is there already; empty: nothing
+	ask   func(*Host, Asker, *Answers) error  // what do needs to know
+	do    func(context.Context, *Host, Answers) error
+}
+
+// Run asks for what is missing in a, and sets the host up. Nothing is done before all is asked.
+func Run(ctx context.Context, h *Host, asker Asker, a Answers) error {
+	var todo []step
+	for _, s := range steps() {
+		if there := s.done(ctx, h); there != "" {
+			fmt.Fprintf(h.Out, "%s: %s\n", s.title, there)
+			continue
+		}
+		if err := s.ask(h, asker, &a); err != nil {
+			return fmt.Errorf("%s: %w", s.title, err)
+		}
+		todo = append(todo, s)
+	}
+	for _, s := range todo {
+		fmt.Fprintf(h.Out, "\n%s\n", s.title)
+		if err := s.do(ctx, h, a); err != nil {
+			return fmt.Errorf("%w: %s: %w\nwhat is done stays; mend that, and say forkgate setup again", ErrUnfinished, s.title, err)
+		}
+	}
+	return nil
+}
+
+// forkgate shows and runs a command of the operator's.
+func (h *Host) forkgate(ctx context.Context, args ...string) error {
+	return h.show(ctx, "forkgate", append([]string{h.Self}, args...))
+}
+
+// system shows and runs a command of the host's.
+func (h *Host) system(ctx context.Context, argv ...string) error { return h.show(ctx, argv[0], argv) }
+
+func (h *Host) show(ctx context.Context, name string, argv []string) error {
+	words := []string{"+", name}
+	for _, word := range argv[1:] {
+		words = append(words, quoted(word))
+	}
+	fmt.Fprintln(h.Out, strings.Join(words, " "))
+	return h.Run(ctx, argv...)
+}
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=@+,%", r)
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,202 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2/hclparse"
+)
+
+const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFF2S12Cjd1iap2fLqOFOBzkEMQnZgKFP2U9UT7Rmkfm"
+
+// proposed answers with what is proposed, but for what it knows better, and keeps what it was asked.
+type proposed struct {
+	asked   []string
+	answers map[string]string // by a word of the question
+	vouched bool
+}
+
+func (p *proposed) Ask(question, proposal string) (string, error) {
+	p.asked = append(p.asked, question)
+	for word, answer := range p.answers {
+		if strings.Contains(question, word) {
+			return answer, nil
+		}
+	}
+	return proposal, nil
+}
+
+func (p *proposed) Confirm(question string, proposal bool) (bool, error) {
+	p.asked = append(p.asked, question)
+	return p.vouched || proposal, nil
+}
+
+// fake is a host on which commands do nothing but fail where they are told to, and what is there is what was run.
+type fake struct {
+	*Host
+	out  bytes.Buffer
+	ran  []string
+	fail string
+	says map[string]string
+}
+
+func newFake(t *testing.T) *fake {
+	t.Helper()
+	t.Setenv("SUDO_USER", "")
+	f := &fake{says: map[string]string{}}
+	root := t.TempDir()
+	for _, dir := range []string{policyDir, "/root/.ssh"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(root, "root/.ssh/authorized_keys"), "# mine\n"+key+" me@laptop\n")
+	f.Host = &Host{
+		Root: root, Self: "forkgate", Out: &f.out,
+		Run: func(_ context.Context, argv ...string) error {
+			line := strings.Join(argv, " ")
+			f.ran = append(f.ran, line)
+			if f.fail != "" && strings.Contains(line, f.fail) {
+				return errors.New("exit status 1")
+			}
+			return nil
+		},
+		Output: func(_ context.Context, argv ...string) (string, error) { return f.says[strings.Join(argv, " ")], nil },
+	}
+	return f
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAll(t *testing.T) {
+	f := newFake(t)
+	from := t.TempDir()
+	if err := Run(t.Context(), f.Host, &proposed{answers: map[string]string{"first repository": from, "its name": "shop"}}, Answers{}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"forkgate pool init --size 20G", "forkgate policy check", "systemctl enable --now forkgate.target",
+		"forkgate rootfs build", "forkgate repo create shop --from " + from,
+	}
+	if !slices.Equal(f.ran, want) {
+		t.Errorf("it ran %q", f.ran)
+	}
+	for _, line := range want {
+		if !strings.Contains(f.out.String(), "+ "+line) {
+			t.Errorf("it does not show %q:\n%s", line, &f.out)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(f.Root, principals))
+	if err != nil || !strings.Contains(string(text), key+" me@laptop") || strings.Contains(string(text), "vouched") {
+		t.Errorf("%v, %s", err, text)
+	}
+}
+
+// What is asked is asked before anything is done: nobody waits for a rootfs to be asked for a name.
+func TestNothingIsDoneBeforeAllIsAsked(t *testing.T) {
+	for name, a := range map[string]Answers{
+		"a file of keys that is not there": {Keys: "/nowhere"},
+		"a rootfs that is not there":       {Rootfs: "/nowhere"},
+		"a source that is not there":       {From: "/nowhere"},
+		"a name that is none":              {Repo: "Shop*"},
+		"a fork's name":                    {Repo: "shop:one"},
+		"a principal's name that is none":  {Principal: "al ice"},
+	} {
+		f := newFake(t)
+		if err := Run(t.Context(), f.Host, &proposed{}, a); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if len(f.ran) > 0 || exists(filepath.Join(f.Root, principals)) {
+			t.Errorf("%s: it ran %q", name, f.ran)
+		}
+	}
+}
+
+// A setup that failed goes on where it was: what is there is neither asked for nor made again.
+func TestItGoesOn(t *testing.T) {
+	f := newFake(t)
+	f.fail = "rootfs build"
+	err := Run(t.Context(), f.Host, &proposed{}, Answers{Repo: "shop"})
+	if !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "the tools inside sessions") || slices.Contains(f.ran, "forkgate repo create shop") {
+		t.Fatalf("%v after %q", err, f.ran)
+	}
+	if err := os.MkdirAll(filepath.Join(f.Root, filepath.Dir(poolUnit)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(f.Root, poolUnit), "")
+	f.says["systemctl is-enabled forkgate.target"] = "enabled\n"
+	f.says["systemctl is-active forkgate-warden.service"], f.says["systemctl is-active forkgate-gate.socket"] = "active\n", "active\n"
+	f.fail, f.ran = "", nil
+	again := &proposed{}
+	if err := Run(t.Context(), f.Host, again, Answers{Repo: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"forkgate rootfs build", "forkgate repo create shop"}; !slices.Equal(f.ran, want) || len(again.asked) != 1 {
+		t.Errorf("it ran %q and asked %q", f.ran, again.asked)
+	}
+	f.says["forkgate rootfs list --json"], f.says["forkgate repo list --json"] = "[\n  {}\n]", "[\n  {}\n]"
+	f.ran = nil
+	if err := Run(t.Context(), f.Host, again, Answers{}); err != nil || len(f.ran) > 0 || len(again.asked) != 1 {
+		t.Errorf("%v: it ran %q and asked %q", err, f.ran, again.asked)
+	}
+}
+
+// A project that runs is adopted: a copy of its files would be of no one moment.
+func TestComposeProject(t *testing.T) {
+	f := newFake(t)
+	from := t.TempDir()
+	f.says["docker ps --quiet --filter label=com.docker.compose.project.working_dir="+from] = "0123abc\n"
+	if err := Run(t.Context(), f.Host, &proposed{}, Answers{From: from, Repo: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	if last := f.ran[len(f.ran)-1]; last != "forkgate repo adopt "+from+" --name shop" {
+		t.Errorf("it ran %q", f.ran)
+	}
+}
+
+// Keys that are for one command, or that vouch for others, are no person's; what nobody vouches for stays an agent's.
+func TestKeys(t *testing.T) {
+	f := newFake(t)
+	file := filepath.Join(t.TempDir(), "keys")
+	write(t, file, "command=\"/usr/bin/backup\" "+key+" backup\ncert-authority "+key+"\nnonsense\n\n"+key+" \"${x}\" %{y}\n")
+	asker := &proposed{vouched: true}
+	if err := Run(t.Context(), f.Host, asker, Answers{Keys: file, Principal: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"line 1 of " + file + ": a key with command\n", "line 2 of " + file + ": a key with cert-authority\n", "line 3 of " + file + ": no key\n"} {
+		if !strings.Contains(f.out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &f.out)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(f.Root, principals))
+	if err != nil || strings.Count(string(text), "ssh-ed25519") != 1 || !strings.Contains(string(text), "vouched = true") {
+		t.Errorf("%v, %s", err, text)
+	}
+	if _, diags := hclparse.NewParser().ParseHCL(text, "principals.hcl"); diags.HasErrors() || !strings.Contains(string(text), `\"$${x}\" %%{y}`) {
+		t.Errorf("%v in\n%s", diags, text)
+	}
+	write(t, file, "command=\"x\" "+key+"\n")
+	other := newFake(t)
+	if err := Run(t.Context(), other.Host, asker, Answers{Keys: file}); !errors.Is(err, errNoKeys) {
+		t.Errorf("a file without a key of a person: %v", err)
+	}
+}
+
+func TestQuoted(t *testing.T) {
+	for word, want := range map[string]string{"": "''", "a b": "'a b'", "it's": `'it'\''s'`, "/srv/shop-1.2": "/srv/shop-1.2", "$x": "'$x'"} {
+		if got := quoted(word); got != want {
+			t.Errorf("%q is shown as %s, want %s", word, got, want)
+		}
+	}
+}
