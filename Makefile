@@ -18,10 +18,11 @@ libdir  = $(DESTDIR)$(PREFIX)/lib
 etcdir  = $(DESTDIR)/etc/forkgate
 sharedir = $(DESTDIR)$(PREFIX)/share
 docdir  = $(sharedir)/doc/forkgate
+attestdoc = $(sharedir)/doc/forkgate-attest
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm incident redteam fuzz lint vuln player bench demo demo-up demo-down clean
+.PHONY: help build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm package incident redteam fuzz lint vuln player bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -55,6 +56,8 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	install -D -m 644 $(BIN)/docs/completions/forkgate.fish $(sharedir)/fish/vendor_completions.d/forkgate.fish
 	install -D -m 644 packaging/sshd_config.d/forkgate.conf $(docdir)/sshd_config.d/forkgate.conf
 	sed -i 's|ForceCommand /usr/bin/forkgate |ForceCommand $(PREFIX)/bin/forkgate |; s|--shell /usr/bin/forkgate |--shell $(PREFIX)/bin/forkgate |' $(docdir)/sshd_config.d/forkgate.conf
+	install -D -m 644 packaging/apparmor/forkgate-gate $(DESTDIR)/etc/apparmor.d/forkgate-gate
+	sed -i 's|/usr/bin/forkgate |$(PREFIX)/bin/forkgate |' $(DESTDIR)/etc/apparmor.d/forkgate-gate
 	install -d -m 755 $(etcdir) $(etcdir)/policy.d
 	# The policy is the operator's: what is there stays, and the shipped one lies beside it to compare.
 	for file in policy.d/*.hcl policy.d/*.example; do \
@@ -62,6 +65,7 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	  { test -e $(etcdir)/$$file || install -m 644 $$file $(etcdir)/$$file; } || exit 1; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemd-sysusers $(libdir)/sysusers.d/forkgate.conf && systemd-tmpfiles --create $(libdir)/tmpfiles.d/forkgate.conf && \
+	  { [ ! -e /sys/module/apparmor ] || apparmor_parser -r -T -W /etc/apparmor.d/forkgate-gate || true; } && \
 	  systemctl daemon-reload && echo 'next: sysctl --system and forkgate pool init, then systemctl enable --now forkgate.target'; fi
 
 # Whoever can start a pod stops first; what runs in pods hears of it, by forkgate-down and the warden; then pods stop, before the service of their
@@ -73,7 +77,7 @@ uninstall: ## remove what make install has installed; the policy and the data st
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemctl disable forkgate.target; $(stop); \
 	  nft delete table inet forkgate 2>/dev/null || true; fi
-	rm -f $(bindir)/forkgate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf $(libdir)/sysctl.d/50-forkgate.conf
+	rm -f $(bindir)/forkgate $(DESTDIR)/etc/apparmor.d/forkgate-gate $(libdir)/sysusers.d/forkgate.conf $(libdir)/tmpfiles.d/forkgate.conf $(libdir)/sysctl.d/50-forkgate.conf
 	rm -rf $(libdir)/forkgate $(docdir)
 	rm -f $(sharedir)/man/man1/forkgate.1 $(sharedir)/man/man5/forkgate-policy.5
 	[ ! -d $(sharedir)/man/man1 ] || find $(sharedir)/man/man1 -name 'forkgate-*.1' ! -name 'forkgate-attest*' -delete # those are of install-attest
@@ -90,22 +94,25 @@ install-attest: ## on a workstation: install the attestor that make build has bu
 	  install -D -m 644 packaging/attest/$$unit $(libdir)/systemd/system/$$unit && \
 	  sed -i 's|=/usr/bin/forkgate-attest |=$(PREFIX)/bin/forkgate-attest |' $(libdir)/systemd/system/$$unit || exit 1; done
 	install -D -m 644 packaging/attest/sysctl.conf $(libdir)/sysctl.d/60-forkgate-attest.conf
-	install -D -m 644 packaging/attest/attest.hcl.example $(docdir)/attest.hcl.example
+	install -D -m 644 packaging/attest/attest.hcl.example $(attestdoc)/attest.hcl.example
+	install -D -m 644 policy.d/agents.hcl $(attestdoc)/agents.hcl
+	install -D -m 644 README.md $(attestdoc)/README.md
 	install -D -m 644 -t $(sharedir)/man/man1 $(BIN)/docs/attest/man1/*.1
 	install -D -m 644 $(BIN)/docs/attest/completions/forkgate-attest $(sharedir)/bash-completion/completions/forkgate-attest
 	install -D -m 644 $(BIN)/docs/attest/completions/_forkgate-attest $(sharedir)/zsh/vendor-completions/_forkgate-attest
 	install -D -m 644 $(BIN)/docs/attest/completions/forkgate-attest.fish $(sharedir)/fish/vendor_completions.d/forkgate-attest.fish
 	# Not where policy is read from: a host can be a workstation and a gate.
-	install -d -m 755 $(etcdir) $(etcdir)/policy.d $(DESTDIR)/etc/forkgate-attest
-	test -e $(etcdir)/policy.d/agents.hcl || install -m 644 policy.d/agents.hcl $(etcdir)/policy.d/agents.hcl
+	install -d -m 755 $(DESTDIR)/etc/forkgate-attest
+	test -e $(DESTDIR)/etc/forkgate-attest/agents.hcl || install -m 644 policy.d/agents.hcl $(DESTDIR)/etc/forkgate-attest/agents.hcl
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	  systemctl daemon-reload && echo 'next: forkgate-attest init, then write /etc/forkgate-attest/attest.hcl; see $(docdir)/attest.hcl.example'; fi
+	  systemctl daemon-reload && echo 'next: forkgate-attest init, then write /etc/forkgate-attest/attest.hcl; see $(attestdoc)/attest.hcl.example'; fi
 
 uninstall-attest: ## remove what make install-attest has installed; the key and the configuration stay
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemctl disable --now forkgate-attest.socket forkgate-attest.service || true; fi
 	rm -f $(bindir)/forkgate-attest $(libdir)/systemd/system/forkgate-attest.service $(libdir)/systemd/system/forkgate-attest.socket
-	rm -f $(libdir)/sysctl.d/60-forkgate-attest.conf $(docdir)/attest.hcl.example $(sharedir)/man/man1/forkgate-attest*.1
+	rm -f $(libdir)/sysctl.d/60-forkgate-attest.conf $(sharedir)/man/man1/forkgate-attest*.1
+	rm -rf $(attestdoc)
 	rm -f $(sharedir)/bash-completion/completions/forkgate-attest $(sharedir)/zsh/vendor-completions/_forkgate-attest $(sharedir)/fish/vendor_completions.d/forkgate-attest.fish
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 
@@ -113,7 +120,7 @@ test: test-race test-root test-hosts ## run all tests but test-vm, as root; inst
 
 needs-test: needs-build build/rootfs.tar build/versitygw build/btrfs.tar
 	@test "$$(id -u)" = 0 || { echo 'make test needs root; make test-quick does not' >&2; exit 1; }
-	@packaging/needs test
+	@packaging/needs test package
 
 test-race: needs-test
 	REQUIRE=all $(GO) test -race -timeout 10m -exec "$(ROOTEXEC)" $(RACE)
@@ -122,9 +129,10 @@ test-root: needs-test
 	REQUIRE=all $(GO) test -p 2 -timeout 15m -exec "$(ROOTEXEC)" \
 	  $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE) ./tests/...)")
 
-# One after the other: they boot hosts, and set what the whole machine has once.
+# tests/attest by itself: it sets what the whole machine has once.
 test-hosts: needs-test
-	REQUIRE=all $(GO) test -p 1 -timeout 15m -exec "$(ROOTEXEC)" $$($(GO) list ./tests/... | grep -v /tests/vm$$)
+	REQUIRE=all $(GO) test -p 2 -timeout 15m -exec "$(ROOTEXEC)" $$($(GO) list ./tests/... | grep -vE '/tests/(vm|attest)$$')
+	REQUIRE=all $(GO) test -timeout 15m -exec "$(ROOTEXEC)" ./tests/attest
 
 # The tools inside the sessions of tests, benchmarks and the demo: built again when what it is made of changes.
 build/rootfs.tar: fork/build.go | needs-build
@@ -151,6 +159,13 @@ build/versitygw: tests/peers/s3/go.mod | needs-build
 test-vm: needs-build build/rootfs.tar build/vm/root.ext4 ## boot a Debian 13 in qemu, without KVM, and see limits work with cgroup v2, and its pool's disk fail; as root
 	@packaging/needs vm
 	REQUIRE=all $(GO) test -v -count 1 -timeout 60m -exec "$(ROOTEXEC)" ./tests/vm
+
+ARCHS ?= amd64 arm64
+
+package: needs-build ## build the Debian packages of a host and of a workstation, into build/packages, for ARCHS (amd64 arm64)
+	@packaging/needs package
+	@rm -rf build/packages
+	@for arch in $(ARCHS); do GO='$(GO)' packaging/package $$arch build/packages || exit 1; done
 
 # The host that test-vm boots: built again when what it is made of changes.
 build/vm/root.ext4: tests/vm/image | needs-build

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,7 @@ type Options struct {
 	Accounts map[string][]string // of the host, that a principal speaks by
 	Pool     string              // its size, as in forkgate pool init --size; 20G if empty. It takes what is written to it
 	Bare     bool                // forkgate is installed, and that is all: no pool, no services, no keys
+	Package  string              // it is installed of this Debian package, and not by make install
 }
 
 // Host is a running host. It ends with its test.
@@ -35,7 +37,7 @@ type Host struct {
 	// Config is the ssh_config: each name in Options is a host in it, which is the gate, with that one's key.
 	// So ssh -F Config demo@bot is bot at demo. It sends the variable CLAUDECODE if that is set.
 	Config string
-	// Built is what forkgate was installed from, with its Makefile. It is the machine's as well.
+	// Built is what forkgate was installed from, with its Makefile, or a directory with the package. It is the machine's as well.
 	Built string
 }
 
@@ -50,12 +52,19 @@ func Start(t testing.TB, o Options) *Host {
 	}
 	dir := onDisk(t)
 	h := &Host{Dir: filepath.Join(dir, "home"), Config: filepath.Join(dir, "home", "ssh_config")}
-	built := Build(t, filepath.Join(dir, "built"))
-	h.Built = built
+	h.Built = filepath.Join(dir, "built")
+	install := []string{"make", "--silent", "-C", h.Built, "BIN=bin", "install"}
+	if o.Package == "" {
+		Build(t, h.Built)
+	} else {
+		mkdir(t, h.Built)
+		run(t, exec.Command("cp", o.Package, h.Built))
+		install = []string{"dpkg", "--install", filepath.Join(h.Built, filepath.Base(o.Package))}
+	}
 	mkdir(t, h.Dir)
 	mkdir(t, filepath.Join(dir, "scratch"))
-	h.Machine = machine.Boot(t, machine.Options{Share: []string{h.Dir, built}, Scratch: filepath.Join(dir, "scratch")})
-	h.Must(t, "make", "--silent", "-C", built, "BIN=bin", "install")
+	h.Machine = machine.Boot(t, machine.Options{Share: []string{h.Dir, h.Built}, Scratch: filepath.Join(dir, "scratch")})
+	h.Must(t, install...)
 	if o.Bare {
 		return h
 	}
@@ -63,7 +72,7 @@ func Start(t testing.TB, o Options) *Host {
 	h.makePrincipals(t, o)
 	h.Must(t, "systemctl", "start", "forkgate.target")
 	h.importRootfs(t, rootfs)
-	h.makeConfig(t, o)
+	h.Configure(t, slices.Concat(o.People, o.Agents, o.Keys)...)
 	return h
 }
 
@@ -101,13 +110,13 @@ func (h *Host) makePool(t testing.TB, o Options) {
 func (h *Host) makePrincipals(t testing.TB, o Options) {
 	var policy strings.Builder
 	for _, name := range o.People {
-		fmt.Fprintf(&policy, "principal %q {\n  keys    = [%q]\n  vouched = true\n%s}\n", name, h.makeKey(t, name), accounts(o.Accounts[name]))
+		fmt.Fprintf(&policy, "principal %q {\n  keys    = [%q]\n  vouched = true\n%s}\n", name, h.MakeKey(t, name), accounts(o.Accounts[name]))
 	}
 	for _, name := range o.Agents {
-		fmt.Fprintf(&policy, "principal %q {\n  keys = [%q]\n%s}\n", name, h.makeKey(t, name), accounts(o.Accounts[name]))
+		fmt.Fprintf(&policy, "principal %q {\n  keys = [%q]\n%s}\n", name, h.MakeKey(t, name), accounts(o.Accounts[name]))
 	}
 	for _, name := range o.Keys {
-		h.makeKey(t, name)
+		h.MakeKey(t, name)
 	}
 	write(t, filepath.Join(h.Root(), "etc/forkgate/policy.d/principals.hcl"), policy.String())
 }
@@ -119,8 +128,8 @@ func accounts(names []string) string {
 	return "  accounts = [\"" + strings.Join(names, "\", \"") + "\"]\n"
 }
 
-// makeKey makes a key pair and returns the public half, as a line of authorized_keys.
-func (h *Host) makeKey(t testing.TB, name string) string {
+// MakeKey makes a key pair in Dir and returns the public half, as a line of authorized_keys.
+func (h *Host) MakeKey(t testing.TB, name string) string {
 	file := filepath.Join(h.Dir, name)
 	run(t, exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", file))
 	public, err := os.ReadFile(file + ".pub")
@@ -142,17 +151,17 @@ func (h *Host) importRootfs(t testing.TB, file string) {
 	run(t, importing)
 }
 
-func (h *Host) makeConfig(t testing.TB, o Options) {
+// Configure writes Config, for clients with these keys, and known_hosts: the gate runs.
+func (h *Host) Configure(t testing.TB, names ...string) {
+	t.Helper()
 	known := ""
 	for _, key := range strings.Split(h.Must(t, "sh", "-c", "cat /var/lib/forkgate/hostkeys/*.pub"), "\n") {
 		known += "[" + Address + "]:" + Port + " " + key + "\n"
 	}
 	write(t, filepath.Join(h.Dir, "known_hosts"), known)
 	var config strings.Builder
-	for _, names := range [][]string{o.People, o.Agents, o.Keys} {
-		for _, name := range names {
-			fmt.Fprintf(&config, "Host %s\n  IdentityFile %s\n", name, filepath.Join(h.Dir, name))
-		}
+	for _, name := range names {
+		fmt.Fprintf(&config, "Host %s\n  IdentityFile %s\n", name, filepath.Join(h.Dir, name))
 	}
 	fmt.Fprintf(&config, `Host *
   HostName %s

@@ -1,0 +1,193 @@
+package host_test
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"forkgate/tests/host"
+	"forkgate/tests/machine"
+	"forkgate/tests/need"
+)
+
+// The life of the package, as an admin leads it: installed, set up, upgraded while somebody works, with a policy that does not load as well, removed,
+// installed again, purged.
+func TestPackage(t *testing.T) {
+	t.Parallel()
+	debs := t.TempDir()
+	one, _ := host.Debs(t, "amd64", "v0.1.0", debs)
+	two, _ := host.Debs(t, "amd64", "v0.2.0", debs)
+	h := host.Start(t, host.Options{Bare: true, Package: one})
+	p := &packaged{h, t}
+	p.add(two)
+
+	p.shows("forkgate version", "forkgate v0.1.0")
+	p.shows("getent passwd rediacc | cut -d: -f3; id -un forkgate; ls /usr/share/man/man1/forkgate.1.gz", "7111\nforkgate\n/usr/share/man/man1/forkgate.1.gz")
+	p.shows("ss -Htln 'sport = :2222'; systemctl is-enabled forkgate.target || :", "disabled") // nothing runs that nobody has set up
+
+	p.setUp()
+	p.shows("dpkg --verify forkgate", "")
+	p.upgraded(two)
+	p.refusedUpgrade(two)
+	p.removed()
+	h.Must(t, "dpkg", "--install", filepath.Join(h.Built, filepath.Base(two)))
+	h.Must(t, "systemctl", "enable", "--now", "forkgate.target")
+	p.agent("shop+try", "cat kept", "kept\n")
+	p.purged(two)
+}
+
+type packaged struct {
+	*host.Host
+	t *testing.T
+}
+
+// add puts a package where the machine sees it.
+func (p *packaged) add(deb string) {
+	p.t.Helper()
+	if out, err := exec.Command("cp", deb, p.Built).CombinedOutput(); err != nil {
+		p.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func (p *packaged) shows(command, want string) {
+	p.t.Helper()
+	if got := p.Must(p.t, "sh", "-c", command); got != want {
+		p.t.Errorf("%s shows\n%s\nwant\n%s", command, got, want)
+	}
+}
+
+// agent runs a command as an agent.
+func (p *packaged) agent(at, command, want string) {
+	p.t.Helper()
+	c := p.SSH(p.t.Context(), at+"@alice", command)
+	c.Env = append(c.Env, "CLAUDECODE=1")
+	if r := machine.RunCommand(p.t, c); r.Stdout != want || r.Code != 0 {
+		p.t.Errorf("%s at %s: exit code %d, %q, want %q\n%s", command, at, r.Code, r.Stdout, want, r.Stderr)
+	}
+}
+
+// setUp has forkgate setup do all of it, with the key by which root is known to sshd.
+func (p *packaged) setUp() {
+	t := p.t
+	t.Helper()
+	p.Must(t, "sh", "-ec", "mkdir -p /root/.ssh /srv/shop; echo \"$0\" >/root/.ssh/authorized_keys; echo production >/srv/shop/data", p.MakeKey(t, "alice"))
+	rootfs := filepath.Join(p.Dir, "rootfs.tar")
+	if out, err := exec.Command("cp", "--reflink=auto", need.Rootfs(t), rootfs).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	const setup = "forkgate setup --yes --principal alice --vouched --from /srv/shop --rootfs "
+	if said := p.Must(t, "sh", "-c", setup+rootfs+" 2>&1 </dev/null"); !strings.Contains(said, "+ forkgate repo create shop --from /srv/shop") {
+		t.Errorf("setup says\n%s", said)
+	}
+	if err := os.Remove(rootfs); err != nil {
+		t.Fatal(err)
+	}
+	again := p.Must(t, "sh", "-c", setup+"/nowhere 2>&1")
+	if strings.Contains(again, "\n+ ") || strings.Count(again, ": ") < 5 {
+		t.Errorf("said again, setup says\n%s", again)
+	}
+	p.Configure(t, "alice")
+	if r := machine.RunCommand(t, p.SSH(t.Context(), "shop@alice", "cat data")); r.Stdout != "production\n" {
+		t.Errorf("a person in production: %+v", r)
+	}
+	refused := p.SSH(t.Context(), "shop@alice", "cat data")
+	refused.Env = append(refused.Env, "CLAUDECODE=1")
+	if r := machine.RunCommand(t, refused); r.Code != 254 || r.Stdout != "" || !strings.Contains(r.Stderr, "agents work in forks") {
+		t.Errorf("an agent in production: %+v", r)
+	}
+	p.agent("shop+try", "cat data; echo kept >kept", "production\n")
+}
+
+// upgraded puts another version in place, of which whoever works hears nothing.
+func (p *packaged) upgraded(deb string) {
+	t := p.t
+	t.Helper()
+	p.Must(t, "sh", "-c", "echo '# mine' >>/etc/forkgate/policy.d/baseline.hcl")
+	before := p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-warden")
+	c := p.SSH(t.Context(), "shop+try@alice", "read first; echo got $first; read second; echo got $second")
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	tell := func(word string) {
+		t.Helper()
+		if _, err := in.Write([]byte(word + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := lines.ReadString('\n'); err != nil || line != "got "+word+"\n" {
+			t.Fatalf("the session says %q, %v", line, err)
+		}
+	}
+	tell("before")
+	t.Log(p.Must(t, "sh", "-ec", "dpkg --install $0 2>&1 </dev/null", filepath.Join(p.Built, filepath.Base(deb))))
+	p.agent("shop+try", "cat kept", "kept\n")
+	tell("after")
+	if err := c.Wait(); err != nil {
+		t.Errorf("a session across an upgrade: %v", err)
+	}
+	p.shows("forkgate version; tail -n 1 /etc/forkgate/policy.d/baseline.hcl", "forkgate v0.2.0\n# mine")
+	if after := p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-warden"); after == before {
+		t.Error("the warden is the old one")
+	}
+	p.shows("forkgate status --json | grep -o v0.2.0", "v0.2.0")
+}
+
+// refusedUpgrade is one that finds a policy that it does not load: a new warden would open no door.
+func (p *packaged) refusedUpgrade(deb string) {
+	t := p.t
+	t.Helper()
+	before := p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-warden")
+	p.Must(t, "sh", "-c", "echo 'permit {' >/etc/forkgate/policy.d/broken.hcl")
+	said := p.Must(t, "sh", "-ec", "dpkg --install $0 2>&1 </dev/null", filepath.Join(p.Built, filepath.Base(deb)))
+	if after := p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-warden"); after != before || !strings.Contains(said, "broken.hcl") || !strings.Contains(said, "the old one goes on") {
+		t.Errorf("the warden is process %s, and was %s; dpkg says\n%s", after, before, said)
+	}
+	p.agent("shop+try", "cat kept", "kept\n")
+	// Control: a warden that starts with such a policy lets nobody in.
+	p.Must(t, "systemctl", "restart", "forkgate-warden")
+	c := p.SSH(t.Context(), "shop+try@alice", "cat kept")
+	if r := machine.RunCommand(t, c); r.Code == 0 || r.Stdout != "" {
+		t.Errorf("a warden without a policy lets somebody in: %+v", r)
+	}
+	p.Must(t, "sh", "-ec", "rm /etc/forkgate/policy.d/broken.hcl; systemctl reload forkgate-warden")
+}
+
+// removed leaves what is production, and nothing that runs.
+func (p *packaged) removed() {
+	t := p.t
+	t.Helper()
+	p.Must(t, "sh", "-ec", "mkdir /var/lib/forkgate/doors && touch /var/lib/forkgate/doors/x")
+	if r := p.Run(t.Context(), t, "dpkg", "--remove", "forkgate"); r.Code == 0 || !strings.Contains(r.Stderr, "forkgate doors --undo") {
+		t.Errorf("removed while other doors are closed: %+v", r)
+	}
+	p.agent("shop+try", "cat kept", "kept\n")
+	p.Must(t, "rm", "-r", "/var/lib/forkgate/doors")
+	p.Must(t, "dpkg", "--remove", "forkgate")
+	p.shows("ss -Htln 'sport = :2222'; pgrep -f '[f]orkgate (warden|gate|net|egress)|[f]orkgate-pod'; nft list tables | grep forkgate; systemctl --failed --no-legend 'forkgate*'; systemctl list-units --no-legend --state=active,failed 'forkgate*.service' || :", "")
+	p.shows("ls /var/lib/forkgate/pool/repos | wc -l; tail -n 1 /etc/forkgate/policy.d/baseline.hcl; mountpoint -q /var/lib/forkgate/pool && echo mounted", "1\n# mine\nmounted")
+}
+
+// purged leaves repositories to whoever has not typed the words.
+func (p *packaged) purged(deb string) {
+	t := p.t
+	t.Helper()
+	said := p.Must(t, "sh", "-ec", "DEBIAN_FRONTEND=noninteractive dpkg --purge forkgate 2>&1 </dev/null")
+	if !strings.Contains(said, "is left as it is, with the repositories") {
+		t.Errorf("dpkg says\n%s", said)
+	}
+	p.shows("ls /var/lib/forkgate/pool/repos | wc -l; ls /etc/forkgate 2>&1 || :", "1\nls: cannot access '/etc/forkgate': No such file or directory")
+	p.Must(t, "sh", "-ec", "dpkg --install $0 && echo forkgate forkgate/purge-data string i-understand-this-deletes-production | debconf-set-selections", filepath.Join(p.Built, filepath.Base(deb)))
+	t.Log(p.Must(t, "sh", "-ec", "DEBIAN_FRONTEND=noninteractive dpkg --purge forkgate 2>&1 </dev/null"))
+	p.shows("ls /var/lib/forkgate 2>&1; mount | grep /var/lib/forkgate; dpkg -l forkgate 2>/dev/null | grep ^.[^n] || :", "ls: cannot access '/var/lib/forkgate': No such file or directory")
+}
