@@ -19,6 +19,7 @@ func checks() []check {
 	return []check{
 		{"an agent enters a fork", entersAFork},
 		{"doctor is content", doctorIsContent},
+		{"AppArmor confines the gate", confinesTheGate},
 		{"a fork has a Docker daemon", hasDocker},
 		{"docker run -m", limitsMemory},
 		{"docker run --cpus", limitsCPU},
@@ -64,6 +65,20 @@ func doctorIsContent(t *testing.T, v *vm.VM) {
 		t.Errorf("no rows for %v", green)
 	}
 	t.Logf("doctor says\n%s", v.Run(t, "", "forkgate", "doctor").Stdout)
+}
+
+// The gate runs in its profile, in which even root's forkgate reads no record, and which denies it nothing that it asks for.
+func confinesTheGate(t *testing.T, v *vm.VM) {
+	if got := v.Must(t, "sh", "-c", "cat /proc/$(systemctl show -P MainPID forkgate-gate)/attr/current"); got != "forkgate-gate (enforce)" {
+		t.Errorf("the gate runs as %q", got)
+	}
+	if denied := v.Run(t, "", "sh", "-c", `journalctl --boot --no-pager | grep 'apparmor="DENIED"'`); len(denied.Stdout) > 0 {
+		t.Errorf("the profile denies the gate what it asks for:\n%s", denied.Stdout)
+	}
+	v.Must(t, "forkgate", "audit", "verify")
+	if r := v.Run(t, "", "aa-exec", "--profile", "forkgate-gate", "--", "/usr/bin/forkgate", "audit", "verify"); r.Code == 0 || !strings.Contains(string(r.Stderr), "permission denied") {
+		t.Errorf("in the gate's profile the record is read: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
 }
 
 // image makes an image of a static busybox, without a registry, and hands it to the fork's daemon.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -12,10 +13,10 @@ import (
 	"forkgate/tests/vm"
 )
 
-// TestVM installs forkgate on a Debian 13 as an operator does, and then goes through the table of checks.
+// TestVM installs forkgate's package on a Debian 13 and sets it up, as a new admin does, and then goes through the table of checks.
 func TestVM(t *testing.T) {
 	v := boot(t)
-	setUp(t, v, poolDisk)
+	newAdmin(t, v)
 	for _, c := range checks() {
 		t.Run(c.name, func(t *testing.T) {
 			c.check(t, v)
@@ -38,13 +39,40 @@ func boot(t *testing.T) *vm.VM {
 		t.Fatal(err)
 	}
 	host.Build(t, payload)
+	host.Debs(t, runtime.GOARCH, "v1.0.0", payload)
 	v := vm.Boot(t, payload,
 		vm.Disk{Name: "pool", File: vm.Unnamed(t, 20<<30)}, vm.Disk{Name: "rootfs", File: rootfs, ReadOnly: true})
 	t.Logf("%s: booted Linux %s", v.Up(), v.Must(t, "uname", "-r"))
 	return v
 }
 
-// setUp is what README says under Install, with the pool on a device, and a principal of each kind. A step that fails ends it all.
+// newAdmin is a way from a plain Debian to an agent that is kept out of production, and works in a fork, in as few commands as README says.
+func newAdmin(t *testing.T, v *vm.VM) {
+	t.Helper()
+	v.Must(t, "sh", "-ec", "for name in person agent small; do ssh-keygen -q -t ed25519 -N '' -f /root/$name; done; mkdir -p -m 700 /root/.ssh; "+
+		"cp /root/person.pub /root/.ssh/authorized_keys; mkdir /root/data; echo orders >/root/data/orders.txt")
+	for _, command := range []string{
+		"apt-get install --yes --no-install-recommends /opt/payload/forkgate_*.deb",
+		"forkgate setup --yes --device " + poolDisk + " --principal person --vouched --rootfs /dev/disk/by-id/virtio-rootfs --from /root/data --repo demo",
+	} {
+		t.Logf("%s: %s\n%s", v.Up(), command, v.Must(t, "sh", "-ec", command+" 2>&1 </dev/null"))
+	}
+	v.Must(t, "sh", "-ec", clients)
+	const agent = "CLAUDECODE=1 ssh -o SendEnv=CLAUDECODE "
+	if r := v.Run(t, "", "sh", "-c", agent+"demo@person cat orders.txt"); r.Code != 254 || len(r.Stdout) > 0 || !strings.Contains(string(r.Stderr), "agents work in forks") {
+		t.Fatalf("an agent in production: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if got := v.Must(t, "sh", "-ec", agent+"demo+new@person cat orders.txt"); got != "orders" {
+		t.Fatalf("an agent in its fork reads %q", got)
+	}
+	if got := v.Must(t, "ssh", "demo@person", "cat orders.txt"); got != "orders" {
+		t.Fatalf("a person in production reads %q", got)
+	}
+	t.Logf("%s: an agent is kept out of production, and works in a fork", v.Up())
+	v.Must(t, "sh", "-ec", others)
+}
+
+// setUp is what README says of an install from source, with the pool on a device, and a principal of each kind. A step that fails ends it all.
 func setUp(t *testing.T, v *vm.VM, device string) {
 	t.Helper()
 	for _, step := range []struct{ what, command string }{
@@ -69,6 +97,11 @@ principal "person" {
   keys    = ["$(cat /root/person.pub)"]
   vouched = true
 }
+POLICY
+` + others
+
+const others = `
+	cat >/etc/forkgate/policy.d/others.hcl <<POLICY
 principal "agent" {
   keys = ["$(cat /root/agent.pub)"]
 }
@@ -85,7 +118,8 @@ permit "small-forks" {
   }
 }
 POLICY
-	forkgate policy check`
+	forkgate policy check
+	! systemctl is-active --quiet forkgate-warden || systemctl reload forkgate-warden`
 
 const clients = `
 	mkdir -p -m 700 /root/.ssh

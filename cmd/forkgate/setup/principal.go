@@ -127,16 +127,12 @@ func makePrincipal(_ context.Context, h *Host, a Answers) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(h.path(principals), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	err = writeNew(h.path(principals), principalBlock(a.Principal, keys, a.Vouched), 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there by now", principals)
 	}
 	if err != nil {
 		return err
-	}
-	_, err = file.Write(principalBlock(a.Principal, keys, a.Vouched))
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
 	}
 	fmt.Fprintf(h.Out, "%s has %d keys of %s\n", principals, len(keys), a.Principal)
 	return nil

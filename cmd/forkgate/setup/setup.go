@@ -22,6 +22,7 @@ var ErrUnfinished = errors.New("setup is not finished")
 type Answers struct {
 	Device    string // an empty block device for the pool; a sparse file where it is empty
 	Size      string // of that file
+	OwnKeys   bool   // the gate is known by the keys of the host's sshd
 	Principal string // who types, at the gate
 	Keys      string // file of that one's keys, as authorized_keys has them
 	Vouched   bool   // no agent reaches these keys

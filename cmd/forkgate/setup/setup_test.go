@@ -3,6 +3,8 @@ package setup
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/hcl/v2/hclparse"
+	"golang.org/x/crypto/ssh"
 )
 
 const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFF2S12Cjd1iap2fLqOFOBzkEMQnZgKFP2U9UT7Rmkfm"
@@ -190,6 +193,43 @@ func TestKeys(t *testing.T) {
 	other := newFake(t)
 	if err := Run(t.Context(), other.Host, asker, Answers{Keys: file}); !errors.Is(err, errNoKeys) {
 		t.Errorf("a file without a key of a person: %v", err)
+	}
+}
+
+// The gate is known by what this host is known by: the same bytes, for root alone.
+func TestHostKeys(t *testing.T) {
+	f := newFake(t)
+	dir := filepath.Join(f.Root, sshdKeys)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(block))
+	write(t, filepath.Join(dir, "ssh_host_ed25519_key"), text)
+	write(t, filepath.Join(dir, "ssh_host_ecdsa_key"), "no key")
+	if err := Run(t.Context(), f.Host, &proposed{}, Answers{}); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(f.Root, gateKeys, "ssh_host_ed25519_key")
+	info, err := os.Stat(key)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	if got, err := os.ReadFile(key); string(got) != text {
+		t.Errorf("the key is another: %v", err)
+	}
+	if got, err := os.ReadFile(key + ".pub"); !strings.HasPrefix(string(got), "ssh-ed25519 ") {
+		t.Errorf("the public half is %q, %v", got, err)
+	}
+	if exists(filepath.Join(f.Root, gateKeys, "ssh_host_ecdsa_key")) || !strings.Contains(f.out.String(), "left out: ") {
+		t.Errorf("what is no key was copied, or left out without a word:\n%s", &f.out)
 	}
 }
 

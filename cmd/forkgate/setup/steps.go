@@ -21,6 +21,7 @@ const (
 func steps() []step {
 	return []step{
 		{"the pool", poolThere, askPool, makePool},
+		{"host keys", hostKeysThere, askHostKeys, makeHostKeys},
 		{"who may speak", principalThere, askPrincipal, makePrincipal},
 		{"the services", servicesThere, nothing, startServices},
 		{"the tools inside sessions", rootfsThere, askRootfs, makeRootfs},
