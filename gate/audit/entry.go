@@ -25,6 +25,7 @@ const (
 	EventStarted  = "started"  // a session runs
 	EventEnded    = "ended"    // nothing of a session is left
 	EventUntaped  = "untaped"  // a session that was to be recorded is not, from the beginning or from here on
+	EventLogin    = "login"    // sshd or login asked who may have a shell on the host itself, as forkgate pam says
 	EventGap      = "gap"      // lines that could not be written are not there
 	EventFile     = "file"     // a session of op sftp did something to a file, as its door says
 	EventEgress   = "egress"   // a pod wanted to reach what is not open to it by name, as forkgate-egress says
@@ -38,7 +39,7 @@ const (
 // Events lists them.
 func Events() []string {
 	return []string{
-		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventUntaped, EventFile, EventEgress, EventGap, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
+		EventDecision, EventRefused, EventVerb, EventGrant, EventRevoked, EventStarted, EventEnded, EventUntaped, EventFile, EventEgress, EventLogin, EventGap, EventService, EventSummed, EventAnchor, EventTorn, EventAlarm,
 	}
 }
 
@@ -72,6 +73,9 @@ type Entry struct {
 	Command     string      `json:"command,omitempty"`        // its beginning, where it is long; then there is what follows
 	CommandSize int         `json:"command_size,omitempty"`   // bytes that a long one has
 	CommandSum  string      `json:"command_sha256,omitempty"` // of those
+	Account     string      `json:"account,omitempty"`        // of the host's, that logs in to the host itself
+	Service     string      `json:"service,omitempty"`        // where it does, as PAM knows it
+	Terminal    string      `json:"terminal,omitempty"`       // the same
 	Forward     string      `json:"forward,omitempty"`        // HOST:PORT or the path that a forward leads to, escaped
 	Record      string      `json:"record,omitempty"`         // of decisions: how the session is recorded, best-effort or required
 	Verdict     string      `json:"verdict,omitempty"`        // of decisions
@@ -171,7 +175,7 @@ func (e Entry) attributes() (said []any) {
 	for _, a := range []struct{ key, value string }{
 		{"session", e.Session}, {"principal", e.Principal}, {"kind", e.Kind}, {"agent", e.Agent}, {"op", string(e.Op)}, {"ref", e.Ref},
 		{"grant", e.Grant}, {"asker", e.Asker},
-		{"command", e.Command}, {"forward", e.Forward}, {"did", e.Did}, {"path", e.Path}, {"to", e.To}, {"sha256", e.SHA256}, {"outcome", e.Outcome}, {"verdict", e.Verdict}, {"rule", e.Rule}, {"reason", e.Reason},
+		{"account", e.Account}, {"service", e.Service}, {"command", e.Command}, {"forward", e.Forward}, {"did", e.Did}, {"path", e.Path}, {"to", e.To}, {"sha256", e.SHA256}, {"outcome", e.Outcome}, {"verdict", e.Verdict}, {"rule", e.Rule}, {"reason", e.Reason},
 	} {
 		if a.value != "" {
 			said = append(said, a.key, a.value)

@@ -82,6 +82,15 @@ func (d discreet) Egress(r gate.Request, host string, port uint16, why string, c
 	return d.record.Egress(d.of(r), d.hide().Apply(host), port, d.hide().Apply(why), count)
 }
 
+// Login is Record.
+func (d discreet) Login(session string, who audit.Login) error {
+	hide := d.hide()
+	for _, field := range []*string{&who.Account, &who.Service, &who.Terminal, &who.From, &who.Why} {
+		*field = hide.Apply(*field)
+	}
+	return d.record.Login(session, who)
+}
+
 // Service is Record.
 func (d discreet) Service(what string) error { return d.record.Service(what) }
 

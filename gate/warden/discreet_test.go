@@ -39,6 +39,8 @@ func TestTheRecordIsDiscreet(t *testing.T) {
 					args = append(args, reflect.ValueOf("word "+secret))
 				case reflect.TypeFor[gate.FileOperation]():
 					args = append(args, reflect.ValueOf(gate.FileOperation{Path: []byte("a/" + secret), To: []byte(secret)}))
+				case reflect.TypeFor[audit.Login]():
+					args = append(args, reflect.ValueOf(audit.Login{Account: secret, From: secret, Terminal: secret, Service: secret, Why: secret}))
 				default:
 					args = append(args, reflect.Zero(m.Type.In(j)))
 				}
@@ -91,9 +93,10 @@ func (o *overheard) Untaped(_ string, r gate.Request, why string) error {
 func (o *overheard) Egress(_ gate.Request, host string, _ uint16, why string, _ int) error {
 	return o.hear(host, why)
 }
-func (o *overheard) Service(what string) error { return o.hear(what) }
-func (o *overheard) State() audit.State        { return audit.State{} }
-func (o *overheard) Settle() error             { return nil }
+func (o *overheard) Login(_ string, who audit.Login) error { return o.hear(who) }
+func (o *overheard) Service(what string) error             { return o.hear(what) }
+func (o *overheard) State() audit.State                    { return audit.State{} }
+func (o *overheard) Settle() error                         { return nil }
 
 // Nor is it shown by sessions, to whoever may end one.
 func TestSessionsAreListedDiscreetly(t *testing.T) {

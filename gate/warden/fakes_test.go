@@ -528,6 +528,9 @@ func (l *fakeLog) Untaped(_ string, r gate.Request, why string) error {
 func (l *fakeLog) Egress(r gate.Request, host string, port uint16, why string, count int) error {
 	return l.write("egress %s %s %d %s %d", r.Target.Ref(), host, port, why, count)
 }
+func (l *fakeLog) Login(_ string, who audit.Login) error {
+	return l.write("login %s by %s on %s from %s: %t, %s", who.Account, who.Service, who.Terminal, who.From, who.Let, who.Why)
+}
 func (l *fakeLog) Service(what string) error { return l.write("service %s", what) }
 
 func (l *fakeLog) all() []string {

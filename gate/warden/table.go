@@ -72,6 +72,7 @@ func messages() map[string]message {
 		client.TypeKeyList:      {from: operator, when: before, long: true, read: reading(keyList)},
 		client.TypeKeyRemove:    {from: operator, when: before, long: true, read: reading(keyRemove)},
 		client.TypeReading:      {from: operator, when: before, long: true, read: reading(readsFiles)},
+		client.TypeLogin:        {from: operator, when: before, long: true, read: reading(hostLogin)},
 		client.TypeRootfsList:   {from: operator, when: before, long: true, read: reading(rootfsList)},
 		client.TypeSecretSet:    {from: operator, when: before, long: true, read: reading(secretSet)},
 		client.TypeSecretList:   {from: operator, when: before, long: true, read: reading(secretList)},

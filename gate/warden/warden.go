@@ -30,6 +30,7 @@ type Record interface {
 	Files(session string, r gate.Request, many int)
 	Unfollowed(session string, r gate.Request, why string) error
 	Egress(r gate.Request, host string, port uint16, why string, count int) error
+	Login(session string, who audit.Login) error
 	Service(what string) error
 	State() audit.State
 	Settle() error // returns once all that was written before is on the disk

@@ -49,7 +49,7 @@ func byAccounts(t *testing.T, o *host.Options) {
 // startForced sets the host's own sshd up as the drop-in says, with Debian's configuration around it, on a port of its own.
 func startForced(t *testing.T, h *host.Host) {
 	t.Helper()
-	script := "mkdir -p /run/sshd /etc/forkgate/authorized_keys; groupadd forkgate-accounts\n" +
+	script := "mkdir -p /run/sshd /etc/forkgate/authorized_keys\n" +
 		"cp /usr/share/doc/forkgate/sshd_config.d/forkgate.conf /etc/ssh/sshd_config.d/\n" +
 		"printf 'Match User tied\\n    ForceCommand /usr/bin/forkgate session --repo demo+tied\\n' >/etc/ssh/sshd_config.d/f-before.conf\n" +
 		// The controls have what the drop-in takes away.

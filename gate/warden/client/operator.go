@@ -18,6 +18,7 @@ const (
 	TypeRootfsImport = "rootfs-import"
 	TypeRootfsList   = "rootfs-list"
 	TypeReading      = "reading"
+	TypeLogin        = "login"
 	TypeDown         = "down"
 )
 
