@@ -18,13 +18,15 @@ const module = "forkgate/"
 
 // arrows says who may import what of ours. A package that is not here imports nothing of ours. "x/..." is x and all below it.
 var arrows = map[string][]string{
-	"cmd/forkgate":      {"gate/...", "fork", "fork/adopt", "fork/backup", "nsjail/...", "systemd", "policy.d", "cmd/forkgate/doctor", "cmd/forkgate/setup", "cmd/manual"},
+	"cmd/forkgate":      {"gate/...", "fork", "fork/adopt", "fork/backup", "nsjail/...", "systemd", "policy.d", "cmd/forkgate/doctor", "cmd/forkgate/doors", "cmd/forkgate/setup", "cmd/manual"},
 	"cmd/forkgate-init": {"nsjail/..."},
 	// The data on agents is policy's, in its language, and has one reader.
 	"cmd/forkgate-attest": {"gate", "gate/policy", "gate/provenance", "gate/provenance/attestor", "systemd", "cmd/manual"},
 	"cmd/forkgate-pod":    {"nsjail/..."},
 	"cmd/forkgate-scrub":  {"nsjail/scrub", "nsjail/wire"},
 
+	// That a connection is new is told by the processes above it, and what /proc says of those has one reader.
+	"cmd/forkgate/doors":  {"gate", "gate/provenance/chain"},
 	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
 	"cmd/forkgate/setup":  {"gate"},
 

@@ -39,8 +39,8 @@ func commands() *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Repositories and forks:", append(verbCommands(), repoCommand(), secretCommand(), backupCommand(), backupsCommand(), restoreCommand())},
-		{"The host:", []*cobra.Command{setupCommand(), statusCommand(), doctorCommand(), logsCommand(), auditCommand(), recordingsCommand(), replayCommand(), watchCommand(), metricsCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), downCommand(), versionCommand()}},
-		{"Services, started by systemd or sshd:", []*cobra.Command{wardenCommand(), gateCommand(), netCommand(), egressCommand(), sessionCommand()}},
+		{"The host:", []*cobra.Command{setupCommand(), statusCommand(), doctorCommand(), doorsCommand(), logsCommand(), auditCommand(), recordingsCommand(), replayCommand(), watchCommand(), metricsCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), downCommand(), versionCommand()}},
+		{"Services, started by systemd or sshd:", []*cobra.Command{wardenCommand(), gateCommand(), netCommand(), egressCommand(), sessionCommand(), pamCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, c := range group.commands {

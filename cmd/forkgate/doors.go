@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"forkgate/cmd/forkgate/doors"
+	"forkgate/gate/warden/client"
+)
+
+const doorsHelp = `List the ways onto this host that do not lead through the gate, and say of each:
+
+  open    who is in none of forkgate's groups gets in, or that cannot be ruled out; the exit code is 1
+  gated   it leads to forkgate session, or lets in who is in the group forkgate-admin alone
+  closed  nobody gets in
+
+Below what is open stands what to type. What is not understood, or cannot be seen, is open. Nothing is changed.
+
+--close closes the ways that are named, or all that can be closed without harm; a service that listens, and may be
+there for a reason, has to be named. sshd and login ask forkgate pam who may have a shell: members of forkgate-admin,
+and root on the console. It refuses where no member of forkgate-admin has a shell and a key that sshd takes. Each
+change is written down, with what was there, before it is made.
+
+After a minute systemd takes all of it back, and so does a boot meanwhile, unless you log in anew, become root, and say
+forkgate doors --confirm there. That shows that you got in through the closed doors, the way that you came; it shows
+nothing of other people and other ways. Who is on the host already stays there, with the groups that he had.
+
+--undo takes back all that was ever closed. A file that somebody has changed since keeps what he did.
+
+  forkgate doors --close && ssh YOU@host sudo forkgate doors --confirm    # from another terminal`
+
+func doorsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "doors [WAY...]", Short: "list the other ways onto this host, close them, and take that back", Long: doorsHelp,
+	}
+	f := c.Flags()
+	closes := f.Bool("close", false, "close ways, all or those that are named")
+	undo := f.Bool("undo", false, "take back all that was closed")
+	confirm := f.Bool("confirm", false, "keep what was closed: in a connection that was made since")
+	rollback := f.Bool("rollback", false, "take back what is not confirmed: systemd runs it")
+	except := f.StringArray("except", nil, "a way that is open for a reason; may be given more than once")
+	patience := f.Duration("patience", doors.Patience, "how long a closing waits to be confirmed")
+	asJSON := jsonFlag(c)
+	for _, hidden := range []string{"rollback", "patience"} {
+		_ = f.MarkHidden(hidden) // fails for flags that are not there
+	}
+	c.MarkFlagsMutuallyExclusive("close", "undo", "confirm", "rollback", "json")
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 && !*closes {
+			return fmt.Errorf("%s takes names of ways behind --close alone", cmd.CommandPath())
+		}
+		return nil
+	}
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if os.Geteuid() != 0 {
+			return errors.New("the doors are root's to look at, and to close; use sudo")
+		}
+		d := doors.New()
+		d.Patience = *patience
+		if *closes || *undo || *confirm || *rollback {
+			tellOfDoors(cmd, args)
+		}
+		out := cmd.OutOrStdout()
+		switch {
+		case *closes:
+			return closeDoors(cmd.Context(), out, d, args)
+		case *undo:
+			return d.Undo(cmd.Context())
+		case *confirm:
+			return d.Confirm(cmd.Context())
+		case *rollback:
+			done, err := d.Rollback(cmd.Context())
+			if done {
+				fmt.Fprintln(out, "what was closed, and not confirmed, is taken back")
+			}
+			return err
+		}
+		return listDoors(cmd.Context(), out, d, *asJSON, *except)
+	}
+	return c
+}
+
+// tellOfDoors has the record say what root is about to do to the doors. Where the warden does not run that is no reason not to.
+func tellOfDoors(cmd *cobra.Command, args []string) {
+	said := "doors"
+	for _, name := range []string{"close", "undo", "confirm", "rollback"} {
+		if set, err := cmd.Flags().GetBool(name); err == nil && set {
+			said += " --" + name
+		}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
+	defer cancel()
+	_ = withWarden(func(c *client.Client) error {
+		return c.Reading(ctx, strings.Join(append([]string{said}, args...), " "))
+	})
+}
+
+func listDoors(ctx context.Context, out io.Writer, d *doors.Doors, asJSON bool, except []string) error {
+	rows := doors.Examine(ctx, d.Host, except...)
+	var err error
+	if asJSON {
+		err = printJSON(out, rows)
+	} else {
+		err = doors.Write(out, rows)
+	}
+	if n := doors.Count(rows, doors.Open); err == nil && n > 0 {
+		err = fmt.Errorf("%d ways onto this host are open; what to type is below each", n)
+	}
+	return err
+}
+
+func closeDoors(ctx context.Context, out io.Writer, d *doors.Doors, names []string) error {
+	if len(names) == 0 {
+		names = []string{doors.All}
+	}
+	done, err := d.Close(ctx, names...)
+	if err != nil {
+		return err
+	}
+	if len(done.Ways) == 0 {
+		fmt.Fprintln(out, "nothing to close")
+	} else {
+		fmt.Fprintf(out, "closed: %s\n", strings.Join(done.Ways, ", "))
+		fmt.Fprintf(out, "unless you log in anew, and say: forkgate doors --confirm there, it is taken back at %s\n", done.Until.Local().Format(time.TimeOnly))
+	}
+	if len(done.Left) > 0 {
+		fmt.Fprintf(out, "still open, and for you to close: %s\n", strings.Join(done.Left, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package doors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// apply writes a step down, and then makes it.
+func (d *Doors) apply(ctx context.Context, b *book, way string, s step) error {
+	c, err := d.plan(way, s)
+	if err != nil {
+		return err
+	}
+	if c.Path != "" || len(c.Undo) > 0 {
+		b.Changes = append(b.Changes, c)
+		if err := b.write(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.Path != "":
+		err = d.make(c, s)
+	case len(s.do) > 0:
+		_, err = d.Host.Run(ctx, s.do...)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot close %s: %w", way, err)
+	}
+	return nil
+}
+
+// plan is what a step comes to, and all that it takes to go back.
+func (d *Doors) plan(way string, s step) (change, error) {
+	c := change{Way: way, Path: s.path, Undo: s.undo, Block: s.block}
+	if s.path == "" {
+		return c, nil
+	}
+	if real, err := filepath.EvalSymlinks(d.Root + s.path); err == nil && s.text != "" { // the link stays
+		c.Path = strings.TrimPrefix(real, d.Root)
+	}
+	var err error
+	if c.File, err = look(d.Root + c.Path); err != nil {
+		return c, err
+	}
+	for dir := filepath.Dir(c.Path); ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(d.Root + dir); err == nil {
+			break
+		}
+		c.Dirs = append(c.Dirs, dir)
+	}
+	switch {
+	case s.chmod != 0 && c.File == nil:
+		return c, fmt.Errorf("%s is gone", c.Path)
+	case s.chmod != 0:
+		c.Chmod, c.File.Text = uint32(s.chmod), nil
+	case !s.remove:
+		c.After = sum([]byte(s.text))
+	}
+	return c, nil
+}
+
+// make changes a file.
+func (d *Doors) make(c change, s step) error {
+	name := d.Root + c.Path
+	switch {
+	case s.chmod != 0:
+		return chmod(name, c.File, c.Chmod)
+	case s.remove:
+		return errors.Join(os.Remove(name), syncDir(name))
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	as := file{Mode: uint32(s.mode), UID: os.Getuid(), GID: os.Getgid()}
+	if as.Mode == 0 {
+		as.Mode = 0o600
+	}
+	if c.File != nil {
+		as = *c.File
+	}
+	return replace(name, []byte(s.text), as.dress)
+}
+
+// dress gives a file the owner and the mode that it is to have.
+func (f file) dress(to *os.File) error {
+	return errors.Join(to.Chown(f.UID, f.GID), unix.Fchmod(int(to.Fd()), f.Mode&0o7777))
+}
+
+// chmod changes the mode of one file and no other, whatever has its name by now: it may lie where everybody writes.
+func chmod(name string, was *file, mode uint32) error {
+	fd, err := unix.Openat2(unix.AT_FDCWD, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC})
+	if err != nil {
+		return fmt.Errorf("cannot open %s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return err
+	}
+	if s.Dev != was.Device || s.Ino != was.Inode || int(s.Uid) != was.UID || s.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return fmt.Errorf("%s is another file by now", name)
+	}
+	return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), mode)
+}
+
+// takeBack undoes changes from one on, the newest first. What cannot be taken back stays in the ledger, and is told of; the rest is done.
+func (d *Doors) takeBack(ctx context.Context, b *book, first int) error {
+	var left []change
+	var failed error
+	for i := len(b.Changes) - 1; i >= first; i-- {
+		c := b.Changes[i]
+		if len(c.Undo) > 0 {
+			if _, err := d.Host.Run(ctx, c.Undo...); err != nil {
+				failed = errors.Join(failed, err)
+			}
+			continue
+		}
+		if err := d.restore(c); err != nil {
+			failed, left = errors.Join(failed, err), append([]change{c}, left...)
+		}
+	}
+	b.Changes = append(b.Changes[:first:first], left...)
+	return failed
+}
+
+func (d *Doors) restore(c change) error {
+	name := d.Root + c.Path
+	now, err := look(name)
+	switch {
+	case err != nil:
+		return err
+	case c.was(now):
+		return d.removeDirs(c)
+	case c.Chmod != 0 && now == nil: // a socket that is gone
+		return nil
+	case c.Chmod != 0:
+		return chmod(name, c.File, c.File.Mode&0o7777)
+	case !c.is(now):
+		return d.cutOut(c, now)
+	case c.File == nil:
+		return errors.Join(os.Remove(name), syncDir(name), d.removeDirs(c))
+	}
+	return replace(name, c.File.Text, c.File.dress)
+}
+
+// cutOut takes what is ours out of a file that somebody has changed since. Where that cannot be told from the rest it stays as it is: nobody's work is undone but
+// ours.
+func (d *Doors) cutOut(c change, now *file) error {
+	if now != nil && c.Block != "" && strings.Count(string(now.Text), c.Block) == 1 {
+		return replace(d.Root+c.Path, []byte(strings.Replace(string(now.Text), c.Block, "", 1)), now.dress)
+	}
+	saved := filepath.Join(d.State, "before"+strings.ReplaceAll(c.Path, "/", "."))
+	if c.File == nil {
+		return fmt.Errorf("%s was changed after it was made, and stays", c.Path)
+	}
+	err := os.WriteFile(saved, c.File.Text, 0o600)
+	return errors.Join(fmt.Errorf("%s was changed since, and stays as it is; %s is what it was", c.Path, saved), err)
+}
+
+// removeDirs removes the directories that were made for a file, where nobody has put something else there.
+func (d *Doors) removeDirs(c change) error {
+	for _, dir := range c.Dirs {
+		_ = os.Remove(d.Root + dir)
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package doors
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Host is what is looked at.
+type Host struct {
+	Files   fs.FS // the root directory
+	Run     Runner
+	Program string // forkgate, as PAM and systemd start it
+}
+
+// Runner runs a program and returns its standard output. An error has the last of its standard error.
+type Runner func(ctx context.Context, argv ...string) (string, error)
+
+// Here is the host that this process runs on.
+func Here() *Host {
+	program, err := os.Executable()
+	if err != nil {
+		program = "/usr/bin/forkgate"
+	}
+	return &Host{Files: os.DirFS("/"), Run: run, Program: program}
+}
+
+// patience is how long a program may take. None of those that are run here waits for anything.
+const patience = 20 * time.Second
+
+func run(ctx context.Context, argv ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	c.Env = append(os.Environ(), "LC_ALL=C")
+	for _, dir := range []string{"/usr/sbin/", "/sbin/"} { // root's programs are not on everybody's PATH
+		if found, err := exec.LookPath(dir + argv[0]); c.Err != nil && err == nil {
+			c.Path, c.Err = found, nil
+		}
+	}
+	var said strings.Builder
+	c.Stderr = &said
+	out, err := c.Output()
+	if err != nil {
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		err = fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, lines[len(lines)-1])
+	}
+	return string(out), err
+}
+
+// most is how much of a file is read. Some of them are users' own, who may have put anything there.
+const most = 16 << 20
+
+// read returns a file's text, and false where there is none.
+func (h *Host) read(name string) (string, bool, error) {
+	info, err := fs.Stat(h.Files, name)
+	if os.IsNotExist(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	if !info.Mode().IsRegular() {
+		return "", false, fmt.Errorf("/%s is no file", name)
+	}
+	f, err := h.Files.Open(name)
+	if err != nil {
+		return "", false, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if len(text) > most {
+		err = fmt.Errorf("/%s is too long", name)
+	}
+	return string(text), err == nil, err
+}
+
+func (h *Host) exists(names ...string) string {
+	for _, name := range names {
+		if _, err := fs.Stat(h.Files, name); err == nil {
+			return "/" + name
+		}
+	}
+	return ""
+}
+
+// list names what is in a directory; one that is not there is empty.
+func (h *Host) list(dir string) (names []string, err error) {
+	entries, err := fs.ReadDir(h.Files, dir)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		names = append(names, path.Join(dir, e.Name()))
+	}
+	return names, err
+}
+
+// owner is whose a file is; -1 where that cannot be seen.
+func owner(info fs.FileInfo) (uid, gid int) {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid), int(s.Gid)
+	}
+	return -1, -1
+}
+
+// lines are those of a text that say something, with where they stand. A backslash at the end goes on with the next.
+func lines(text string) (all []string) {
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// some names a few of many.
+func some(names []string) string {
+	const few = 6
+	if len(names) > few {
+		return fmt.Sprintf("%s and %d others", strings.Join(names[:few], ", "), len(names)-few)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,103 @@
+package doors
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// keys counts the lines of an account's authorized_keys, wherever sshd looks for them. What cannot be read might have some.
+func (h *Host) keys(ctx context.Context, one account) (n int, err error) {
+	all, err := h.every(ctx, one.name)
+	if err != nil {
+		return 0, err
+	}
+	seen := map[string]bool{}
+	for _, s := range all {
+		if s.is("pubkeyauthentication", "no") {
+			continue
+		}
+		if c := strings.Join(s["authorizedkeyscommand"], ""); c != "" && c != "none" {
+			return n, fmt.Errorf("sshd asks %s for keys", c)
+		}
+		if c := strings.Join(s["trustedusercakeys"], ""); c != "" && c != "none" {
+			return n, fmt.Errorf("sshd takes certificates of who is in %s", c)
+		}
+		for _, file := range strings.Fields(strings.Join(s["authorizedkeysfile"], " ")) {
+			file = strings.NewReplacer("%h", one.home, "%u", one.name, "%U", fmt.Sprint(one.uid), "%%", "%").Replace(file)
+			if !path.IsAbs(file) {
+				file = path.Join(one.home, file)
+			}
+			if seen[file] || file == "/none" {
+				continue
+			}
+			seen[file] = true
+			text, _, err := h.read(strings.TrimPrefix(path.Clean(file), "/"))
+			if err != nil {
+				return n, err
+			}
+			n += len(lines(text))
+		}
+	}
+	return n, nil
+}
+
+// keysProbe looks for accounts that somebody has a key of, and that are nobody's whom the gate lets in.
+func keysProbe(ctx context.Context, h *Host) finding {
+	if !h.sshdThere() {
+		return closed("there is no sshd")
+	}
+	a, err := h.accounts()
+	if err != nil {
+		return open("look at it", "%v", err)
+	}
+	var who []string
+	for _, one := range a.all {
+		if !one.hasShell() && !forced(one, slices.Contains(a.members[AccountsGroup], one.name)) {
+			continue
+		}
+		if a.admin(one.name) || forced(one, slices.Contains(a.members[AccountsGroup], one.name)) {
+			continue
+		}
+		n, err := h.keys(ctx, one)
+		if err != nil {
+			who = append(who, fmt.Sprintf("%s (%v)", one.name, err))
+		}
+		if n > 0 {
+			who = append(who, one.name)
+		}
+	}
+	if a.elsewhere != "" {
+		who = append(who, "those of "+a.elsewhere)
+	}
+	if len(who) == 0 {
+		return closed("nobody but who is in %s has one", AdminGroup)
+	}
+	if why := h.sshdGate(ctx); why != "" {
+		return open("", "of %s, and %s", some(who), why)
+	}
+	return gated("of %s, whom forkgate pam does not let in", some(who))
+}
+
+// able are the admins who can log in once the doors are closed, and by what.
+func (h *Host) able(ctx context.Context) (byKey, byPassword []string, err error) {
+	a, err := h.accounts()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range a.members[AdminGroup] {
+		one, known := a.find(name)
+		if !known || one.expired || !one.hasShell() {
+			continue
+		}
+		if n, err := h.keys(ctx, one); h.sshdThere() && err == nil && n > 0 {
+			byKey = append(byKey, name)
+		}
+		if one.password && one.name != "" {
+			byPassword = append(byPassword, name)
+		}
+	}
+	return byKey, byPassword, nil
+}

@@ -1,0 +1,220 @@
+package doors
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// What makes root of who is on the host already, or of who reaches a socket.
+func rootWays() []way {
+	return []way{
+		{name: "sudo", why: "who may be root by sudo needs no door", probe: sudoProbe, shut: closeSudo},
+		{name: "polkit", why: "who is in polkit's group of administrators is root by pkexec and systemd-run", probe: polkitProbe, shut: closePolkit},
+		{name: "doas", why: "who may be root by doas needs no door", probe: doasProbe},
+		{name: "groups", why: "who is in such a group has the disk, the memory, the passwords or Docker of the host, and with it the host", probe: groupsProbe, shut: closeGroups},
+		{name: "sockets", why: "who can write to the socket of a container engine is root of the host", probe: socketsProbe, shut: closeSockets},
+		{name: "setuid", why: "a shell that is setuid root makes root of everybody", probe: setuidProbe, shut: closeSetuid},
+		{name: "root's files", why: "who can write what root, sshd or PAM reads can let himself in", probe: looseProbe},
+	}
+}
+
+// mighty are groups that amount to root.
+var mighty = []string{"docker", "disk", "shadow", "kmem", "lxd", "incus-admin", "incus", "libvirt", "podman"}
+
+func (h *Host) mighty() (groups map[string][]string, who []string, err error) {
+	a, err := h.accounts()
+	if err != nil {
+		return nil, nil, err
+	}
+	groups = map[string][]string{}
+	for _, group := range mighty {
+		for _, name := range a.strangers(a.members[group]) {
+			groups[group] = append(groups[group], name)
+			who = append(who, name+" in "+group)
+		}
+	}
+	if a.elsewhere != "" {
+		who = append(who, "perhaps those of "+a.elsewhere)
+	}
+	return groups, who, nil
+}
+
+func groupsProbe(_ context.Context, h *Host) finding {
+	switch _, who, err := h.mighty(); {
+	case err != nil:
+		return open("look at it", "%v", err)
+	case len(who) > 0:
+		return open("", "%s", some(who))
+	}
+	return closed("nobody but root and %s is in one", AdminGroup)
+}
+
+// closeGroups takes names out of lists. Whose first group it is stays: that is a line of passwd(5), and for the operator to change.
+func closeGroups(_ context.Context, h *Host) ([]step, error) {
+	groups, _, err := h.mighty()
+	if err != nil {
+		return nil, err
+	}
+	var steps []step
+	for _, file := range []string{"etc/group", "etc/gshadow"} {
+		text, ok, err := h.read(file)
+		if err != nil {
+			return nil, err
+		}
+		if now := without(text, groups); ok && now != text {
+			steps = append(steps, step{path: "/" + file, text: now})
+		}
+	}
+	return steps, nil
+}
+
+// without takes members out of groups, in the format of group(5) and gshadow(5): their last field.
+func without(text string, groups map[string][]string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		name, _, _ := strings.Cut(line, ":")
+		head, list, _ := strings.Cut(line, ":")
+		if i := strings.LastIndex(line, ":"); i >= 0 {
+			head, list = line[:i+1], line[i+1:]
+		}
+		if out := groups[name]; len(out) > 0 {
+			members := strings.Split(strings.TrimSuffix(list, "\n"), ",")
+			members = slices.DeleteFunc(members, func(m string) bool { return slices.Contains(out, m) })
+			line = head + strings.Join(members, ",") + list[len(strings.TrimSuffix(list, "\n")):]
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// engines are where container engines listen.
+var engines = []string{
+	"run/docker.sock", "run/podman/podman.sock", "run/containerd/containerd.sock", "run/crio/crio.sock", "var/lib/lxd/unix.socket", "var/snap/lxd/common/lxd/unix.socket",
+	"var/lib/incus/unix.socket", "run/libvirt/libvirt-sock", "run/k3s/containerd/containerd.sock",
+}
+
+// loosely are the engines' sockets that somebody can write to who is neither root nor in a group that row groups looks at.
+func (h *Host) loosely() (sockets, why []string, err error) {
+	a, err := h.accounts()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range engines {
+		info, err := fs.Stat(h.Files, name)
+		if h.exists(name) == "" && err != nil {
+			continue
+		}
+		uid, gid := owner(info)
+		mode := info.Mode()
+		group := h.group(gid)
+		switch {
+		case mode&0o002 != 0:
+			why = append(why, "/"+name+" is everybody's to write")
+		case uid != 0:
+			why = append(why, fmt.Sprintf("/%s is uid %d's", name, uid))
+		case mode&0o020 != 0 && gid != 0 && (group == "" || len(a.strangers(a.members[group])) > 0) && !slices.Contains(mighty, group):
+			why = append(why, fmt.Sprintf("/%s is for the group %s (gid %d): %s", name, group, gid, some(a.strangers(a.members[group]))))
+		default:
+			continue
+		}
+		sockets = append(sockets, name)
+	}
+	return sockets, why, nil
+}
+
+func (h *Host) group(gid int) string {
+	text, _, _ := h.read("etc/group")
+	for line := range strings.Lines(text) {
+		if f := strings.Split(line, ":"); len(f) == 4 && f[2] == fmt.Sprint(gid) {
+			return f[0]
+		}
+	}
+	return ""
+}
+
+func socketsProbe(_ context.Context, h *Host) finding {
+	switch _, why, err := h.loosely(); {
+	case err != nil:
+		return open("look at it", "%v", err)
+	case len(why) > 0:
+		return open("", "%s; what makes it so, a drop-in of docker.socket perhaps, makes it so again", some(why))
+	}
+	return closed("none, or root's and a group's that amounts to root")
+}
+
+func closeSockets(_ context.Context, h *Host) ([]step, error) {
+	sockets, _, err := h.loosely()
+	var steps []step
+	for _, name := range sockets {
+		steps = append(steps, step{path: "/" + name, chmod: 0o600})
+	}
+	return steps, err
+}
+
+// polkitGroups are whom polkit takes for administrators unless it is told otherwise: Debian, Ubuntu; Fedora.
+var polkitGroups = []string{"sudo", "admin", "wheel"}
+
+const polkitRule = "/etc/polkit-1/rules.d/00-forkgate-doors.rules"
+
+func polkitProbe(_ context.Context, h *Host) finding {
+	if h.exists("usr/bin/pkexec", "usr/lib/polkit-1/polkitd", "usr/libexec/polkitd", "usr/lib/policykit-1/polkitd") == "" {
+		return closed("there is no polkit")
+	}
+	if h.exists(polkitRule[1:]) != "" {
+		return gated("who is in %s", AdminGroup)
+	}
+	a, err := h.accounts()
+	if err != nil {
+		return open("look at it", "%v", err)
+	}
+	var who []string
+	for _, group := range polkitGroups {
+		who = append(who, a.strangers(a.members[group])...)
+	}
+	rules, err := h.list("etc/polkit-1/rules.d")
+	switch {
+	case err != nil:
+		return open("", "%v", err)
+	case len(who) > 0 || a.elsewhere != "":
+		return open("", "%s", some(append(who, strings.Fields(a.elsewhere)...)))
+	case len(rules) > 0:
+		return open("read /etc/polkit-1/rules.d, then: forkgate doors --close polkit", "rules of this host's own: %s", some(rules))
+	}
+	return closed("nobody but %s is in its groups", AdminGroup)
+}
+
+func closePolkit(context.Context, *Host) ([]step, error) {
+	text := "// " + mark + "\npolkit.addAdminRule(function() { return [\"unix-group:" + AdminGroup + "\"]; });\n"
+	return []step{{path: polkitRule, text: text, mode: 0o644}}, nil
+}
+
+func doasProbe(_ context.Context, h *Host) finding {
+	if h.exists("usr/bin/doas", "usr/local/bin/doas") == "" {
+		return closed("there is no doas")
+	}
+	text, _, err := h.read("etc/doas.conf")
+	for _, line := range lines(text) {
+		if f := strings.Fields(line); f[0] != "deny" && !slices.Contains(f, ":"+AdminGroup) && !slices.Contains(f, "root") {
+			return open("take it out of /etc/doas.conf", "%.60q", line)
+		}
+	}
+	if err != nil {
+		return open("look at /etc/doas.conf", "%v", err)
+	}
+	return gated("root, and who is in %s", AdminGroup)
+}
+
+func looseProbe(_ context.Context, h *Host) finding {
+	loose, err := h.loose([]string{"etc", "etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/ld.so.preload", "usr/bin/forkgate", "root"},
+		"etc/sudoers.d", "etc/ssh", "etc/ssh/sshd_config.d", "etc/pam.d", "etc/security", "etc/systemd/system", "etc/profile.d", "usr/lib/forkgate")
+	switch {
+	case err != nil:
+		return open("look at it", "%v", err)
+	case loose != "":
+		return open("chown root: "+loose+" && chmod go-w "+loose, "%s is not root's alone to write", loose)
+	}
+	return closed("those that were looked at are root's")
+}

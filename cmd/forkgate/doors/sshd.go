@@ -1,0 +1,238 @@
+package doors
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+func sshdWays() []way {
+	return []way{
+		{name: "sshd", why: "who logs in by the host's own sshd has a shell beside production, which no policy judges", probe: sshdProbe, shut: closeSSHD},
+		{name: "sshd root", why: "root by ssh is everything at once, and nobody's in particular", probe: sshdRootProbe, shut: closeRoot},
+		{name: "sshd passwords", why: "a password can be guessed from anywhere", probe: sshdPasswordsProbe,
+			shut: dropIn("passwords", "Match all\n    PasswordAuthentication no\n    KbdInteractiveAuthentication no\n")},
+		{name: "ssh keys", why: "each line of an authorized_keys is somebody, or an agent that found the key", probe: keysProbe, shut: closeSSHD},
+		{name: "forced accounts", why: "an account of " + AccountsGroup + " passes forkgate pam, as it can do nothing but forkgate session", probe: forcedProbe},
+	}
+}
+
+// sshd's files.
+const (
+	sshdProgram = "usr/sbin/sshd"
+	sshdConfig  = "etc/ssh/sshd_config"
+	dropIns     = "/etc/ssh/sshd_config.d/"
+)
+
+func (h *Host) sshdThere() bool { return h.exists(sshdProgram) != "" }
+
+// settings are what sshd -T prints for one kind of connection, by keyword in lower case.
+type settings map[string][]string
+
+func (s settings) is(key, value string) bool { return slices.Equal(s[key], []string{value}) }
+
+// sshd asks the host's sshd what holds for a connection (sshd(8), -C).
+func (h *Host) sshd(ctx context.Context, c connection) (settings, error) {
+	argv := []string{"sshd", "-T"}
+	for _, key := range slices.Sorted(maps.Keys(c)) {
+		argv = append(argv, "-C", key+"="+c[key])
+	}
+	text, err := h.Run(ctx, argv...)
+	if err != nil {
+		return nil, err
+	}
+	s := settings{}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		s[key] = append(s[key], value)
+	}
+	if len(s["port"]) == 0 || len(s["usepam"]) > 1 {
+		return nil, fmt.Errorf("sshd -T does not say what was expected of it")
+	}
+	return s, nil
+}
+
+// every asks what holds for an account in each kind of connection that the configuration tells apart, and for one that it does not.
+func (h *Host) every(ctx context.Context, user string) ([]settings, error) {
+	a, err := h.accounts()
+	if err != nil {
+		return nil, err
+	}
+	kinds, err := h.connections(a)
+	if err != nil {
+		return nil, err
+	}
+	var all []settings
+	for _, c := range kinds {
+		c = maps.Clone(c)
+		if of := c["user"]; user != "" && of != "" && of != user {
+			continue
+		}
+		if user != "" {
+			c["user"] = user
+		}
+		for key, value := range map[string]string{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"} {
+			if c[key] == "" {
+				c[key] = value
+			}
+		}
+		s, err := h.sshd(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// sshdGate says why sshd does not ask the gate; empty: it does. UsePAM is of the whole, and no Match block changes it.
+func (h *Host) sshdGate(ctx context.Context) string {
+	s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
+	switch {
+	case err != nil:
+		return err.Error()
+	case !s.is("usepam", "yes"):
+		return "sshd does not ask PAM (UsePAM no)"
+	}
+	return h.gate(sshdService)
+}
+
+func sshdProbe(ctx context.Context, h *Host) finding {
+	if !h.sshdThere() {
+		return closed("there is no /%s", sshdProgram)
+	}
+	s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
+	if err != nil {
+		return open("sshd -t", "%v", err)
+	}
+	ports := "port " + strings.Join(s["port"], ", ")
+	if why := h.sshdGate(ctx); why != "" {
+		return open("", "%s: %s", ports, why)
+	}
+	return gated("%s: who is in %s, and who is in %s into forkgate session", ports, AdminGroup, AccountsGroup)
+}
+
+// closeSSHD has sshd ask PAM, and PAM the gate.
+func closeSSHD(ctx context.Context, h *Host) ([]step, error) {
+	steps, err := gateStep(h, sshdService)
+	if err != nil {
+		return nil, err
+	}
+	if s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"}); err == nil && s.is("usepam", "yes") {
+		return steps, nil
+	}
+	more, err := dropIn("pam", "UsePAM yes\n")(ctx, h)
+	return append(steps, more...), err
+}
+
+// dropIn writes settings that sshd reads before all others, and takes: of each keyword the first that is read counts, in Match blocks too, and what is in those
+// comes before what is not (sshd_config(5)).
+func dropIn(name, text string) func(context.Context, *Host) ([]step, error) {
+	return func(ctx context.Context, h *Host) ([]step, error) {
+		if !h.sshdThere() {
+			return nil, nil
+		}
+		file := dropIns + "00-forkgate-doors-" + name + ".conf"
+		config, ok, err := h.read(sshdConfig)
+		if !ok {
+			return nil, fmt.Errorf("cannot read /%s: %v", sshdConfig, err)
+		}
+		reload, err := h.reloadSSHD(ctx)
+		if err != nil {
+			return nil, err
+		}
+		steps := []step{{undo: reload("--no-block")}, {path: file, text: "# " + mark + "\n" + text}}
+		if first := lines(config); len(first) == 0 || !slices.Equal(strings.Fields(first[0]), []string{"Include", dropIns + "*.conf"}) {
+			block := "# " + mark + "\nInclude " + file + "\n"
+			steps = append(steps, step{path: "/" + sshdConfig, text: block + config, block: block})
+		}
+		return append(steps, step{do: []string{"sshd", "-t"}}, step{do: reload()}), nil
+	}
+}
+
+// closeRoot leaves root alone who is an admin, as where there is no other account: forkgate pam lets that one in, and nobody else.
+func closeRoot(ctx context.Context, h *Host) ([]step, error) {
+	a, err := h.accounts()
+	if err != nil || a.admin("root") {
+		return nil, err
+	}
+	return dropIn("root", "Match all\n    PermitRootLogin no\n")(ctx, h)
+}
+
+// reloadSSHD finds the unit by which sshd runs.
+func (h *Host) reloadSSHD(ctx context.Context) (func(options ...string) []string, error) {
+	units, err := h.units(ctx, "ssh.service", "sshd.service")
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range units {
+		if u["LoadState"] == "loaded" {
+			return func(options ...string) []string {
+				return slices.Concat([]string{"systemctl", "try-reload-or-restart"}, options, []string{u["Id"]})
+			}, nil
+		}
+	}
+	return nil, fmt.Errorf("sshd is started by neither ssh.service nor sshd.service, so that nobody can tell it of a change")
+}
+
+func sshdRootProbe(ctx context.Context, h *Host) finding {
+	return h.everywhere(ctx, "root", func(s settings) bool { return s.is("permitrootlogin", "no") }, "root logs in")
+}
+
+func sshdPasswordsProbe(ctx context.Context, h *Host) finding {
+	return h.everywhere(ctx, "", func(s settings) bool {
+		return s.is("passwordauthentication", "no") && s.is("kbdinteractiveauthentication", "no")
+	}, "passwords are taken")
+}
+
+// everywhere says whether something is shut for each kind of connection. Where it is not, the gate is behind it.
+func (h *Host) everywhere(ctx context.Context, user string, shut func(settings) bool, what string) finding {
+	if !h.sshdThere() {
+		return closed("there is no sshd")
+	}
+	all, err := h.every(ctx, user)
+	if err != nil {
+		return open("sshd -t; or look at its Match blocks", "%v", err)
+	}
+	if !slices.ContainsFunc(all, func(s settings) bool { return !shut(s) }) {
+		return closed("for no kind of connection that the configuration tells apart, %d of them", len(all))
+	}
+	if why := h.sshdGate(ctx); why != "" {
+		return open("", "%s, and %s", what, why)
+	}
+	return gated("%s by sshd; forkgate pam lets in who is in %s", what, AdminGroup)
+}
+
+func forcedProbe(ctx context.Context, h *Host) finding {
+	a, err := h.accounts()
+	if err != nil {
+		return open("look at it", "%v", err)
+	}
+	who := slices.Clone(a.members[AccountsGroup])
+	if len(who) == 0 || !h.sshdThere() {
+		return closed("nobody is in %s", AccountsGroup)
+	}
+	for _, name := range who {
+		one, known := a.find(name)
+		switch {
+		case !known:
+			continue // and PAM knows none either
+		case !forced(one, true):
+			return open("usermod --shell "+h.Program+" "+name+", or gpasswd -d "+name+" "+AccountsGroup, "%s has another login shell than forkgate: %s", name, one.shell)
+		}
+		all, err := h.every(ctx, name)
+		if err != nil {
+			return open("sshd -t; or look at its Match blocks", "%v", err)
+		}
+		for _, s := range all {
+			f := strings.Fields(strings.Join(s["forcecommand"], " "))
+			if len(f) < 2 || path.Base(f[0]) != "forkgate" || f[1] != "session" || !s.is("disableforwarding", "yes") {
+				return open("copy /usr/share/doc/forkgate/sshd_config.d/forkgate.conf to "+dropIns+", before what says otherwise", "sshd does not force forkgate session on %s, or forwards for it", name)
+			}
+		}
+	}
+	return gated("%s: into forkgate session", some(who))
+}
