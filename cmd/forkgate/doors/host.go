@@ -33,10 +33,15 @@ func Here() *Host {
 }
 
 // patience is how long a program may take. None of those that are run here waits for anything.
-const patience = 20 * time.Second
+// Only find has much to look at.
+const patience, thorough = 20 * time.Second, 10 * time.Minute
 
 func run(ctx context.Context, argv ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	limit := patience
+	if argv[0] == "find" {
+		limit = thorough
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.Env = append(os.Environ(), "LC_ALL=C")
