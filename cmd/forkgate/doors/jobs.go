@@ -21,6 +21,7 @@ func jobWays() []way {
 
 const (
 	crontabs = "var/spool/cron/crontabs"
+	cronie   = "var/spool/cron" // where Fedora's cron has them
 	linger   = "var/lib/systemd/linger"
 )
 
@@ -87,8 +88,8 @@ func (h *Host) leave(name string, rootAlone bool) (why string, err error) {
 
 func cronProbe(_ context.Context, h *Host) finding {
 	_, who, err := h.theirs(crontabs, true)
-	_, others, wrong := h.theirs("var/spool/cron", true) // of cronie
-	if who = append(who, slices.DeleteFunc(others, func(name string) bool { return h.exists("var/spool/cron/"+name+"/.") != "" })...); err != nil || wrong != nil {
+	_, others, wrong := h.theirs(cronie, true)
+	if who = append(who, others...); err != nil || wrong != nil {
 		return open("look at /"+crontabs, "%v", errors.Join(err, wrong))
 	}
 	there := h.exists("usr/sbin/cron", "usr/sbin/crond", "usr/sbin/fcron", "usr/sbin/bcron-start") != ""
@@ -136,11 +137,12 @@ func (h *Host) loose(files []string, dirs ...string) (string, error) {
 
 func closeCron(_ context.Context, h *Host) ([]step, error) {
 	files, _, err := h.theirs(crontabs, true)
-	if err != nil {
+	others, _, wrong := h.theirs(cronie, true)
+	if err = errors.Join(err, wrong); err != nil {
 		return nil, err
 	}
 	steps, err := h.allow("cron")
-	return append(steps, removals(files)...), err
+	return append(steps, removals(append(files, others...))...), err
 }
 
 // allow leaves a program to root and the admins.

@@ -1,0 +1,249 @@
+package doors
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func row(t *testing.T, f *fake, name string) Row {
+	t.Helper()
+	for _, r := range Examine(t.Context(), f.host()) {
+		if r.Way == name {
+			return r
+		}
+	}
+	t.Fatalf("there is no way %q", name)
+	return Row{}
+}
+
+func TestAShutHostIsShut(t *testing.T) {
+	for _, r := range Examine(t.Context(), shut().host()) {
+		if r.State == Open || r.Do != "" {
+			t.Errorf("%+v", r)
+		}
+		if r.Why == "" {
+			t.Errorf("%s does not say why", r.Way)
+		}
+	}
+}
+
+// opening opens one way of a host whose doors are shut.
+type opening struct {
+	way, found string
+	opens      func(*fake)
+}
+
+func write(name, text string) func(*fake) { return func(f *fake) { f.write(name, text) } }
+func add(name, text string) func(*fake)   { return func(f *fake) { f.add(name, text) } }
+func drop(name string) func(*fake)        { return func(f *fake) { delete(f.files, name) } }
+func sshdSaying(from, to string) func(*fake) {
+	return func(f *fake) { says(f, "sshd -T", from, to) }
+}
+
+func ungated(service string, also ...func(*fake)) func(*fake) {
+	return func(f *fake) {
+		f.write("etc/pam.d/"+service, "@include common-account\n")
+		for _, do := range also {
+			do(f)
+		}
+	}
+}
+
+func openings() []opening {
+	gate := gateBlock(sshdService, "/usr/bin/forkgate")
+	return []opening{
+		{"sshd", "does not begin with forkgate pam", ungated("sshd")},
+		{"sshd", "does not begin", write("etc/pam.d/sshd", "account sufficient pam_permit.so\n"+gate)},
+		{"sshd", "does not begin", write("etc/pam.d/sshd", "@include common-account\n"+gate)},
+		{"sshd", "does not begin", write("etc/pam.d/sshd", "-account sufficient pam_ldap.so\n"+gate)},
+		{"sshd", "does not begin", write("etc/pam.d/sshd", strings.ReplaceAll(gate, "account requisite", "#account requisite"))},
+		{"sshd", "does not begin", write("etc/pam.d/sshd", strings.ReplaceAll(gate, "success=2", "success=3"))},
+		{"sshd", "cannot be read", drop("etc/pam.d/sshd")},
+		{"sshd", "UsePAM no", sshdSaying("usepam yes", "usepam no")},
+		{"sshd", "does not say", sshdSaying("port 22\n", "")},
+		{"sshd root", "root logs in", ungated("sshd", sshdSaying("permitrootlogin no", "permitrootlogin without-password"))},
+		{"sshd root", "not understood", add("etc/ssh/sshd_config", "Match User !root,*\n  PermitRootLogin yes\n")},
+		{"sshd root", "not understood", add("etc/ssh/sshd_config", "Match exec /bin/true\n  PermitRootLogin yes\n")},
+		{"sshd passwords", "passwords are taken", ungated("sshd", sshdSaying("passwordauthentication no", "passwordauthentication yes"))},
+		{"sshd passwords", "passwords are taken", ungated("sshd", add("etc/ssh/sshd_config", "Match Address 10.1.0.0/16\n"), func(f *fake) {
+			f.programs["sshd -T -C addr=10.1.0.0 "] = strings.Replace(sshdSays, "passwordauthentication no", "passwordauthentication yes", 1)
+		})},
+		{"ssh keys", "of mallory", ungated("sshd", write("home/mallory/.ssh/authorized_keys", "ssh-ed25519 AAAA\n"))},
+		{"ssh keys", "asks /bin/keys for keys", ungated("sshd", sshdSaying("authorizedkeyscommand none", "authorizedkeyscommand /bin/keys"))},
+		{"ssh keys", "takes certificates", ungated("sshd", sshdSaying("trustedusercakeys none", "trustedusercakeys /etc/ssh/ca"))},
+		{"ssh keys", "those of sss", ungated("sshd", write("etc/nsswitch.conf", "passwd: files sss\n"))},
+		{"ssh keys", "is no file", ungated("sshd", func(f *fake) { f.put("home/mallory/.ssh/authorized_keys", fs.ModeNamedPipe, 1001, 1001) })},
+		{"forced accounts", "another login shell", write("etc/passwd", strings.ReplaceAll(passwd, "/usr/bin/forkgate", "/bin/bash"))},
+		{"forced accounts", "does not force", func(f *fake) { f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C user=build"] = sshdSays }},
+		{"forced accounts", "does not force", func(f *fake) {
+			f.add("etc/ssh/sshd_config", "Match LocalPort 2200\n  ForceCommand none\n")
+			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=2200 -C user=build"] = sshdSays
+		}},
+		{"console", "does not begin", ungated("login")},
+		{"console", "logs somebody in", func(f *fake) {
+			f.programs["systemctl show "+properties+" -- getty@*.service"] = "Id=serial-getty@ttyS0.service\nExecStart={ argv[]=/sbin/agetty --autologin root ttyS0 ; }\n"
+		}},
+		{"console", "systemd does not answer", func(f *fake) {
+			delete(f.programs, "systemctl show")
+			delete(f.programs, "systemctl show "+properties+" -- getty@*.service")
+		}},
+		{"passwords", "mallory, and the console", ungated("login", write("etc/shadow", strings.Replace(shadow, "mallory:!", "mallory:$y$x", 1)))},
+		{"passwords", "mallory, and sshd", ungated("sshd", write("etc/shadow", strings.Replace(shadow, "mallory:!", "mallory:", 1)))},
+		{"passwords", "cannot read", drop("etc/shadow")},
+		{"desktops", "xrdp-sesman", write("etc/pam.d/xrdp-sesman", "@include common-account\n")},
+		{"cron", "crontabs of mallory", write("var/spool/cron/crontabs/mallory", "* * * * * id\n")},
+		{"cron", "no /etc/cron.allow", drop("etc/cron.allow")},
+		{"cron", "cron.allow has mallory", add("etc/cron.allow", "mallory\n")},
+		{"cron", "/etc/cron.d/x is not root's alone", func(f *fake) { f.put("etc/cron.d/x", 0o666, 0, 0) }},
+		{"at", "jobs of mallory", func(f *fake) { f.write("usr/sbin/atd", ""); f.put("var/spool/cron/atjobs/a01", 0o700, 1001, 1) }},
+		{"at", "no /etc/at.allow", func(f *fake) { f.write("usr/sbin/atd", ""); f.write("etc/at.deny", "") }},
+		{"lingering", "of mallory", write("var/lib/systemd/linger/mallory", "")},
+		{"sudo", "mallory", add("etc/sudoers", "mallory ALL=(ALL) NOPASSWD: ALL\n")},
+		{"sudo", "mallory", write("etc/sudoers.d/x", "ada, mallory host=(root) \\\n  /bin/sh\n")},
+		{"sudo", "mallory", add("etc/sudoers", "User_Alias OPS = ada, mallory : X = root\nOPS ALL = ALL\n")},
+		{"sudo", "mallory", write("etc/group", strings.Replace(group, "sudo:x:27:ada", "sudo:x:27:ada,mallory", 1))},
+		{"sudo", "everybody", add("etc/sudoers", "ALL ALL=(ALL) /usr/bin/id\n")},
+		{"sudo", "#1001", add("etc/sudoers", "#1001 ALL=(ALL) ALL\n")},
+		{"sudo", "+ops", add("etc/sudoers", "+ops ALL=(ALL) ALL\n")},
+		{"sudo", "%:domain", add("etc/sudoers", "%:domain ALL=(ALL) ALL\n")},
+		{"sudo", "not understood", add("etc/sudoers", "\"mallory\" ALL=(ALL) ALL\n")},
+		{"sudo", "not understood", add("etc/sudoers", "mal\\lory ALL=(ALL) ALL\n")},
+		{"sudo", "cannot read", drop("etc/sudoers")},
+		{"sudo", "from elsewhere", write("etc/nsswitch.conf", "passwd: files\nsudoers: files sss\n")},
+		{"sudo", "mallory", add("etc/sudoers", denial+"\nmallory ALL=(ALL) ALL\n")},
+		{"polkit", "mallory", write("etc/group", strings.Replace(group, "sudo:x:27:ada", "sudo:x:27:mallory", 1))},
+		{"polkit", "rules of this host's own", write("etc/polkit-1/rules.d/10-x.rules", "")},
+		{"doas", "permit mallory", func(f *fake) { f.write("usr/bin/doas", ""); f.write("etc/doas.conf", "permit mallory\n") }},
+		{"groups", "mallory in docker", write("etc/group", strings.Replace(group, "docker:x:999:ada", "docker:x:999:mallory", 1))},
+		{"groups", "mallory in disk", write("etc/passwd", strings.Replace(passwd, "1001:1001", "1001:6", 1))},
+		{"groups", "perhaps those of ldap", write("etc/nsswitch.conf", "group: files [NOTFOUND=continue] ldap\n")},
+		{"sockets", "everybody's to write", func(f *fake) { f.put("run/docker.sock", fs.ModeSocket|0o666, 0, 999) }},
+		{"sockets", "is uid 1001's", func(f *fake) { f.put("run/docker.sock", fs.ModeSocket|0o600, 1001, 999) }},
+		{"sockets", "for the group mallory", func(f *fake) { f.put("run/podman/podman.sock", fs.ModeSocket|0o660, 0, 1001) }},
+		{"setuid", "/usr/local/bin/x", func(f *fake) {
+			f.programs["find"] = "/usr/local/bin/x\x00"
+			f.put("usr/local/bin/x", fs.ModeSetuid|0o755, 0, 0)
+		}},
+		{"setuid", "/usr/bin/x", func(f *fake) {
+			f.programs["find"] = "/usr/bin/x\x00/usr/bin/su\x00"
+			f.write("usr/bin/x", "a shell")
+			f.write("bin/bash", "a shell")
+			f.write("usr/bin/su", "su")
+		}},
+		{"setuid", "exit status", func(f *fake) { delete(f.programs, "find") }},
+		{"root's files", "/etc/pam.d/x is not", func(f *fake) { f.put("etc/pam.d/x", 0o664, 0, 1001) }},
+		{"root's files", "/etc/sudoers is not", func(f *fake) { f.put("etc/sudoers", 0o440, 1001, 0) }},
+		{"debug shell", "enabled", func(f *fake) { says(f, "systemctl show", "disabled", "enabled") }},
+		{"boot", "systemd.debug_shell", add("proc/cmdline", " systemd.debug_shell=1")},
+		{"boot", "init=/bin/bash", write("proc/cmdline", "ro init=/bin/bash")},
+		{"boot", "cannot read", drop("proc/cmdline")},
+		{"listener 23/tcp", "nobody knows", add("proc/net/tcp", strings.Replace(hears("00000000:0017", "0A"), "18436", "7", 1))},
+		{"listener 69/udp", "systemd hears", func(f *fake) {
+			f.write("proc/net/udp", hears("0A00000A:0045", "07"))
+			f.files["proc/1/exe"] = &fstest.MapFile{Data: []byte("/usr/lib/systemd/systemd"), Mode: fs.ModeSymlink}
+		}},
+		{"listener 23/tcp", "in.telnetd of telnet.service", func(f *fake) {
+			f.add("proc/net/tcp", strings.Replace(hears("00000000:0017", "0A"), "18436", "7", 1))
+			f.files["proc/77/fd/0"] = &fstest.MapFile{Data: []byte("socket:[7]"), Mode: fs.ModeSymlink}
+			f.files["proc/77/exe"] = &fstest.MapFile{Data: []byte("/usr/sbin/in.telnetd"), Mode: fs.ModeSymlink}
+			f.write("proc/77/cgroup", "1:name=systemd:/system.slice/telnet.service\n0::/\n")
+		}},
+		// What has the gate's port, and is not the gate.
+		{"listener 2222/tcp", "nobody knows", func(f *fake) { delete(f.files, "proc/1/fd/3") }},
+		{"listeners", "cannot be seen", drop("proc/net/tcp")},
+	}
+}
+
+func TestWhatIsOpenIsFound(t *testing.T) {
+	opened := map[string]bool{}
+	for _, o := range openings() {
+		opened[o.way] = true
+		f := shut()
+		o.opens(f)
+		if r := row(t, f, o.way); r.State != Open || !strings.Contains(r.Found, o.found) || r.Do == "" {
+			t.Errorf("want it open, and %q: %+v", o.found, r)
+		}
+	}
+	for _, w := range ways(t.Context(), shut().host()) {
+		if !opened[w.name] {
+			t.Errorf("no test opens %s", w.name)
+		}
+	}
+}
+
+// A host of which nothing can be read or run: nothing that matters is closed for that.
+func TestNothingIsNotClosed(t *testing.T) {
+	f := &fake{files: fstest.MapFS{}}
+	absent := map[string]bool{} // there is no such program, and so no way
+	for _, name := range []string{"sshd", "sshd root", "sshd passwords", "ssh keys", "console", "desktops", "at", "sudo", "polkit", "doas", "sockets", "root's files"} {
+		absent[name] = true
+	}
+	for _, r := range Examine(t.Context(), f.host()) {
+		if r.State != Open && !absent[r.Way] {
+			t.Errorf("%+v", r)
+		}
+	}
+	var zero finding
+	if zero.state != Open {
+		t.Error("the zero finding is not open")
+	}
+}
+
+func TestWhatIsExceptedIsNotCounted(t *testing.T) {
+	f := shut()
+	f.write("var/lib/systemd/linger/mallory", "")
+	rows := Examine(t.Context(), f.host(), "lingering", "cron")
+	if Count(rows, Open) != 0 || Count(Examine(t.Context(), f.host()), Open) != 1 {
+		t.Errorf("%+v", rows)
+	}
+	for _, r := range rows {
+		if r.Excepted != (r.Way == "lingering") {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// UPDATE=1 go test writes the golden files.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s: -want +got:\n%s", name, diff)
+	}
+}
+
+func TestPages(t *testing.T) {
+	f := shut()
+	f.write("var/spool/cron/crontabs/mallory", "")
+	f.add("etc/sudoers", "\"\x1b[31m\" ALL=(ALL) ALL\n")
+	f.write("var/lib/systemd/linger/mallory", "")
+	rows := Examine(t.Context(), f.host(), "lingering")
+	var text, asJSON bytes.Buffer
+	if err := Write(&text, rows); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "page.txt", text.String())
+	e := json.NewEncoder(&asJSON)
+	e.SetIndent("", "  ")
+	if err := e.Encode(rows); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "page.json", asJSON.String())
+}
