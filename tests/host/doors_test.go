@@ -53,7 +53,7 @@ systemctl reload forkgate-warden`
 type entry struct{ way, comes string }
 
 // login is a login at a terminal of the machine's own: it asks PAM's service login, as a getty has it ask.
-const login = `expect -c 'set timeout 20; spawn login penny; expect Password: { send secret\r }; expect { -re {penny@.*[$]} { send "exit\r"; expect eof; exit 0 } eof { exit 1 } }; exit 1'`
+const login = `expect -c 'set timeout 20; spawn login penny; expect Password: { send secret\r }; expect -re {penny@.*[$]} { send "exit\r"; expect eof; exit 0 } eof { exit 1 }; exit 1'`
 
 var entries = []entry{
 	{"sshd", "$ssh mallory@127.0.0.1 true"},

@@ -116,7 +116,7 @@ func consoleProbe(ctx context.Context, h *Host) finding {
 }
 
 // passwordsProbe looks for accounts that are nobody's whom the gate lets in, and have a password and a shell.
-func passwordsProbe(_ context.Context, h *Host) finding {
+func passwordsProbe(ctx context.Context, h *Host) finding {
 	a, err := h.accounts()
 	if err != nil {
 		return open("look at it", "%v", err)
@@ -137,7 +137,7 @@ func passwordsProbe(_ context.Context, h *Host) finding {
 	case h.gate(console) != "":
 		return open("", "%s, and the console asks for no group", some(who))
 	}
-	if h.sshdGate(context.Background()) != "" && h.sshdThere() {
+	if h.sshdGate(ctx) != "" && h.sshdThere() {
 		return open("forkgate doors --close sshd console", "%s, and sshd asks for no group", some(who))
 	}
 	return gated("%s, whom neither console nor sshd lets in", some(who))

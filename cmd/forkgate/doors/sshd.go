@@ -198,7 +198,7 @@ func (h *Host) everywhere(ctx context.Context, user string, shut func(settings) 
 		return open("sshd -t; or look at its Match blocks", "%v", err)
 	}
 	if !slices.ContainsFunc(all, func(s settings) bool { return !shut(s) }) {
-		return closed("for no kind of connection that the configuration tells apart, %d of them", len(all))
+		return closed("in each kind of connection that the configuration tells apart (%d)", len(all))
 	}
 	if why := h.sshdGate(ctx); why != "" {
 		return open("", "%s, and %s", what, why)
