@@ -63,7 +63,7 @@ func doorsCommand() *cobra.Command {
 			return errors.New("the doors are root's to look at, and to close; use sudo")
 		}
 		d := doors.New()
-		d.Patience = *patience
+		d.Patience, d.Except = *patience, *except
 		if *closes || *undo || *confirm || *rollback {
 			tellOfDoors(cmd, args)
 		}

@@ -67,6 +67,11 @@ func (d *Doors) plan(way string, s step) (change, error) {
 
 // make changes a file.
 func (d *Doors) make(c change, s step) error {
+	unlock, locked := d.lockAccounts(c.Path)
+	defer unlock()
+	if !locked {
+		return errors.New("somebody else changes accounts just now")
+	}
 	name := d.Root + c.Path
 	switch {
 	case s.chmod != 0:
@@ -85,6 +90,19 @@ func (d *Doors) make(c change, s step) error {
 		as = *c.File
 	}
 	return replace(name, []byte(s.text), as.dress)
+}
+
+// lockAccounts keeps others that change accounts out, as lckpwdf(3) does. The second result says whether that was to be had.
+func (d *Doors) lockAccounts(name string) (unlock func(), locked bool) {
+	if name != "/etc/group" && name != "/etc/gshadow" {
+		return func() {}, true
+	}
+	f, err := os.OpenFile(d.Root+"/etc/.pwd.lock", os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return func() {}, false
+	}
+	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	return func() { f.Close() }, err == nil
 }
 
 // dress gives a file the owner and the mode that it is to have.
@@ -130,6 +148,8 @@ func (d *Doors) takeBack(ctx context.Context, b *book, first int) error {
 }
 
 func (d *Doors) restore(c change) error {
+	unlock, _ := d.lockAccounts(c.Path) // what is taken back waits for nobody: it may be the admin's own way in
+	defer unlock()
 	name := d.Root + c.Path
 	now, err := look(name)
 	switch {

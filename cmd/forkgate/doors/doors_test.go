@@ -70,8 +70,8 @@ func openings() []opening {
 		{"sshd", "UsePAM no", sshdSaying("usepam yes", "usepam no")},
 		{"sshd", "does not say", sshdSaying("port 22\n", "")},
 		{"sshd root", "root logs in", ungated("sshd", sshdSaying("permitrootlogin no", "permitrootlogin without-password"))},
-		{"sshd root", "not understood", add("etc/ssh/sshd_config", "Match User !root,*\n  PermitRootLogin yes\n")},
-		{"sshd root", "not understood", add("etc/ssh/sshd_config", "Match exec /bin/true\n  PermitRootLogin yes\n")},
+		{"sshd root", "not understood", ungated("sshd", add("etc/ssh/sshd_config", "Match User !root,*\n  PermitRootLogin yes\n"))},
+		{"sshd root", "not understood", ungated("sshd", add("etc/ssh/sshd_config", "Match exec /bin/true\n  PermitRootLogin yes\n"))},
 		{"sshd passwords", "passwords are taken", ungated("sshd", sshdSaying("passwordauthentication no", "passwordauthentication yes"))},
 		{"sshd passwords", "passwords are taken", ungated("sshd", add("etc/ssh/sshd_config", "Match Address 10.1.0.0/16\n"), func(f *fake) {
 			f.programs["sshd -T -C addr=10.1.0.0 "] = strings.Replace(sshdSays, "passwordauthentication no", "passwordauthentication yes", 1)
@@ -87,6 +87,7 @@ func openings() []opening {
 			f.add("etc/ssh/sshd_config", "Match LocalPort 2200\n  ForceCommand none\n")
 			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=2200 -C user=build"] = sshdSays
 		}},
+		{"forced accounts", "not understood", add("etc/ssh/sshd_config", "Match exec /bin/true\n  ForceCommand none\n")},
 		{"console", "does not begin", ungated("login")},
 		{"console", "logs somebody in", func(f *fake) {
 			f.programs["systemctl show "+properties+" -- getty@*.service"] = "Id=serial-getty@ttyS0.service\nExecStart={ argv[]=/sbin/agetty --autologin root ttyS0 ; }\n"

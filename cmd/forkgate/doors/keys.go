@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// keys counts the lines of an account's authorized_keys, wherever sshd looks for them. What cannot be read might have some.
+// keys counts the lines of an account's authorized_keys, wherever sshd looks for them. What cannot be read, or counted, might have more, and is an error.
 func (h *Host) keys(ctx context.Context, one account) (n int, err error) {
 	all, err := h.every(ctx, one.name)
 	if err != nil {
 		return 0, err
 	}
-	seen := map[string]bool{}
+	seen, unseen := map[string]bool{}, error(nil)
 	for _, s := range all {
 		if s.is("pubkeyauthentication", "no") {
 			continue
 		}
 		if c := strings.Join(s["authorizedkeyscommand"], ""); c != "" && c != "none" {
-			return n, fmt.Errorf("sshd asks %s for keys", c)
+			unseen = fmt.Errorf("sshd asks %s for keys", c)
 		}
 		if c := strings.Join(s["trustedusercakeys"], ""); c != "" && c != "none" {
-			return n, fmt.Errorf("sshd takes certificates of who is in %s", c)
+			unseen = fmt.Errorf("sshd takes certificates of who is in %s", c)
 		}
 		for _, file := range strings.Fields(strings.Join(s["authorizedkeysfile"], " ")) {
 			file = strings.NewReplacer("%h", one.home, "%u", one.name, "%U", fmt.Sprint(one.uid), "%%", "%").Replace(file)
@@ -36,12 +36,12 @@ func (h *Host) keys(ctx context.Context, one account) (n int, err error) {
 			seen[file] = true
 			text, _, err := h.read(strings.TrimPrefix(path.Clean(file), "/"))
 			if err != nil {
-				return n, err
+				unseen = err
 			}
 			n += len(lines(text))
 		}
 	}
-	return n, nil
+	return n, unseen
 }
 
 // keysProbe looks for accounts that somebody has a key of, and that are nobody's whom the gate lets in.
@@ -62,11 +62,11 @@ func keysProbe(ctx context.Context, h *Host) finding {
 			continue
 		}
 		n, err := h.keys(ctx, one)
-		if err != nil {
-			who = append(who, fmt.Sprintf("%s (%v)", one.name, err))
-		}
-		if n > 0 {
+		switch {
+		case n > 0:
 			who = append(who, one.name)
+		case err != nil:
+			who = append(who, fmt.Sprintf("%s (%v)", one.name, err))
 		}
 	}
 	if a.elsewhere != "" {
@@ -92,10 +92,10 @@ func (h *Host) able(ctx context.Context) (byKey, byPassword []string, err error)
 		if !known || one.expired || !one.hasShell() {
 			continue
 		}
-		if n, err := h.keys(ctx, one); h.sshdThere() && err == nil && n > 0 {
+		if n, _ := h.keys(ctx, one); h.sshdThere() && n > 0 { // those that can be counted are enough
 			byKey = append(byKey, name)
 		}
-		if one.password && one.name != "" {
+		if one.password {
 			byPassword = append(byPassword, name)
 		}
 	}

@@ -194,8 +194,11 @@ func (h *Host) everywhere(ctx context.Context, user string, shut func(settings) 
 		return closed("there is no sshd")
 	}
 	all, err := h.every(ctx, user)
-	if err != nil {
-		return open("sshd -t; or look at its Match blocks", "%v", err)
+	if err != nil { // whatever its Match blocks say, PAM is asked
+		if h.sshdGate(ctx) != "" {
+			return open("sshd -t; or look at its Match blocks", "%v", err)
+		}
+		return gated("forkgate pam lets in who is in %s; %v", AdminGroup, err)
 	}
 	if !slices.ContainsFunc(all, func(s settings) bool { return !shut(s) }) {
 		return closed("in each kind of connection that the configuration tells apart (%d)", len(all))
