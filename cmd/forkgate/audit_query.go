@@ -192,6 +192,11 @@ func printEntry(w io.Writer, l audit.Line, asJSON bool) error {
 	add("", string(e.Op))
 	add("", e.Ref)
 	add("", e.Command)
+	add("account ", e.Account)
+	add("by ", e.Service)
+	if e.Account != "" && e.Source != nil {
+		add("from ", e.Source.String())
+	}
 	add("to ", e.Forward)
 	add("", fileOf(e))
 	add("rule ", e.Rule)

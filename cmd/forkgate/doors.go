@@ -58,6 +58,7 @@ func doorsCommand() *cobra.Command {
 		}
 		return nil
 	}
+	c.ValidArgsFunction = cobra.NoFileCompletions
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if os.Geteuid() != 0 {
 			return errors.New("the doors are root's to look at, and to close; use sudo")

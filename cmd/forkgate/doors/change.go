@@ -157,7 +157,7 @@ func (d *Doors) restore(c change) error {
 		return err
 	case c.was(now):
 		return d.removeDirs(c)
-	case c.Chmod != 0 && now == nil: // a socket that is gone
+	case c.Chmod != 0 && (now == nil || now.Inode != c.File.Inode || now.Device != c.File.Device): // a socket that was made anew
 		return nil
 	case c.Chmod != 0:
 		return chmod(name, c.File, c.File.Mode&0o7777)
