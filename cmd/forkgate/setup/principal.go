@@ -49,8 +49,8 @@ func askPrincipal(h *Host, asker Asker, a *Answers) (err error) {
 		fmt.Fprintf(h.Out, "left out: %s\n", why)
 	}
 	if !a.Vouched {
-		a.Vouched, err = asker.Confirm(fmt.Sprintf("%d keys. Is it certain that no AI agent reaches any of them, as a file or in an ssh-agent? "+
-			"Otherwise whoever has one of them is an agent until a workstation says more", len(keys)), false)
+		a.Vouched, err = asker.Confirm(fmt.Sprintf("%s. Is it certain that no AI agent reaches any of them, as a file or in an ssh-agent? "+
+			"Otherwise whoever has one of them is an agent until a workstation says more", gate.Count(len(keys), "key")), false)
 	}
 	return err
 }
@@ -134,7 +134,7 @@ func makePrincipal(_ context.Context, h *Host, a Answers) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(h.Out, "%s has %d keys of %s\n", principals, len(keys), a.Principal)
+	fmt.Fprintf(h.Out, "%s has %s of %s\n", principals, gate.Count(len(keys), "key"), a.Principal)
 	return nil
 }
 
