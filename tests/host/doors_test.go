@@ -128,7 +128,7 @@ func all(t *testing.T, h *host.Host, when string, isOpen bool) {
 // Ways onto a host are found, closed without losing the admin, and opened again, by word or by themselves.
 func TestDoors(t *testing.T) {
 	t.Parallel()
-	need.Tools(t, "apt-get", "dpkg", "expect", "socat", "/usr/sbin/sshd")
+	need.Tools(t, "apt-get", "dpkg", "python3", "expect", "socat", "/usr/sbin/sshd")
 	debs := downloaded(t, "sudo", "cron")
 	h := host.Start(t, host.Options{Agents: []string{"bot"}, Keys: []string{"ada", "mallory"}, Accounts: map[string][]string{"bot": {"build"}}})
 	h.Repo(t, "demo")
@@ -240,23 +240,58 @@ func forks(t *testing.T, h *host.Host, may bool) {
 
 // withoutForkgate is what there is when the warden is down, and when the program is gone: admins get in, and nobody else.
 func withoutForkgate(t *testing.T, h *host.Host) {
-	for _, without := range []struct{ away, back string }{
-		{"systemctl stop forkgate-warden.socket forkgate-operator.socket forkgate-warden", "systemctl start forkgate.target forkgate-warden"},
-		{"mv /usr/bin/forkgate /usr/bin/forkgate.away", "mv /usr/bin/forkgate.away /usr/bin/forkgate"},
+	atConsole(t, h, "with forkgate", true)
+	for _, without := range []struct {
+		away, back string
+		tries      int // of the ways: a warden that hangs is waited for, a while
+	}{
+		{"systemctl kill --signal=STOP forkgate-warden", "systemctl kill --signal=CONT forkgate-warden", 1},
+		{"systemctl stop forkgate-warden.socket forkgate-operator.socket forkgate-warden", "systemctl start forkgate.target forkgate-warden", 5},
+		{"mv /usr/bin/forkgate /usr/bin/forkgate.away", "mv /usr/bin/forkgate.away /usr/bin/forkgate", 5},
 	} {
 		h.Must(t, "sh", "-c", without.away)
 		if r := ada(t, h, "sudo id -u"); r.Code != 0 || r.Stdout != "0\n" {
 			t.Errorf("after %s ada is out: %s%s", without.away, r.Stdout, r.Stderr)
 		}
-		for _, e := range entries[:5] {
+		for _, e := range entries[:without.tries] {
 			if r := tries(t, h, e); r.Code == 0 {
 				t.Errorf("after %s: %s is open", without.away, e.way)
 			}
 		}
-		forks(t, h, false)
+		if without.tries > 1 {
+			forks(t, h, false)
+			atConsole(t, h, "after "+without.away, !strings.HasPrefix(without.away, "mv "))
+		}
 		h.Must(t, "sh", "-c", without.back)
 	}
 	forks(t, h, true)
+}
+
+// acct asks PAM what login and its like would: may this user, on this terminal, from that host?
+const acct = `import ctypes, sys
+pam = ctypes.CDLL("libpam.so.0")
+conversation = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: 0)
+class Conv(ctypes.Structure): _fields_ = [("f", type(conversation)), ("data", ctypes.c_void_p)]
+conv, h = Conv(conversation, None), ctypes.c_void_p()
+assert pam.pam_start(b"login", sys.argv[1].encode(), ctypes.byref(conv), ctypes.byref(h)) == 0
+assert pam.pam_set_item(h, 3, ctypes.c_char_p(sys.argv[2].encode())) == 0
+assert not sys.argv[3] or pam.pam_set_item(h, 4, ctypes.c_char_p(sys.argv[3].encode())) == 0
+sys.exit(1 if pam.pam_acct_mgmt(h, 0) else 0)`
+
+// atConsole is who gets in there: root always does, but by no terminal that a network service has made, where forkgate cannot tell.
+func atConsole(t *testing.T, h *host.Host, when string, tells bool) {
+	t.Helper()
+	for _, c := range []struct {
+		user, terminal, from string
+		in                   bool
+	}{
+		{"root", "tty1", "", true}, {"root", "/dev/ttyS0", "", true}, {"root", "pts/3", "", tells}, {"root", "pts/3", "192.0.2.1", false},
+		{"ada", "tty1", "", true}, {"penny", "tty1", "", false}, {"mallory", "ttyS0", "", false}, {"build", "tty1", "", false},
+	} {
+		if r := h.Run(t.Context(), t, "python3", "-c", acct, c.user, c.terminal, c.from); (r.Code == 0) != c.in {
+			t.Errorf("%s: login of %+v ends with code %d %s%s", when, c, r.Code, r.Stdout, r.Stderr)
+		}
+	}
 }
 
 // differs are the lines that one has and the other has not.
