@@ -6,16 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"forkgate/cmd/forkgate/doctor"
+	"forkgate/cmd/forkgate/doors"
 	"forkgate/cmd/forkgate/setup"
 	"forkgate/gate"
+	"forkgate/gate/audit"
+	"forkgate/gate/policy"
 )
 
 const setupHelp = `Make a gate of this host: a pool for repositories and forks, who may speak, the services, the tools inside sessions, the first repository.
@@ -39,6 +45,7 @@ func setupCommand() *cobra.Command {
 	c.Flags().StringVar(&a.Rootfs, "rootfs", "", "tar file with a Debian for sessions; without it one is built, from the network")
 	c.Flags().StringVar(&a.From, "from", "", "what the first repository is made of: a directory, a tar file, or a directory with a Compose project that runs")
 	c.Flags().StringVar(&a.Repo, "repo", "", "the first repository's name")
+	c.Flags().BoolVar(&a.Port, "port-22", false, "the gate takes port 22, and sshd listens at "+setup.SSHD.String()+" alone")
 	yes := c.Flags().Bool("yes", false, "ask nothing, and take what would be proposed")
 	c.MarkFlagsMutuallyExclusive("device", "size")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -71,7 +78,7 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
 	return &setup.Host{
-		Root: "/", Self: self, Out: out,
+		Root: "/", Self: self, Out: out, Ports: hostPorts{}, Login: awaitLogin,
 		Run: func(ctx context.Context, argv ...string) error {
 			c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 			c.Stdout, c.Stderr = out, os.Stderr
@@ -82,6 +89,45 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 			return string(text), err
 		},
 	}, nil
+}
+
+// hostPorts are this host's.
+type hostPorts struct{}
+
+func (hostPorts) Taken() bool { return doors.Here().PortTaken() }
+
+func (hostPorts) Take(ctx context.Context, port uint16, sshd netip.AddrPort, patience time.Duration) error {
+	d := doors.New()
+	d.Patience = patience
+	_, err := d.TakePort(ctx, port, sshd)
+	return err
+}
+
+func (hostPorts) Keep(ctx context.Context) error { return doors.New().Keep(ctx) }
+
+// awaitLogin reads along in the record until the gate has let somebody in.
+func awaitLogin(ctx context.Context, after time.Time) (string, error) {
+	log, err := audit.NewReader(filepath.Join(stateDir, "audit"))
+	if err != nil {
+		return "", err
+	}
+	for {
+		lines, err := log.Read()
+		if err != nil {
+			return "", err
+		}
+		for _, l := range lines {
+			e := l.Entry
+			if e.Time.After(after) && e.Principal != "" && e.Door == policy.DoorSSH && (e.Event == audit.EventVerb || e.Event == audit.EventStarted) {
+				return e.Principal, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(time.Second / 2):
+		}
+	}
 }
 
 // afterSetup says what this host still lacks, and what to type elsewhere.

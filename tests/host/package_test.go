@@ -29,6 +29,7 @@ func TestPackage(t *testing.T) {
 	p.shows("ss -Htln 'sport = :2222'; systemctl is-enabled forkgate.target || :", "disabled") // nothing runs that nobody has set up
 
 	p.setUp()
+	p.ports()
 	p.shows("dpkg --verify forkgate", "")
 	p.upgraded(two)
 	p.refusedUpgrade(two)
@@ -73,7 +74,7 @@ func (p *packaged) agent(at, command, want string) {
 func (p *packaged) setUp() {
 	t := p.t
 	t.Helper()
-	p.Must(t, "sh", "-ec", "mkdir -p /root/.ssh /srv/shop; echo \"$0\" >/root/.ssh/authorized_keys; echo production >/srv/shop/data", p.MakeKey(t, "alice"))
+	p.Must(t, "sh", "-ec", "ssh-keygen -A; mkdir -p /root/.ssh /srv/shop; echo \"$0\" >/root/.ssh/authorized_keys; echo production >/srv/shop/data", p.MakeKey(t, "alice"))
 	rootfs := filepath.Join(p.Dir, "rootfs.tar")
 	if out, err := exec.Command("cp", "--reflink=auto", need.Rootfs(t), rootfs).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -167,7 +168,7 @@ func (p *packaged) refusedUpgrade(deb string) {
 func (p *packaged) removed() {
 	t := p.t
 	t.Helper()
-	p.Must(t, "sh", "-ec", "mkdir /var/lib/forkgate/doors && touch /var/lib/forkgate/doors/x")
+	p.Must(t, "sh", "-ec", "mkdir -p /var/lib/forkgate/doors && echo '{\"changes\": [{\"way\": \"sshd\"}]}' >/var/lib/forkgate/doors/ledger.json")
 	if r := p.Run(t.Context(), t, "dpkg", "--remove", "forkgate"); r.Code == 0 || !strings.Contains(r.Stderr, "forkgate doors --undo") {
 		t.Errorf("removed while other doors are closed: %+v", r)
 	}

@@ -162,20 +162,29 @@ func closeRoot(ctx context.Context, h *Host) ([]step, error) {
 	return dropIn("root", "Match all\n    PermitRootLogin no\n")(ctx, h)
 }
 
-// reloadSSHD finds the unit by which sshd runs.
+// reloadSSHD has the unit by which sshd runs take a changed configuration.
 func (h *Host) reloadSSHD(ctx context.Context) (func(options ...string) []string, error) {
-	units, err := h.units(ctx, "ssh.service", "sshd.service")
+	unit, err := h.sshdUnit(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return func(options ...string) []string {
+		return slices.Concat([]string{"systemctl", "try-reload-or-restart"}, options, []string{unit})
+	}, nil
+}
+
+// sshdUnit finds the unit by which sshd runs.
+func (h *Host) sshdUnit(ctx context.Context) (string, error) {
+	units, err := h.units(ctx, "ssh.service", "sshd.service")
+	if err != nil {
+		return "", err
+	}
 	for _, u := range units {
 		if u["LoadState"] == "loaded" {
-			return func(options ...string) []string {
-				return slices.Concat([]string{"systemctl", "try-reload-or-restart"}, options, []string{u["Id"]})
-			}, nil
+			return u["Id"], nil
 		}
 	}
-	return nil, fmt.Errorf("sshd is started by neither ssh.service nor sshd.service, so that nobody can tell it of a change")
+	return "", fmt.Errorf("sshd is started by neither ssh.service nor sshd.service, so that nobody can tell it of a change")
 }
 
 func sshdRootProbe(ctx context.Context, h *Host) finding {

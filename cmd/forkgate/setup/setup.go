@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // ErrUnfinished is the error of a setup that a step has ended: those before it stay, and it can be said again.
@@ -29,6 +30,7 @@ type Answers struct {
 	Rootfs    string // tar file of the tools inside sessions; built where it is empty
 	Repo      string // name of the first repository; none where it is empty
 	From      string // what it is made of: a directory or tar file, or a directory with a Compose project that runs
+	Port      bool   // the gate takes sshd's port
 }
 
 // Asker asks the operator. The answer to an empty line is what is proposed.
@@ -44,6 +46,9 @@ type Host struct {
 	Run    func(ctx context.Context, argv ...string) error
 	Output func(ctx context.Context, argv ...string) (string, error)
 	Out    io.Writer
+	Ports  Ports
+	// Login waits until the record has somebody whom the gate let in after a moment, and says who.
+	Login func(ctx context.Context, after time.Time) (string, error)
 }
 
 // step is one of what makes a gate of a host.

@@ -6,11 +6,14 @@ import (
 	"crypto/ed25519"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"golang.org/x/crypto/ssh"
@@ -37,7 +40,7 @@ func (p *proposed) Ask(question, proposal string) (string, error) {
 
 func (p *proposed) Confirm(question string, proposal bool) (bool, error) {
 	p.asked = append(p.asked, question)
-	return p.vouched || proposal, nil
+	return p.vouched && strings.Contains(question, "AI agent") || proposal, nil
 }
 
 // fake is a host on which commands do nothing but fail where they are told to, and what is there is what was run.
@@ -47,6 +50,30 @@ type fake struct {
 	ran  []string
 	fail string
 	says map[string]string
+
+	taken, kept bool
+	logins      int // that the record has, one after the other
+}
+
+func (f *fake) Taken() bool { return f.kept }
+
+func (f *fake) Take(_ context.Context, port uint16, sshd netip.AddrPort, _ time.Duration) error {
+	f.ran = append(f.ran, fmt.Sprintf("port %d, sshd %s", port, sshd))
+	f.taken = true
+	return nil
+}
+
+func (f *fake) Keep(context.Context) error { f.kept = true; return nil }
+
+func (f *fake) login(ctx context.Context, after time.Time) (string, error) {
+	if f.taken == after.IsZero() {
+		return "", errors.New("what counts is who came after the port was taken, and not before")
+	}
+	if f.logins == 0 {
+		return "", errNobodyCame
+	}
+	f.logins--
+	return "alice", nil
 }
 
 func newFake(t *testing.T) *fake {
@@ -71,6 +98,7 @@ func newFake(t *testing.T) *fake {
 			return nil
 		},
 		Output: func(_ context.Context, argv ...string) (string, error) { return f.says[strings.Join(argv, " ")], nil },
+		Ports:  f, Login: f.login,
 	}
 	return f
 }
@@ -145,12 +173,12 @@ func TestItGoesOn(t *testing.T) {
 	if err := Run(t.Context(), f.Host, again, Answers{Repo: "shop"}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"forkgate rootfs build", "forkgate repo create shop"}; !slices.Equal(f.ran, want) || len(again.asked) != 1 {
+	if want := []string{"forkgate rootfs build", "forkgate repo create shop"}; !slices.Equal(f.ran, want) || len(again.asked) != 2 {
 		t.Errorf("it ran %q and asked %q", f.ran, again.asked)
 	}
 	f.says["forkgate rootfs list --json"], f.says["forkgate repo list --json"] = "[\n  {}\n]", "[\n  {}\n]"
 	f.ran = nil
-	if err := Run(t.Context(), f.Host, again, Answers{}); err != nil || len(f.ran) > 0 || len(again.asked) != 1 {
+	if err := Run(t.Context(), f.Host, again, Answers{}); err != nil || len(f.ran) > 0 || len(again.asked) != 3 {
 		t.Errorf("%v: it ran %q and asked %q", err, f.ran, again.asked)
 	}
 }
@@ -230,6 +258,23 @@ func TestHostKeys(t *testing.T) {
 	}
 	if exists(filepath.Join(f.Root, gateKeys, "ssh_host_ecdsa_key")) || !strings.Contains(f.out.String(), "left out: ") {
 		t.Errorf("what is no key was copied, or left out without a word:\n%s", &f.out)
+	}
+}
+
+// The port is taken when somebody was let in, and kept when somebody is let in there.
+func TestPort(t *testing.T) {
+	for logins, want := range map[int]string{
+		0: "", 1: "port 22, sshd 127.0.0.1:2222; forkgate doors --rollback", 2: "port 22, sshd 127.0.0.1:2222",
+	} {
+		f := newFake(t)
+		f.logins = logins
+		err := Run(t.Context(), f.Host, &proposed{}, Answers{Port: true})
+		if f.kept != (logins == 2) || (err == nil) != f.kept || err != nil && !errors.Is(err, errNobodyCame) {
+			t.Errorf("after %d logins: %v, kept: %v", logins, err, f.kept)
+		}
+		if got := strings.Join(slices.DeleteFunc(f.ran, func(line string) bool { return !strings.Contains(line, "port 22") && !strings.Contains(line, "doors") }), "; "); got != want {
+			t.Errorf("after %d logins: it ran %q", logins, got)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ func steps() []step {
 		{"the services", servicesThere, nothing, startServices},
 		{"the tools inside sessions", rootfsThere, askRootfs, makeRootfs},
 		{"the first repository", repoThere, askRepo, makeRepo},
+		{"port 22", portThere, askPort, takePort},
 	}
 }
 

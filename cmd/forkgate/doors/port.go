@@ -1,0 +1,124 @@
+package doors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"forkgate/gate"
+)
+
+// PortWay names what TakePort does, in the ledger.
+const PortWay = "port"
+
+// gateSocket is the drop-in that has the gate listen at another port.
+const gateSocket = "/etc/systemd/system/forkgate-gate.socket.d/port.conf"
+
+// PortTaken reports whether the gate has a port of its host's sshd.
+func (h *Host) PortTaken() bool { return h.exists(gateSocket[1:]) != "" }
+
+// TakePort has the gate listen at a port that sshd has, and sshd at one address alone, such as 127.0.0.1:2222. Unless Keep is called in time, systemd takes it
+// back, as with Close. Connections that sshd has go on; those of the gate end.
+func (d *Doors) TakePort(ctx context.Context, port uint16, sshd netip.AddrPort) (until time.Time, err error) {
+	b, err := openBook(d.State)
+	if err != nil {
+		return until, err
+	}
+	defer b.close()
+	if b.Pending != nil {
+		return until, &gate.Refusal{Reason: "a closing waits to be confirmed", Hint: "forkgate doors --confirm, in a new connection; or forkgate doors --undo"}
+	}
+	steps, err := d.Host.portSteps(ctx, port, sshd)
+	if err != nil {
+		return until, err
+	}
+	if err := d.begin(ctx, b); err != nil {
+		return until, err
+	}
+	for _, s := range steps {
+		if err := d.apply(ctx, b, PortWay, s); err != nil {
+			return until, errors.Join(err, d.end(ctx, b, b.Pending.First))
+		}
+	}
+	if err := d.Host.listensOnlyAt(ctx, sshd); err != nil {
+		return until, errors.Join(err, d.end(ctx, b, b.Pending.First))
+	}
+	b.Pending.Ticks = ticks()
+	return b.Pending.Until, b.write()
+}
+
+// Keep keeps what waits to be confirmed. It is for who has seen by himself that people still get in; the operator says Confirm.
+func (d *Doors) Keep(ctx context.Context) error {
+	b, err := openBook(d.State)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if b.Pending == nil || time.Now().After(b.Pending.Until) {
+		return &gate.Refusal{Reason: "what was not confirmed in time is taken back", Hint: "forkgate doors"}
+	}
+	b.Pending = nil
+	if err := b.write(); err != nil {
+		return err
+	}
+	return d.disarm(ctx)
+}
+
+// portSteps are what has sshd and the gate change places. Both take their new ones when the old are free: the gate goes first, and comes last.
+func (h *Host) portSteps(ctx context.Context, port uint16, sshd netip.AddrPort) ([]step, error) {
+	now, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
+	if err != nil {
+		return nil, err
+	}
+	if !now.is("port", fmt.Sprint(port)) {
+		return nil, &gate.Refusal{Reason: fmt.Sprintf("sshd listens on port %s, and not on %d", strings.Join(now["port"], ", "), port), Hint: "sshd -T | grep -i port"}
+	}
+	units, err := h.units(ctx, "ssh.socket", "sshd.socket")
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(units, func(u unit) bool { return u["ActiveState"] == "active" }); i >= 0 {
+		socket := units[i]["Id"]
+		return nil, &gate.Refusal{
+			Reason: "systemd listens for sshd here, by " + socket,
+			Hint:   fmt.Sprintf("systemctl disable --now %s && systemctl enable --now %s.service, and then again", socket, strings.TrimSuffix(socket, ".socket")),
+		}
+	}
+	files, err := dropIn("port", fmt.Sprintf("ListenAddress %s\n", sshd))(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	// Of those steps the files count: a reload would have sshd look for its new place while the gate is still there.
+	files = slices.DeleteFunc(files, func(s step) bool { return s.path == "" })
+	unit, err := h.sshdUnit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	places := changePlaces(unit)
+	socket := fmt.Sprintf("# %s\n[Socket]\nListenStream=\nListenStream=%d\n", mark, port)
+	return slices.Concat([]step{{undo: places}}, files, []step{
+		{path: gateSocket, text: socket, mode: 0o644}, {do: []string{"sshd", "-t"}}, {do: places},
+	}), nil
+}
+
+// changePlaces restarts both, so that none finds the other where it is to be. At boot, when all is taken back before sshd starts, there is nothing to restart.
+func changePlaces(sshd string) []string {
+	return []string{"sh", "-c", "systemctl daemon-reload && if systemctl --quiet is-active " + sshd + "; then " +
+		"systemctl stop forkgate-gate.socket forkgate-gate.service; systemctl restart " + sshd + " && systemctl start forkgate-gate.socket forkgate-gate.service; fi"}
+}
+
+// listensOnlyAt refuses a host whose configuration has sshd listen elsewhere as well: addresses add up.
+func (h *Host) listensOnlyAt(ctx context.Context, sshd netip.AddrPort) error {
+	now, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
+	if err != nil {
+		return err
+	}
+	if !now.is("listenaddress", sshd.String()) {
+		return &gate.Refusal{Reason: "sshd listens at " + strings.Join(now["listenaddress"], ", ") + " as well", Hint: "take ListenAddress out of /etc/ssh/sshd_config"}
+	}
+	return nil
+}

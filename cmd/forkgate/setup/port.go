@@ -1,0 +1,81 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// sshPort is what clients go to who are told nothing, and where sshd goes when the gate has it.
+const sshPort = 22
+
+// SSHD is where sshd listens when the gate has its port: on the host itself alone.
+var SSHD = netip.MustParseAddrPort("127.0.0.1:2222")
+
+// firstLogin and secondLogin are how long somebody has to log in: before the port changes, and through it.
+const firstLogin, secondLogin = 15 * time.Minute, 5 * time.Minute
+
+// Ports has the gate and sshd change places; cmd/forkgate/doors does.
+type Ports interface {
+	Taken() bool
+	// Take is taken back by itself after patience, unless Keep is called.
+	Take(ctx context.Context, port uint16, sshd netip.AddrPort, patience time.Duration) error
+	Keep(ctx context.Context) error
+}
+
+func portThere(_ context.Context, h *Host) string {
+	if h.Ports.Taken() {
+		return fmt.Sprintf("the gate has port %d", sshPort)
+	}
+	return ""
+}
+
+func askPort(_ *Host, asker Asker, a *Answers) (err error) {
+	if !a.Port {
+		a.Port, err = asker.Confirm(fmt.Sprintf("Is the gate to have port %d? Your host's sshd then listens at %s alone: who is to be on the host itself comes by the console, or from there. "+
+			"That is done when somebody has logged in through the gate, and taken back unless somebody does so again", sshPort, SSHD), false)
+	}
+	return err
+}
+
+// takePort is for hosts whose gate was seen to let somebody in, and keeps the port only when it does so there.
+func takePort(ctx context.Context, h *Host, a Answers) error {
+	if !a.Port {
+		fmt.Fprintln(h.Out, "the gate listens on port 2222, beside sshd; later: forkgate setup --port-22")
+		return nil
+	}
+	fmt.Fprintf(h.Out, "waiting until somebody logs in through the gate, for %s: ssh -p 2222 gate@THIS-HOST whoami\n", firstLogin)
+	if err := h.login(ctx, time.Time{}, firstLogin); err != nil {
+		return err
+	}
+	before := time.Now()
+	fmt.Fprintf(h.Out, "the gate takes port %d, and sshd goes to %s\n", sshPort, SSHD)
+	if err := h.Ports.Take(ctx, sshPort, SSHD, secondLogin+time.Minute); err != nil {
+		return err
+	}
+	fmt.Fprintf(h.Out, "waiting until somebody logs in there, for %s; else all is as it was: ssh gate@THIS-HOST whoami\n", secondLogin)
+	if err := h.login(ctx, before, secondLogin); err != nil {
+		return errors.Join(err, h.forkgate(context.WithoutCancel(ctx), "doors", "--rollback"))
+	}
+	return h.Ports.Keep(ctx)
+}
+
+// errNobodyCame is why a port stays where it is.
+var errNobodyCame = errors.New("nobody has logged in through the gate")
+
+// login waits until the record has somebody who was let in after a moment.
+func (h *Host) login(ctx context.Context, after time.Time, patience time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNobodyCame)
+	defer cancel()
+	who, err := h.Login(ctx, after)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		return err
+	}
+	fmt.Fprintf(h.Out, "%s has logged in\n", who)
+	return nil
+}

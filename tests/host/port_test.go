@@ -1,0 +1,87 @@
+package host_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"forkgate/tests/machine"
+	"forkgate/tests/need"
+)
+
+// ports has the gate take sshd's port, as forkgate setup does it once it has seen somebody come in, and take it back: who knows the host by its sshd's key
+// comes in by that all the time, and who is on the host stays.
+func (p *packaged) ports() {
+	t := p.t
+	t.Helper()
+	p.Must(t, "sh", "-ec", `printf '[Service]\nExecStart=/usr/sbin/sshd -D\nExecReload=/bin/kill -HUP $MAINPID\nKillMode=process\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n' >/etc/systemd/system/ssh.service
+		systemctl daemon-reload; systemctl start ssh`)
+	key := p.Must(t, "sh", "-c", "cut -d' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
+	write := func(port string) {
+		t.Helper()
+		name := "127.0.0.1"
+		if port != "22" {
+			name = "[127.0.0.1]:" + port
+		}
+		text := fmt.Sprintf("%s %s\n", name, key)
+		if err := os.WriteFile(filepath.Join(p.Dir, "sshd_hosts"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(port, who string, command ...string) machine.Result {
+		t.Helper()
+		write(port)
+		return machine.RunCommand(t, p.Client(t.Context(), append([]string{"ssh", "-F", "none", "-p", port, "-i", filepath.Join(p.Dir, "alice"), "-o", "IdentitiesOnly=yes",
+			"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + filepath.Join(p.Dir, "sshd_hosts"), who + "@127.0.0.1"}, command...)...))
+	}
+	if r := at("22", "root", "id -u"); r.Stdout != "0\n" {
+		t.Fatalf("control: sshd's port leads to the host: %+v", r)
+	}
+	setup := p.Command(t.Context(), "sh", "-c", "exec forkgate setup --yes --port-22 2>&1")
+	out, err := setup.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := setup.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	lines := bufio.NewScanner(out)
+	until := func(words string) {
+		t.Helper()
+		for lines.Scan() {
+			said.WriteString(lines.Text() + "\n")
+			if strings.Contains(lines.Text(), words) {
+				return
+			}
+		}
+		t.Fatalf("setup ends before %q:\n%s", words, &said)
+	}
+	until("logs in through the gate")
+	if r := at("2222", "gate", "whoami"); r.Code != 0 {
+		t.Fatalf("the gate beside sshd: %+v", r)
+	}
+	until("logs in there")
+	if r := at("22", "gate", "whoami"); r.Code != 0 || !strings.Contains(r.Stdout, "alice") {
+		t.Errorf("port 22 is the gate's, by sshd's key: %+v", r)
+	}
+	for lines.Scan() {
+		said.WriteString(lines.Text() + "\n")
+	}
+	_ = setup.Wait() // doctor may find this host wanting
+	if r := at("22", "root", "id -u"); r.Code == 0 {
+		t.Errorf("port 22 leads to the host still: %+v", r)
+	}
+	if r := at("2222", "root", "id -u"); r.Stdout != "0\n" {
+		t.Errorf("sshd on the host itself: %+v", r)
+	}
+	p.shows("ss -Htln 'sport = :2222' | awk '{print $4}'; systemctl is-active forkgate-doors-rollback.timer || :", "127.0.0.1:2222\ninactive")
+	p.Must(t, "forkgate", "doors", "--undo")
+	if r := at("22", "root", "id -u"); r.Stdout != "0\n" {
+		t.Errorf("taken back: %+v", r)
+	}
+	need.Eventually(t, "the gate is at its port", func() bool { return at("2222", "gate", "whoami").Code == 0 })
+	p.Must(t, "sh", "-c", "systemctl stop ssh; rm /etc/systemd/system/ssh.service; systemctl daemon-reload")
+}
