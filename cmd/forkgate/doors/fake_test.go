@@ -91,6 +91,7 @@ func shut() *fake {
 		f.write(name, text)
 	}
 	f.files["proc/1/fd/3"] = &fstest.MapFile{Data: []byte("socket:[18436]"), Mode: fs.ModeSymlink}
+	f.put("etc/systemd/system/masked.service", fs.ModeDevice|fs.ModeCharDevice|0o666, 0, 0)
 	f.put("run/docker.sock", fs.ModeSocket|0o660, 0, 999)
 	return f
 }

@@ -122,7 +122,7 @@ func (h *Host) loose(files []string, dirs ...string) (string, error) {
 	}
 	for _, file := range files {
 		info, err := fs.Stat(h.Files, file)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() && !info.Mode().IsRegular() { // such as /dev/null, which a masked unit is
 			continue
 		}
 		if err != nil {
