@@ -198,6 +198,25 @@ func TestNothingIsNotClosed(t *testing.T) {
 	}
 }
 
+// A host that gets its address by DHCP is none the more open; by another program, or port, it is.
+func TestDHCPIsNoWayIn(t *testing.T) {
+	for _, c := range []struct {
+		port, program string
+		want          State
+	}{{"0044", "/usr/lib/systemd/systemd-networkd", Closed}, {"0044", "/usr/bin/socat", Open}, {"0045", "/usr/lib/systemd/systemd-networkd", Open}} {
+		f := shut()
+		f.write("proc/net/udp", strings.Replace(hears("0A00000A:"+c.port, "07"), "18436", "7", 1))
+		f.files["proc/77/fd/0"] = &fstest.MapFile{Data: []byte("socket:[7]"), Mode: fs.ModeSymlink}
+		f.files["proc/77/exe"] = &fstest.MapFile{Data: []byte(c.program), Mode: fs.ModeSymlink}
+		f.write("proc/77/cgroup", "0::/system.slice/x.service\n")
+		for _, r := range Examine(t.Context(), f.host()) {
+			if strings.HasSuffix(r.Way, "/udp") && r.State != c.want {
+				t.Errorf("%+v: %+v", c, r)
+			}
+		}
+	}
+}
+
 func TestWhatIsExceptedIsNotCounted(t *testing.T) {
 	f := shut()
 	f.write("var/lib/systemd/linger/mallory", "")

@@ -45,6 +45,8 @@ func listenerWays(ctx context.Context, h *Host) []way {
 		case own[key] == "gate" && (l.pid == 1 || l.program == "forkgate"):
 			ways = append(ways, way{name: l.name(), why: whyListens, probe: is(gated("forkgate's gate"))})
 		case own[key] == "sshd" && (l.pid == 1 || l.program == "sshd"): // has rows of its own
+		case l.proto == "udp" && (l.port == 68 || l.port == 546) && slices.Contains(dhcp, l.program):
+			ways = append(ways, way{name: l.name(), why: whyListens, probe: is(closed("%s, which asks for the host's own address", l.program))})
 		default:
 			ways = append(ways, l.way())
 		}
@@ -54,6 +56,9 @@ func listenerWays(ctx context.Context, h *Host) []way {
 	}
 	return ways
 }
+
+// dhcp are programs that get a host its address (RFC 2131, RFC 8415).
+var dhcp = []string{"systemd-networkd", "NetworkManager", "dhclient", "dhcpcd", "udhcpc", "busybox"}
 
 const whyListens = "whatever hears the network may let somebody in, by what it is for or by a fault of it"
 

@@ -26,8 +26,9 @@ func (h *Host) setuid(ctx context.Context) (found []string, err error) {
 			argv = append(argv, "/"+place)
 		}
 	}
-	text, err := h.Run(ctx, append(argv, "-ignore_readdir_race", "(", "-type", "d", "-uid", "0", "!", "-perm", "/011", "-prune", ")", "-o",
-		"(", "-type", "f", "-uid", "0", "-perm", "-4000", "-print0", ")")...)
+	// Images of containers lie where root and its group alone enter.
+	text, err := h.Run(ctx, append(argv, "-ignore_readdir_race", "(", "-type", "d", "-uid", "0", "!", "-perm", "/001", "(", "-gid", "0", "-o", "!", "-perm", "/010", ")", "-prune", ")",
+		"-o", "(", "-type", "f", "-uid", "0", "-perm", "-4000", "-print0", ")")...)
 	shells := h.shells()
 	for name := range strings.SplitSeq(text, "\x00") {
 		if name = strings.TrimPrefix(name, "/"); name == "" {
