@@ -15,7 +15,7 @@ import (
 	"forkgate/gate"
 )
 
-// State is where the ledger lies, by default: it outlives a reboot.
+// StateDir is where the ledger lies, by default: it outlives a reboot.
 const StateDir = "/var/lib/forkgate/doors"
 
 // Patience is how long a closing waits to be confirmed, by default.
