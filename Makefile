@@ -74,6 +74,7 @@ stop = systemctl stop 'forkgate-gate.*'; systemctl stop forkgate-down.service; s
   systemctl stop 'forkgate-pod@*'; systemctl stop forkgate.target 'forkgate-*'
 
 uninstall: ## remove what make install has installed; the policy and the data stay
+	@! grep -qs '"way"' $(DESTDIR)/var/lib/forkgate/doors/ledger.json || { echo 'other doors of this host are closed, and would stay so: forkgate doors --undo, and then again' >&2; exit 1; }
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	  systemctl disable forkgate.target; $(stop); \
 	  nft delete table inet forkgate 2>/dev/null || true; fi
