@@ -47,7 +47,9 @@ var arrows = map[string][]string{
 	"gate/archive":       {"gate/tape"},
 	"gate/page":          {"gate", "gate/archive", "gate/audit", "gate/tape"},
 	"gate/sftp":          {"gate"},
-	"gate/tape":          {"gate"},
+	// Two processes of one service talk, of different versions perhaps.
+	"gate/succession": {"nsjail/wire"},
+	"gate/tape":       {"gate"},
 
 	"fork":                {"fork/changes", "nsjail/idmap"},
 	"nsjail":              {"nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},

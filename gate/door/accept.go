@@ -20,7 +20,10 @@ func (d *door) accept(ctx context.Context, l net.Listener) error {
 		raw, err := l.Accept()
 		switch {
 		case ctx.Err() != nil:
-			if err == nil {
+			switch {
+			case err == nil && errors.Is(context.Cause(ctx), errYielded): // who has come to us does not come again
+				d.admit(raw)
+			case err == nil:
 				raw.Close()
 			}
 			return nil

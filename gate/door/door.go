@@ -49,6 +49,9 @@ type Config struct {
 	Report           time.Duration  // 1 min: how often the log and the warden are told of connections that came to nothing
 	Rekey            uint64         // bytes after which a connection gets new keys; what its cipher is good for, 1 GiB at least
 	Grace            time.Duration  // 10 s for connections to end by themselves when the door closes; negative: none
+
+	// Yield is closed when somebody else accepts by the same sockets from now on; nil: never.
+	Yield <-chan struct{}
 }
 
 // DialSocket dials the warden at the path of its socket.
@@ -77,7 +80,8 @@ func Listen(address string) (net.Listener, error) {
 }
 
 // Serve lets callers in at the listeners until ctx ends or a listener fails. Then it stops accepting and waits for the
-// connections that are open, up to config.Grace. It closes the listeners.
+// connections that are open, up to config.Grace. When config.Yield is closed it stops accepting as well, and waits for as long as they take: only the
+// end of ctx is an end to that. It closes the listeners.
 func Serve(ctx context.Context, listeners []net.Listener, config Config) error {
 	d, err := newDoor(ctx, config)
 	if err != nil {
@@ -88,17 +92,44 @@ func Serve(ctx context.Context, listeners []net.Listener, config Config) error {
 	telling.Go(func() { d.report(reporting) })
 	defer telling.Wait()
 	defer enough()
-	accepting, stop := errgroup.WithContext(ctx)
+	open, shut := context.WithCancelCause(ctx)
+	defer shut(nil)
+	accepting, stop := errgroup.WithContext(open)
 	for _, l := range listeners {
 		accepting.Go(func() error { return d.accept(stop, l) })
 	}
-	<-stop.Done()
+	select {
+	case <-stop.Done():
+	case <-config.Yield:
+		shut(errYielded)
+	}
 	for _, l := range listeners {
 		l.Close()
 	}
 	err = accepting.Wait()
+	if errors.Is(context.Cause(open), errYielded) {
+		enough() // whoever accepts now tells of strangers, and of how many connections there are
+		d.outlast(ctx)
+	}
 	d.drain()
 	return err
+}
+
+// errYielded is why a door stops accepting whose sockets somebody else serves.
+var errYielded = errors.New("somebody else accepts")
+
+// outlast waits for the connections to end, or for ctx to.
+func (d *door) outlast(ctx context.Context) {
+	d.mu.Lock()
+	left := len(d.open)
+	d.mu.Unlock()
+	began := time.Now()
+	d.Log.Info("accepts no more, and serves the connections that it has until they end", "connections", left)
+	select {
+	case <-d.gone():
+		d.Log.Info("the last connection has ended", "connections", left, "after", time.Since(began).Round(time.Second))
+	case <-ctx.Done():
+	}
 }
 
 // door is the state that connections share.
@@ -144,13 +175,19 @@ func setDefault[T int | time.Duration](v *T, to T) {
 	}
 }
 
-// drain waits for the connections to end, and ends those that do not within the grace.
-func (d *door) drain() {
+// gone is closed when no connection is left. Nobody is let in any more.
+func (d *door) gone() <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
 		d.live.Wait()
 		close(ended)
 	}()
+	return ended
+}
+
+// drain waits for the connections to end, and ends those that do not within the grace.
+func (d *door) drain() {
+	ended := d.gone()
 	select {
 	case <-ended:
 		return
