@@ -39,6 +39,7 @@ type connection struct {
 	turnedAway bool      // its principal has too many of them, and that is on record
 
 	unanswered atomic.Int32
+	begun      atomic.Bool // something has been asked that takes long: whoever logged in is in
 	sending    sync.Mutex
 	saying     sync.WaitGroup // notices under way
 
@@ -49,19 +50,27 @@ type connection struct {
 	waits   map[uint64]func() // end requests under way that take long, by ID
 }
 
-// serve reads and answers messages until the peer hangs up, ctx ends, or the peer says what it may not. It returns when all
-// requests have ended.
-func (c *connection) serve(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+// serve reads and answers messages until the peer hangs up, or says what it may not, or stopping ends and what is under way has had its time. It returns
+// when all requests have ended.
+func (c *connection) serve(stopping context.Context) error {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(stopping))
 	var requests sync.WaitGroup
 	defer requests.Wait()
 	defer cancel(errHungUp)
-	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
-	defer stop()
+	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
+	heard := make(chan struct{}) // closed when nothing more is read
+	defer c.beforeTheEnd(stopping, func() {
+		c.finish(ctx, heard)
+		cancel(errHungUp)
+	})()
 	for {
 		m, files, err := c.conn.Receive()
 		if errors.Is(err, io.EOF) || ctx.Err() != nil {
 			wire.CloseAll(files)
+			close(heard)
+			if stopping.Err() != nil {
+				<-ctx.Done()
+			}
 			return nil
 		}
 		if err != nil {
@@ -71,6 +80,48 @@ func (c *connection) serve(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// beforeTheEnd has something done when stopping ends. The function that it returns waits for that, or takes it back.
+func (c *connection) beforeTheEnd(stopping context.Context, do func()) (wait func()) {
+	done := make(chan struct{})
+	back := context.AfterFunc(stopping, func() {
+		defer close(done)
+		do()
+	})
+	return func() {
+		if !back() {
+			<-done
+		}
+	}
+}
+
+// How long a warden that stops goes on with what is under way, and for how long after its beginning a login may be.
+const (
+	lastRequests = 2 * time.Second
+	loggingIn    = 20 * time.Second
+)
+
+// finish lets requests come to their end, and who is logging in come in: the next warden would know nothing of either. Then nothing more is heard; what
+// the peer has sent until then is, so that none of it gets lost.
+func (c *connection) finish(ctx context.Context, heard <-chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, c.lastRequests)
+	defer cancel()
+	for c.underWay() && pause(ctx, 5*time.Millisecond) {
+	}
+	_ = c.conn.CloseRead()
+	select {
+	case <-heard:
+	case <-ctx.Done():
+	}
+	for c.unanswered.Load() > 0 && pause(ctx, 5*time.Millisecond) {
+	}
+}
+
+// underWay reports whether a request is, or a login.
+func (c *connection) underWay() bool {
+	login := c.role&(door|account) != 0 && !c.begun.Load() && c.now().Sub(c.arrived) < loggingIn
+	return login || c.unanswered.Load() > 0
 }
 
 // dispatch answers one message, or has a goroutine of its own answer it. An error ends the connection.
@@ -86,7 +137,9 @@ func (c *connection) dispatch(ctx context.Context, requests *sync.WaitGroup, m w
 		r.answer(ctx, do)
 		return nil
 	}
-	if c.unanswered.Add(1) > maxUnanswered {
+	many := c.unanswered.Add(1)
+	c.begun.Store(true)
+	if many > maxUnanswered {
 		wire.CloseAll(files)
 		return fmt.Errorf("%w: more than %d requests without waiting for an answer", wire.ErrMalformed, maxUnanswered)
 	}

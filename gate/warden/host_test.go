@@ -112,7 +112,7 @@ func newHost(t testing.TB) *host {
 		t.Fatal(err)
 	}
 	t.Cleanup(pods.sessions.leave)
-	h.version, h.policyPlace = "test", "test.hcl"
+	h.version, h.policyPlace, h.lastRequests = "test", "test.hcl", 50*time.Millisecond
 	return h
 }
 

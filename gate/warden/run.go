@@ -227,18 +227,22 @@ func (w *Warden) warnOfUnknown() {
 // maxWarned is how many rules the journal hears of at each load.
 const maxWarned = 20
 
-// run serves both sockets, does what goes on beside that, and heeds reloads, until ctx ends. It waits for all of it.
-func (w *Warden) run(ctx context.Context, c Config, beside ...func(context.Context)) error {
+// run serves both sockets, does what goes on beside that, and heeds reloads, until stopping ends. It waits for all of it.
+func (w *Warden) run(stopping context.Context, c Config, beside ...func(context.Context)) error {
 	doors, operators, err := sockets(c)
 	if err != nil {
 		return err
 	}
-	var all sync.WaitGroup
+	// Who is served goes first, and what goes on beside that afterwards.
+	var peers, all sync.WaitGroup
 	defer all.Wait()
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(context.WithoutCancel(stopping))
 	defer stop()
-	all.Go(func() { w.serve(ctx, doors, DoorSocket(c.DoorUID, c.Egress)) })
-	all.Go(func() { w.serve(ctx, operators, OperatorSocket()) })
+	defer peers.Wait()
+	open, shut := context.WithCancel(stopping)
+	defer shut()
+	peers.Go(func() { w.serve(open, doors, DoorSocket(c.DoorUID, c.Egress)) })
+	peers.Go(func() { w.serve(open, operators, OperatorSocket()) })
 	for _, do := range beside {
 		all.Go(func() { do(ctx) })
 	}
@@ -257,7 +261,7 @@ func (w *Warden) run(ctx context.Context, c Config, beside ...func(context.Conte
 	for {
 		why := "asked to reload"
 		select {
-		case <-ctx.Done():
+		case <-stopping.Done():
 			return nil
 		case <-c.Changed:
 			why = "files of the policy changed"

@@ -68,6 +68,8 @@ type Warden struct {
 	granter     *granter // nil: nothing can be approved
 	metrics     *metrics
 
+	lastRequests time.Duration // how long it goes on with what is under way when it stops
+
 	version     string
 	host        string // which gate this is, to who signs
 	policyPlace string
@@ -87,7 +89,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 		messages: messages(), words: words(),
 		requests: newLimit[string](maxRequests), connections: map[role]*limit[uint32]{},
 		logins: boundedBy[login](func() int { return rules.Connections().Principal }), serials: newSerials(rules.now), strangers: newStrangers(),
-		since: rules.now(), now: rules.now,
+		since: rules.now(), now: rules.now, lastRequests: lastRequests,
 	}
 	pods.agentEnters, pods.record = w.reconsiderAgents, log.Service
 	for role, standing := range standings() {
@@ -100,7 +102,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 	return w
 }
 
-// serve accepts peers on a socket until ctx ends, and returns when the last of them has been dealt with.
+// serve accepts peers on a socket until ctx ends, and returns when the last of them has been dealt with. Who comes then waits for the next warden.
 func (w *Warden) serve(ctx context.Context, l *wire.Listener, s Socket) {
 	var peers sync.WaitGroup
 	defer peers.Wait()
@@ -108,10 +110,7 @@ func (w *Warden) serve(ctx context.Context, l *wire.Listener, s Socket) {
 	defer stop()
 	for {
 		conn, err := l.Accept()
-		if ctx.Err() != nil {
-			if err == nil {
-				conn.Close()
-			}
+		if err != nil && ctx.Err() != nil {
 			return
 		}
 		if err != nil {

@@ -74,6 +74,17 @@ func Pair() (*Conn, *os.File, error) {
 // Close ends the connection; a Receive that waits returns an error.
 func (c *Conn) Close() error { return c.f.Close() }
 
+// CloseRead has the peer send nothing more: what it has sent can be received, and then comes io.EOF. What it sends from now on fails.
+func (c *Conn) CloseRead() error {
+	raw, err := c.f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	err = raw.Control(func(fd uintptr) { inner = unix.Shutdown(int(fd), unix.SHUT_RD) })
+	return errors.Join(err, inner)
+}
+
 // SetDeadline bounds Send and Receive, as os.File does.
 func (c *Conn) SetDeadline(t time.Time) error { return c.f.SetDeadline(t) }
 
