@@ -297,3 +297,68 @@ func TestSilentClientIsHungUpOn(t *testing.T) {
 	}
 	_ = requests // not served: that is what makes it silent
 }
+
+// A door that yields lets nobody in any more, and serves who is in for as long as that takes. Who had come when it yielded is not turned away, and the
+// end of its context is the end.
+func TestYield(t *testing.T) {
+	t.Parallel()
+	yield := make(chan struct{})
+	p := openBehind(t, func(l net.Listener) net.Listener {
+		return &lastComer{Listener: l, yield: yield, closed: make(chan struct{})}
+	}, func(_ *doortest.Warden, c *door.Config) { c.Yield = yield })
+	c := p.dial("demo")
+	channel := p.session(c)
+	mustRequest(t, channel, "exec", execReq{"cat; echo over"})
+	// It is accepted at the moment in which the door yields.
+	last := p.dial("demo")
+	if got := readAll(t, execute(t, p.session(last), "echo came")); got != "came\n" {
+		t.Errorf("who came last: %q", got)
+	}
+	need.Eventually(t, "nobody is let in", func() bool {
+		c, err := net.Dial("tcp", p.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	again := p.session(c) // what is open can open more
+	if got := readAll(t, execute(t, again, "echo again")); got != "again\n" {
+		t.Errorf("another session: %q", got)
+	}
+	io.WriteString(channel, "still here\n")
+	channel.CloseWrite()
+	if got := readAll(t, channel); got != "still here\nover\n" {
+		t.Errorf("the session: %q", got)
+	}
+	c.Close()
+	last.Close()
+	need.Eventually(t, "it ends by itself", func() bool { return strings.Contains(p.log.String(), "the last connection has ended") })
+}
+
+// lastComer has its door yield while the second one who came is being accepted.
+type lastComer struct {
+	net.Listener
+	yield  chan struct{}
+	closed chan struct{}
+	many   int
+}
+
+func (l *lastComer) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if l.many++; l.many == 2 && err == nil {
+		close(l.yield)
+		<-l.closed
+	}
+	return c, err
+}
+
+func (l *lastComer) Close() error {
+	close(l.closed)
+	return l.Listener.Close()
+}
+
+func execute(t *testing.T, channel ssh.Channel, command string) ssh.Channel {
+	t.Helper()
+	mustRequest(t, channel, "exec", execReq{command})
+	return channel
+}

@@ -360,7 +360,7 @@ func (s *stage) recordIsWhole(t *testing.T) {
 		tapes++
 		id := strings.Fields(line)[0]
 		w := new(watched)
-		_, _ = io.WriteString(w, s.Must(t, "forkgate", "replay", "--speed", "0", id))
+		_, _ = io.WriteString(w, s.Must(t, "forkgate", "replay", "--speed", "0", id)+"\n")
 		if err := w.check(); err != nil {
 			t.Errorf("the recording of %s: %v", id, err)
 		}
