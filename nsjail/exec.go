@@ -117,10 +117,14 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	for _, v := range e.Env {
 		request.Env = append(request.Env, []byte(v))
 	}
+	conn.Speak(wire.Pods())
 	if err := conn.Send(1, wire.TypeExec, request, theirs...); err != nil {
 		return nil, err
 	}
-	if err := taken(conn); err != nil {
+	switch err := taken(conn); {
+	case errors.Is(err, wire.ErrVersion): // to start it would not help: it runs
+		return nil, fmt.Errorf("cannot run in pod %s: %w", guid, err)
+	case err != nil:
 		return nil, errors.Join(ErrNotRunning, err, context.Cause(ctx))
 	}
 	master, err := answer(conn, e.Terminal != nil)
@@ -204,6 +208,9 @@ func (w way) make(spec Spec) (outer, inner *os.File, err error) {
 func taken(conn *wire.Conn) error {
 	m, files, err := conn.Receive()
 	wire.CloseAll(files)
+	if err == nil {
+		err = wire.Pods().Understood(m)
+	}
 	if err == nil && m.Type != wire.TypeTaken {
 		err = fmt.Errorf("%w: the pod says %.40q first", wire.ErrMalformed, m.Type)
 	}

@@ -24,6 +24,7 @@ const (
 
 // Spec is what a pod is made from. The warden writes it, the pod's supervisor reads it.
 type Spec struct {
+	Version  int    `json:"version,omitempty"` // of wire.Specs; 0: the first. Write sets it
 	GUID     string `json:"guid"`
 	SubUID   uint32 `json:"sub_uid"` // first of the pod's 65,536 ids on the host
 	Hostname string `json:"hostname"`
@@ -115,6 +116,9 @@ func (s Spec) Write(runDir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the directory of pod %s: %w", s.GUID, err)
 	}
+	if s.Version = 0; wire.Specs().Newest > 1 {
+		s.Version = wire.Specs().Newest
+	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("cannot encode the spec of pod %s: %w", s.GUID, err)
@@ -135,6 +139,9 @@ func ReadSpec(runDir, guid string) (Spec, error) {
 	var s Spec
 	if err := json.Unmarshal(data, &s); err != nil {
 		return Spec{}, fmt.Errorf("cannot read the spec of pod %s: %w", guid, err)
+	}
+	if !wire.Specs().Knows(s.Version) { // what it does not know of could be what keeps somebody out
+		return Spec{}, fmt.Errorf("cannot use the spec of pod %s: %w", guid, wire.Specs().Foreign(fmt.Sprint(s.Version)))
 	}
 	if s.GUID != guid {
 		return Spec{}, fmt.Errorf("cannot use the spec of pod %s: it is for %q", guid, s.GUID)

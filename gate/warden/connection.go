@@ -63,7 +63,7 @@ func (c *connection) serve(stopping context.Context) error {
 		c.finish(ctx, heard)
 		cancel(errHungUp)
 	})()
-	for {
+	for first := true; ; first = false {
 		m, files, err := c.conn.Receive()
 		if errors.Is(err, io.EOF) || ctx.Err() != nil {
 			wire.CloseAll(files)
@@ -73,7 +73,11 @@ func (c *connection) serve(stopping context.Context) error {
 			}
 			return nil
 		}
+		if err == nil && first {
+			err = wire.Doors().Admit(c.conn, m)
+		}
 		if err != nil {
+			wire.CloseAll(files)
 			return err
 		}
 		if err := c.dispatch(ctx, &requests, m, files); err != nil {

@@ -26,7 +26,7 @@ func Join(ctx context.Context, socket, guid string, n nsjail.Network, netns *os.
 	j := &joined{
 		sockets: s, done: make(chan struct{}),
 		claim: wire.Claim{
-			Socket: socket, Type: typeUp, Body: up{guid, n.Names}, Files: []*os.File{s.connections, s.questions},
+			Socket: socket, Protocol: wire.Egress(), Type: typeUp, Body: up{guid, n.Names}, Files: []*os.File{s.connections, s.questions},
 			Late: func(err error) { log.Error("the pod reaches no names until forkgate-egress is back", "err", err) },
 		},
 	}

@@ -143,6 +143,9 @@ func (s *service) pod(conn *wire.Conn) (*pod, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := wire.Egress().Admit(conn, m); err != nil {
+		return nil, err
+	}
 	var u up
 	if err := m.Decode(&u); err != nil || m.Type != typeUp || len(files) != 2 || !guidForm.MatchString(u.GUID) {
 		return nil, fmt.Errorf("%w: %.40q: %w", wire.ErrMalformed, m.Type, errors.Join(err))

@@ -109,6 +109,10 @@ func (i *sessionInit) take(conn *wire.Conn) (*session, error) {
 		return nil, err
 	}
 	defer wire.CloseAll(files)
+	if err := wire.Pods().Admit(conn, m); err != nil {
+		fmt.Fprintf(os.Stderr, "forkgate-init: sessions: %v\n", err)
+		return nil, err
+	}
 	if err := conn.Send(m.ID, wire.TypeTaken, struct{}{}); err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func Join(ctx context.Context, socket, guid string, n nsjail.Network, netns *os.
 	if !n.Links() {
 		return io.NopCloser(nil), nil
 	}
-	j := &joined{claim: wire.Claim{Socket: socket, Type: typeUp, Body: up{guid, n}}, log: log, done: make(chan struct{})}
+	j := &joined{claim: wire.Claim{Socket: socket, Protocol: wire.Net(), Type: typeUp, Body: up{guid, n}}, log: log, done: make(chan struct{})}
 	conn, err := j.claim.Ask(ctx, &j.link)
 	if err != nil {
 		return nil, fmt.Errorf("cannot get the rules for the pod's network: %w", err)

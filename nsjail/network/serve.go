@@ -227,6 +227,9 @@ func hear(conn *wire.Conn) (u up, err error) {
 	if err != nil {
 		return u, err
 	}
+	if err := wire.Net().Admit(conn, m); err != nil {
+		return u, err
+	}
 	if m.Type != typeUp {
 		return u, fmt.Errorf("%w: %.40q", wire.ErrMalformed, m.Type)
 	}

@@ -9,10 +9,11 @@ import (
 
 // Claim is something that a service does for somebody for as long as they stay connected, such as the rules of a pod.
 type Claim struct {
-	Socket string
-	Type   string // of the message that asks for it
-	Body   any
-	Files  []*os.File // stay the caller's
+	Socket   string
+	Protocol Protocol
+	Type     string // of the message that asks for it
+	Body     any
+	Files    []*os.File // stay the caller's
 
 	Late func(error) // told once if the service is gone for longer than it takes to start anew; nil: nobody
 	Back func()      // told each time that it has come back; nil: nobody
@@ -48,12 +49,16 @@ func (c Claim) Ask(ctx context.Context, reply any) (_ *Conn, err error) {
 		}
 	}()
 	_ = conn.SetDeadline(time.Now().Add(patience))
+	conn.Speak(c.Protocol)
 	if err := conn.Send(0, c.Type, c.Body, c.Files...); err != nil {
 		return nil, err
 	}
 	m, files, err := conn.Receive()
 	CloseAll(files)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.Protocol.Understood(m); err != nil {
 		return nil, err
 	}
 	if m.Type != Granted {

@@ -30,6 +30,8 @@ type Message struct {
 	Body  json.RawMessage `json:"body,omitempty"`
 	Files int             `json:"files,omitempty"` // how many descriptors come along
 	Large bool            `json:"large,omitempty"` // the body is in a memory file, behind those descriptors
+
+	Version int `json:"version,omitempty"` // of the protocol, in the first message of a connection: see Protocol; 0: the first
 }
 
 // Decode reads the body into v, refusing fields that v does not have.
@@ -41,7 +43,10 @@ func (m Message) Decode(v any) error {
 }
 
 // Conn is one end of a connection. Send and Receive may be called at the same time; neither by two goroutines at once.
-type Conn struct{ f *os.File }
+type Conn struct {
+	f      *os.File
+	speaks int // the version that the next message is to say; 0: none
+}
 
 // NewConn takes over a connected SOCK_SEQPACKET socket.
 func NewConn(f *os.File) (*Conn, error) {
@@ -88,13 +93,20 @@ func (c *Conn) CloseRead() error {
 // SetDeadline bounds Send and Receive, as os.File does.
 func (c *Conn) SetDeadline(t time.Time) error { return c.f.SetDeadline(t) }
 
+// Speak has the first message say which version this side speaks: p's newest. It comes before Send.
+func (c *Conn) Speak(p Protocol) {
+	if p.Newest > 1 { // what says nothing is the first, as it was before there were versions
+		c.speaks = p.Newest
+	}
+}
+
 // Send sends body, marshalled, under the given ID and type. The files stay the caller's to close.
 func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("cannot encode %s: %w", kind, err)
 	}
-	m := Message{ID: id, Type: kind, Body: raw, Files: len(files)}
+	m := Message{ID: id, Type: kind, Body: raw, Files: len(files), Version: c.speaks}
 	if len(raw) > maxInline {
 		sealed, err := seal(raw)
 		if err != nil {
@@ -119,6 +131,7 @@ func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
 	if err != nil {
 		return fmt.Errorf("cannot send %s: %w", kind, err)
 	}
+	c.speaks = 0
 	return nil
 }
 

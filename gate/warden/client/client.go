@@ -47,6 +47,7 @@ func Dial(path string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn.Speak(wire.Doors())
 	c := &Client{conn: conn, done: make(chan struct{}), waiting: map[uint64]waiter{}}
 	go c.read()
 	return c, nil
@@ -226,6 +227,9 @@ func understand(m wire.Message, kind string, r any) error {
 			return err
 		}
 		return &failed
+	}
+	if err := wire.Doors().Understood(m); err != nil {
+		return err
 	}
 	return fmt.Errorf("%w: %q answers %q", wire.ErrMalformed, m.Type, kind)
 }
