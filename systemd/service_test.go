@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"forkgate/systemd"
 	"forkgate/tests/machine"
 )
@@ -154,6 +156,49 @@ func TestNotify(t *testing.T) {
 		if err != nil || string(got[:n]) != want {
 			t.Errorf("got %q, %v; want %q", got[:n], err, want)
 		}
+	}
+}
+
+// MainPID returns once systemd has read what it was told before, which it shows by closing what comes with a barrier.
+func TestMainPID(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	if err := systemd.MainPID(1); err != nil || systemd.Watched() {
+		t.Errorf("where nobody listens: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	told := make(chan error, 1)
+	go func() { told <- systemd.MainPID(4711) }()
+	var files []int
+	for _, want := range []string{"MAINPID=4711", "BARRIER=1"} {
+		text, rights := make([]byte, 100), make([]byte, 100)
+		n, many, _, _, err := l.ReadMsgUnix(text, rights)
+		if err != nil || string(text[:n]) != want {
+			t.Fatalf("got %q, %v; want %q", text[:n], err, want)
+		}
+		messages, _ := unix.ParseSocketControlMessage(rights[:many])
+		for _, m := range messages {
+			if fds, err := unix.ParseUnixRights(&m); err == nil {
+				files = append(files, fds...)
+			}
+		}
+	}
+	select {
+	case err := <-told:
+		t.Errorf("it does not wait: %v", err)
+	default:
+	}
+	if len(files) != 1 {
+		t.Fatalf("%d descriptors came", len(files))
+	}
+	unix.Close(files[0])
+	if err := <-told; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -20,6 +20,7 @@ func checks() []check {
 		{"an agent enters a fork", entersAFork},
 		{"doctor is content", doctorIsContent},
 		{"AppArmor confines the gate", confinesTheGate},
+		{"the gate is reloaded", reloadsTheGate},
 		{"a fork has a Docker daemon", hasDocker},
 		{"docker run -m", limitsMemory},
 		{"docker run --cpus", limitsCPU},
@@ -79,6 +80,28 @@ func confinesTheGate(t *testing.T, v *vm.VM) {
 	if r := v.Run(t, "", "aa-exec", "--profile", "forkgate-gate", "--", "/usr/bin/forkgate", "audit", "verify"); r.Code == 0 || !strings.Contains(string(r.Stderr), "permission denied") {
 		t.Errorf("in the gate's profile the record is read: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
+// reloads has two gates succeed each other under a session of the first, and the last one killed: systemd has to notice, while an older one is there, that
+// a process has ended that it has not started. tests/upgrade has more of it, where systemd is that of this machine.
+const reloads = `
+	pid() { systemctl show -P MainPID forkgate-gate; }
+	until_() { for n in $(seq 600); do if eval "$1"; then return 0; fi; sleep 0.1; done; echo "not within a minute: $1"; exit 1; }
+	mkfifo /root/hold; ssh demo+x@agent 'echo in; cat' </root/hold >/root/held & client=$!
+	exec 3>/root/hold; until_ 'grep -q in /root/held'
+	first=$(pid); systemctl reload forkgate-gate; second=$(pid); systemctl reload forkgate-gate; third=$(pid)
+	test $first != $second -a $second != $third; until_ '! kill -0 $second 2>/dev/null'; kill -0 $first
+	ssh demo+x@agent true
+	echo out >&3; exec 3>&-; wait $client; grep -q out /root/held; until_ '! kill -0 $first 2>/dev/null'
+	systemctl is-active forkgate-gate; systemctl show -P NRestarts forkgate-gate
+	ssh demo+x@agent 'echo in; sleep 1000' </dev/null >/root/held & until_ 'grep -q in /root/held'
+	systemctl reload forkgate-gate; fourth=$(pid); kill -KILL $fourth
+	until_ 'test $(pid) != $fourth -a $(pid) != 0 && systemctl -q is-active forkgate-gate'; ssh demo+x@agent true
+	systemctl show -P NRestarts forkgate-gate; journalctl -u forkgate-gate -o cat | grep -e "Got notification" -e "not our child" || true`
+
+func reloadsTheGate(t *testing.T, v *vm.VM) {
+	if got := v.Must(t, "bash", "-ec", reloads); got != "active\n0\n1\n" && got != "active\n0\n1" {
+		t.Errorf("the gate, restarts before and after its end, and what systemd has to say:\n%s", got)
+	}
+	t.Logf("%s", v.Must(t, "systemctl", "--version"))
 }
 
 // image makes an image of a static busybox, without a registry, and hands it to the fork's daemon.
