@@ -39,7 +39,7 @@ func commands() *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Repositories and forks:", append(verbCommands(), repoCommand(), secretCommand(), backupCommand(), backupsCommand(), restoreCommand())},
-		{"The host:", []*cobra.Command{setupCommand(), statusCommand(), doctorCommand(), doorsCommand(), logsCommand(), auditCommand(), recordingsCommand(), replayCommand(), watchCommand(), metricsCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), downCommand(), versionCommand()}},
+		{"The host:", []*cobra.Command{setupCommand(), statusCommand(), doctorCommand(), doorsCommand(), logsCommand(), auditCommand(), recordingsCommand(), replayCommand(), watchCommand(), metricsCommand(), policyCommand(), poolCommand(), rootfsCommand(), keyCommand(), hostKeyCommand(), downCommand(), versionCommand()}},
 		{"Services, started by systemd or sshd:", []*cobra.Command{wardenCommand(), gateCommand(), netCommand(), egressCommand(), sessionCommand(), pamCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})

@@ -58,6 +58,8 @@ type connection struct {
 	said     []byte // what the library is yet to say that the client has heard already: see greet
 	bundle   bundle
 
+	announced [][]byte // host keys that the client may learn
+
 	versionLength int // of the client's, its end included
 
 	door   *door

@@ -20,7 +20,8 @@ import (
 
 // Warden is one connection to the process that decides. Each SSH connection has its own. *client.Client is one.
 type Warden interface {
-	HostKeys(context.Context) ([][]byte, error)
+	HostKeys(context.Context) (client.HostKeysReply, error)
+	Prove(context.Context, client.ProveRequest) (client.SignReply, error)
 	Sign(context.Context, client.SignRequest) (client.SignReply, error)
 	Identify(context.Context, client.IdentifyRequest) (bool, error)
 	Assert(context.Context, client.AssertRequest) (client.AssertReply, error)

@@ -92,6 +92,8 @@ func (c *connection) answer(conn *ssh.ServerConn, r *ssh.Request, answered <-cha
 		return true, nil
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
 		return c.listen(conn, r, answered)
+	case proveRequest:
+		return c.prove(conn, r.Payload)
 	case "cancel-tcpip-forward", "cancel-streamlocal-forward@openssh.com":
 		return c.stopListening(r), nil
 	}

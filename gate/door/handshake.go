@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -154,16 +155,17 @@ func (c *connection) identity(conn *ssh.ServerConn) (client.AssertRequest, error
 func (c *connection) hostKeys() ([]ssh.Signer, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
 	defer cancel()
-	var keys [][]byte
+	var has client.HostKeysReply
 	err := c.warden.ask(ctx, func(w Warden) (err error) {
-		keys, err = w.HostKeys(ctx)
+		has, err = w.HostKeys(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot get the host keys: %w", err)
 	}
 	var signers []ssh.Signer
-	for _, k := range keys {
+	c.announced = append(slices.Clip(has.Keys), has.Next...)
+	for _, k := range has.Keys {
 		public, err := ssh.ParsePublicKey(k)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read a host key: %w", err)

@@ -177,7 +177,7 @@ type panicky struct {
 	in string
 }
 
-func (p panicky) HostKeys(ctx context.Context) ([][]byte, error) {
+func (p panicky) HostKeys(ctx context.Context) (client.HostKeysReply, error) {
 	p.at("hostkeys")
 	return p.Warden.HostKeys(ctx)
 }

@@ -37,6 +37,7 @@ func (c *connection) speak() {
 
 // answerAll answers what concerns the connection as a whole, until it ends.
 func (c *connection) answerAll(conn *ssh.ServerConn, requests <-chan *ssh.Request) {
+	c.announce(conn)
 	for r := range requests {
 		c.answerOne(conn, r)
 	}

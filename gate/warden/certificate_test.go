@@ -74,7 +74,8 @@ func (w *workstation) certificate(t testing.TB, s provenance.Statement, c proven
 func (h *host) arrives(t testing.TB) (*client.Client, provenance.Connection) {
 	t.Helper()
 	c := dial(t, h.door)
-	keys, err := c.HostKeys(t.Context())
+	has, err := c.HostKeys(t.Context())
+	keys := has.Keys
 	if err != nil {
 		t.Fatal(err)
 	}

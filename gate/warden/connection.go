@@ -31,6 +31,7 @@ type connection struct {
 	role    role
 	uid     uint32
 	arrived time.Time
+	speaks  int // version of the protocol, the peer
 
 	// The reading goroutine alone writes these; requests that read them start afterwards.
 	signed     signed
@@ -75,6 +76,7 @@ func (c *connection) serve(stopping context.Context) error {
 		}
 		if err == nil && first {
 			err = wire.Doors().Admit(c.conn, m)
+			c.speaks = max(m.Version, 1)
 		}
 		if err != nil {
 			wire.CloseAll(files)

@@ -170,7 +170,8 @@ func dial(t testing.TB, path string) *client.Client {
 // signHash has the warden sign a made-up exchange hash, and returns the hash.
 func signHash(t testing.TB, c *client.Client) []byte {
 	t.Helper()
-	keys, err := c.HostKeys(t.Context())
+	has, err := c.HostKeys(t.Context())
+	keys := has.Keys
 	if err != nil {
 		t.Fatal(err)
 	}

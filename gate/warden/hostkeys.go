@@ -108,10 +108,7 @@ func makeKey(path string, make func() (crypto.PrivateKey, error)) (ssh.Signer, e
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(path+".pub", ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o644); err != nil {
-		return nil, fmt.Errorf("cannot write a public host key: %w", err)
-	}
-	return signer, nil
+	return signer, writePublic(path, signer)
 }
 
 // writeDraft writes a new file beside path, which its owner alone can read, and its bytes to the disk.
@@ -129,6 +126,11 @@ func hostKeys(_ context.Context, r *request, _ struct{}) (answer, error) {
 	var reply client.HostKeysReply
 	for _, key := range r.keys {
 		reply.Keys = append(reply.Keys, key.PublicKey().Marshal())
+	}
+	for _, key := range r.nextKeys {
+		if r.speaks > 1 { // doors of the first version know of no others
+			reply.Next = append(reply.Next, key.PublicKey().Marshal())
+		}
 	}
 	return answer{body: reply}, nil
 }

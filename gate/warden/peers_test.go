@@ -112,7 +112,7 @@ func TestWhoMaySayWhat(t *testing.T) {
 		"open": {doorLate, ownLate}, "verb": {doorLate, ownLate}, "struck": {doorLate, ownLate},
 		"operator-verb": {op}, "status": {op}, "down": {op}, "repo-create": {op}, "repo-remove": {op}, "repo-run": {op}, "rootfs-import": {op},
 		"rootfs-list": {op}, "reading": {op}, "login": {op}, "keep": {op}, "kept": {op}, "drop": {op}, "restore": {op}, "secret-set": {op}, "secret-list": {op}, "secret-remove": {op}, "key-enroll": {op}, "key-list": {op}, "key-remove": {op},
-		"touch": {doorLate}, "untouched": {doorEarly, doorLate}, "ended": {doorEarly, doorLate}, "files": {doorEarly, doorLate}, "untaped": {doorEarly, doorLate},
+		"prove": {doorLate}, "touch": {doorLate}, "untouched": {doorEarly, doorLate}, "ended": {doorEarly, doorLate}, "files": {doorEarly, doorLate}, "untaped": {doorEarly, doorLate},
 		"strangers": {doorEarly, doorLate}, "denied": {egress},
 		"give-up": {doorEarly, doorLate, op, {operator, true}, ownEarly, ownLate},
 	}

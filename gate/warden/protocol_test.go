@@ -23,7 +23,7 @@ func conversation() map[string]exchange {
 		client.TypeIdentify: {client.IdentifyRequest{}, client.IdentifyReply{}}, client.TypeAssert: {client.AssertRequest{}, client.AssertReply{}},
 		client.TypeAccount: {client.AccountRequest{}, client.AccountReply{}}, client.TypeTouch: {client.TouchRequest{}, nothing{}},
 		client.TypeUntouched: {client.UntouchedRequest{}, nothing{}}, client.TypeOpen: {client.OpenRequest{}, client.OpenReply{}},
-		client.TypeVerb: {client.VerbRequest{}, client.VerbReply{}}, client.TypeStruck: {client.StruckRequest{}, client.StruckReply{}},
+		client.TypeProve: {client.ProveRequest{}, client.SignReply{}}, client.TypeVerb: {client.VerbRequest{}, client.VerbReply{}}, client.TypeStruck: {client.StruckRequest{}, client.StruckReply{}},
 		client.TypeEnded: {client.EndedRequest{}, client.EndedReply{}}, client.TypeUntaped: {client.UntapedRequest{}, nothing{}},
 		client.TypeFiles: {client.FilesRequest{}, nothing{}}, client.TypeStrangers: {client.StrangersRequest{}, nothing{}},
 		client.TypeDenied: {client.DeniedRequest{}, nothing{}}, client.TypeGiveUp: {client.GiveUp{}, nothing{}},

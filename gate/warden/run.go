@@ -52,6 +52,10 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	next, err := LoadNextKeys(filepath.Join(c.State, "hostkeys"))
+	if err != nil {
+		return err
+	}
 	units, err := systemd.Connect()
 	if err != nil {
 		return err
@@ -94,7 +98,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	w := newWarden(keys, rules, log, store, pods, securityKeys, c.Journal)
-	w.version, w.policyPlace = c.Version, c.PolicyPlace
+	w.version, w.policyPlace, w.nextKeys = c.Version, c.PolicyPlace, next
 	if w.host, err = os.Hostname(); err != nil {
 		return fmt.Errorf("cannot say which host this is: %w", err)
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -73,6 +75,29 @@ func sign(_ context.Context, r *request, q client.SignRequest) (answer, error) {
 		return answer{}, fmt.Errorf("cannot sign: %w", err)
 	}
 	r.signed.add(q.Data, key.PublicKey(), r.now())
+	return answer{body: client.SignReply{Format: signature.Format, Blob: signature.Blob}}, nil
+}
+
+// proof is what is signed to prove a host key (OpenSSH's PROTOCOL, section 2.5). It begins like nothing else that a host key signs.
+type proof struct {
+	What      string
+	SessionID []byte
+	Key       []byte
+}
+
+// prove has a host key, or one that will be, sign that the host has it, for a session whose handshake was signed on this connection.
+func prove(_ context.Context, r *request, q client.ProveRequest) (answer, error) {
+	if r.signed.at(q.SessionID).IsZero() {
+		return answer{}, errors.New("cannot prove a host key: nothing was signed for that session")
+	}
+	key, err := append(slices.Clip(r.keys), r.nextKeys...).find(q.Key, "")
+	if err != nil {
+		return answer{}, err
+	}
+	signature, err := key.Sign(rand.Reader, ssh.Marshal(proof{"hostkeys-prove-00@openssh.com", q.SessionID, q.Key}))
+	if err != nil {
+		return answer{}, fmt.Errorf("cannot sign: %w", err)
+	}
 	return answer{body: client.SignReply{Format: signature.Format, Blob: signature.Blob}}, nil
 }
 

@@ -68,7 +68,8 @@ func TestSignaturesVerify(t *testing.T) {
 	h := newHost(t)
 	h.start(t)
 	c := dial(t, h.door)
-	keys, err := c.HostKeys(t.Context())
+	has, err := c.HostKeys(t.Context())
+	keys := has.Keys
 	if err != nil || len(keys) != 2 {
 		t.Fatal(keys, err)
 	}
@@ -93,7 +94,8 @@ func TestNothingElseIsSigned(t *testing.T) {
 	h := newHost(t)
 	h.start(t)
 	c := dial(t, h.door)
-	keys, err := c.HostKeys(t.Context())
+	has, err := c.HostKeys(t.Context())
+	keys := has.Keys
 	if err != nil {
 		t.Fatal(err)
 	}

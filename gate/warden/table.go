@@ -46,6 +46,7 @@ func messages() map[string]message {
 	return map[string]message{
 		client.TypeHostKeys:  {from: door, when: always, read: reading(hostKeys)},
 		client.TypeSign:      {from: door, when: always, read: reading(sign)}, // a key re-exchange comes after the assertion
+		client.TypeProve:     {from: door, when: after, read: reading(prove)},
 		client.TypeIdentify:  {from: door, when: always, read: reading(identify)},
 		client.TypeAssert:    {from: door, when: before, read: reading(assert)},
 		client.TypeAccount:   {from: account, when: before, read: reading(speakForAccount)},

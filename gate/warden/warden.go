@@ -46,13 +46,14 @@ type SecurityKeys interface {
 
 // Warden answers peers.
 type Warden struct {
-	keys  HostKeys
-	rules *rules
-	log   Record
-	trees Trees
-	pods  *pods
-	gates map[role]*gate.Gate[*opened]
-	sshd  func(*wire.Conn) error // says why the peer is nothing that sshd has started
+	keys     HostKeys
+	nextKeys HostKeys // that are to follow them
+	rules    *rules
+	log      Record
+	trees    Trees
+	pods     *pods
+	gates    map[role]*gate.Gate[*opened]
+	sshd     func(*wire.Conn) error // says why the peer is nothing that sshd has started
 
 	audience    audience
 	messages    map[string]message

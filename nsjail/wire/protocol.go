@@ -24,7 +24,7 @@ type Protocol struct {
 // Doors is between the warden and whoever comes to its sockets: the gate, forkgate session, the operator's commands, forkgate-egress. As of all of
 // these, messages of builds that knew no versions are of the first.
 func Doors() Protocol {
-	return Protocol{"the warden's", 1, 1, "systemctl restart forkgate-warden; systemctl reload forkgate-gate"}
+	return Protocol{"the warden's", 1, 2, "systemctl restart forkgate-warden; systemctl reload forkgate-gate"}
 }
 
 // Pods is between the warden, or a door, and what runs in a pod.

@@ -80,6 +80,8 @@ func confinesTheGate(t *testing.T, v *vm.VM) {
 	if r := v.Run(t, "", "aa-exec", "--profile", "forkgate-gate", "--", "/usr/bin/forkgate", "audit", "verify"); r.Code == 0 || !strings.Contains(string(r.Stderr), "permission denied") {
 		t.Errorf("in the gate's profile the record is read: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
+}
+
 // reloads has two gates succeed each other under a session of the first, and the last one killed: systemd has to notice, while an older one is there, that
 // a process has ended that it has not started. tests/upgrade has more of it, where systemd is that of this machine.
 const reloads = `

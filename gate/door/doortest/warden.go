@@ -3,6 +3,7 @@
 package doortest
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -24,6 +25,7 @@ import (
 type Warden struct {
 	Path    string     // of its socket
 	HostKey ssh.Signer // ed25519
+	NextKey ssh.Signer // that is to follow it; nil: none
 
 	// Judge decides on each request to open a session; nil permits.
 	Judge func(client.AssertRequest, client.OpenRequest) error
@@ -223,6 +225,25 @@ func (w *Warden) serve(c *wire.Conn) {
 	}
 }
 
+// prove signs by the next key alone.
+func (w *Warden) prove(m wire.Message) (body any, files []*os.File, err error) {
+	var q client.ProveRequest
+	if err := m.Decode(&q); err != nil {
+		return nil, nil, err
+	}
+	if w.NextKey == nil || !bytes.Equal(q.Key, w.NextKey.PublicKey().Marshal()) {
+		return nil, nil, errors.New("another key")
+	}
+	sig, err := w.NextKey.Sign(rand.Reader, ssh.Marshal(struct {
+		What         string
+		Session, Key []byte
+	}{"hostkeys-prove-00@openssh.com", q.SessionID, q.Key}))
+	if err != nil {
+		return nil, nil, err
+	}
+	return client.SignReply{Format: sig.Format, Blob: sig.Blob}, nil, nil
+}
+
 func (w *Warden) tell(c *wire.Conn, request uint64) {
 	var lines []string
 	if w.Tell != "" {
@@ -247,7 +268,13 @@ type asserted struct {
 func (w *Warden) answer(who *asserted, m wire.Message) (body any, files []*os.File, err error) {
 	switch m.Type {
 	case client.TypeHostKeys:
-		return client.HostKeysReply{Keys: [][]byte{w.HostKey.PublicKey().Marshal()}}, nil, nil
+		reply := client.HostKeysReply{Keys: [][]byte{w.HostKey.PublicKey().Marshal()}}
+		if w.NextKey != nil {
+			reply.Next = [][]byte{w.NextKey.PublicKey().Marshal()}
+		}
+		return reply, nil, nil
+	case client.TypeProve:
+		return w.prove(m)
 	case client.TypeSign:
 		var q client.SignRequest
 		if err := m.Decode(&q); err != nil {

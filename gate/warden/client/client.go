@@ -68,10 +68,17 @@ func (c *Client) Notify(f func(Notice)) {
 }
 
 // HostKeys lists the public host keys in SSH wire format.
-func (c *Client) HostKeys(ctx context.Context) ([][]byte, error) {
+func (c *Client) HostKeys(ctx context.Context) (HostKeysReply, error) {
 	var r HostKeysReply
 	err := c.call(ctx, TypeHostKeys, struct{}{}, &r)
-	return r.Keys, err
+	return r, err
+}
+
+// Prove has a host key, or one that will be, sign that the host has it.
+func (c *Client) Prove(ctx context.Context, q ProveRequest) (SignReply, error) {
+	var r SignReply
+	err := c.call(ctx, TypeProve, q, &r)
+	return r, err
 }
 
 // Sign has a host key sign an exchange hash.

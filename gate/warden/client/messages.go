@@ -21,6 +21,7 @@ const (
 const (
 	TypeHostKeys  = "hostkeys"
 	TypeSign      = "sign"
+	TypeProve     = "prove" // since version 2
 	TypeIdentify  = "identify"
 	TypeAssert    = "assert"
 	TypeAccount   = "account"
@@ -44,6 +45,14 @@ const (
 // HostKeysReply lists the public host keys, in SSH wire format (RFC 4253, section 6.6).
 type HostKeysReply struct {
 	Keys [][]byte `json:"keys"`
+	Next [][]byte `json:"next,omitempty"` // that it will have, for clients to learn; since version 2
+}
+
+// ProveRequest asks for a signature by which a client of this connection learns that the host has a key (hostkeys-prove-00@openssh.com, section 2.5 of
+// OpenSSH's PROTOCOL). It is answered by a SignReply.
+type ProveRequest struct {
+	Key       []byte `json:"key"` // public half, SSH wire format
+	SessionID []byte `json:"session_id"`
 }
 
 // SignRequest asks for a host key's signature over the exchange hash of a key exchange.

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"forkgate/gate"
+	"forkgate/gate/warden"
+)
+
+const hostKeyHelp = `The keys by which clients know the gate. A new one follows another without a client that notices, if clients have the time to learn it:
+
+  forkgate hostkey add                  # makes one, beside each that there is
+  systemctl restart forkgate-warden     # which ends no session
+  forkgate hostkey retire               # days or weeks later: the new ones take the place of the old ones
+  systemctl restart forkgate-warden
+
+Between the two, each stock ssh that connects learns the new keys (UpdateHostKeys of ssh_config(5)): the gate shows that it has them. Who does not come
+in that time is told of a changed host key, as ever. add FILE takes a key that there is, such as one of the host's own sshd, whose clients then know the
+gate at once: /etc/ssh/ssh_host_ed25519_key.`
+
+func hostKeyCommand() *cobra.Command {
+	c := group("hostkey", "list the gate's host keys, and have new ones follow them")
+	c.Long = hostKeyHelp
+	dir := c.PersistentFlags().String("dir", warden.HostKeysDir, "directory of the host keys")
+	list := &cobra.Command{Use: "list", Short: "list the host keys, and those that are to follow them", Args: words(0, 0)}
+	asJSON := jsonFlag(list)
+	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		all, err := warden.ListHostKeys(*dir)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), all)
+		}
+		return printHostKeys(cmd.OutOrStdout(), all)
+	}
+	add := &cobra.Command{
+		Use: "add [FILE...]", Short: "have clients learn a new key for each that there is, or those in files", Args: cobra.ArbitraryArgs, Long: hostKeyHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needRoot("forkgate hostkey add"); err != nil {
+				return err
+			}
+			return changed(cmd, warden.AddHostKeys(*dir, args...))
+		},
+	}
+	retire := &cobra.Command{
+		Use: "retire", Short: "have the new keys take the place of the old ones", Args: words(0, 0), Long: hostKeyHelp,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := needRoot("forkgate hostkey retire"); err != nil {
+				return err
+			}
+			return changed(cmd, warden.RetireHostKeys(*dir))
+		},
+	}
+	c.AddCommand(list, add, retire)
+	return c
+}
+
+// changed says what comes next.
+func changed(cmd *cobra.Command, err error) error {
+	if err != nil {
+		var exists *os.PathError
+		if errors.As(err, &exists) && errors.Is(err, os.ErrExist) {
+			return &gate.Refusal{Reason: filepath.Base(exists.Path) + " is to follow already", Hint: "forkgate hostkey retire"}
+		}
+		return err
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), "next: systemctl restart forkgate-warden, which ends no session")
+	return err
+}
+
+func printHostKeys(out io.Writer, all []warden.HostKey) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FILE\tTYPE\tFINGERPRINT")
+	for _, k := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", k.File, k.Type, k.Fingerprint)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,53 @@
+package upgrade_test
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"forkgate/tests/host"
+	"forkgate/tests/need"
+)
+
+// TestHostKeys has new host keys follow the old ones: who came meanwhile notices nothing, and who did not is told of a changed key.
+func TestHostKeys(t *testing.T) {
+	need.Tools(t, "ssh", "ssh-keyscan")
+	s := &stage{Host: host.Start(t, host.Options{Agents: []string{"bot"}})}
+	s.Repo(t, "demo")
+	known := func(name string) string { return filepath.Join(s.Dir, name) }
+	text, err := os.ReadFile(known("known_hosts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"learns", "stays away"} {
+		if err := os.WriteFile(known(name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	visit := func(name, command string) error {
+		return s.SSH(t.Context(), "-o", `UserKnownHostsFile="`+known(name)+`"`, "-o", "UpdateHostKeys=yes", "demo+x@bot", command).Run()
+	}
+	s.Must(t, "forkgate", "hostkey", "add")
+	s.Must(t, "systemctl", "restart", "forkgate-warden")
+	next := strings.TrimSpace(s.Must(t, "cat", "/var/lib/forkgate/hostkeys/ssh_host_ecdsa_key.next.pub"))
+	held := start(t, "a client that learns", s.SSH(t.Context(), "-o", "UserKnownHostsFile="+known("learns"), "-o", "UpdateHostKeys=yes", "demo+x@bot", "until [ -e go ]; do sleep 0.1; done"), io.Discard)
+	need.Eventually(t, "it has learned the keys", func() bool {
+		now, _ := os.ReadFile(known("learns"))
+		return strings.Contains(string(now), next)
+	})
+	outer(t, s.SSH(t.Context(), "demo+x@bot", "touch go").Args...)
+	held.finish(t)
+	s.Must(t, "forkgate", "hostkey", "retire")
+	s.Must(t, "systemctl", "restart", "forkgate-warden")
+	if err := visit("learns", "true"); err != nil {
+		t.Errorf("who has learned the keys does not get in: %v", err)
+	}
+	if err := visit("stays away", "true"); err == nil {
+		t.Error("who has not learned the keys gets in: this shows nothing")
+	}
+	if got := s.Must(t, "forkgate", "hostkey", "list"); strings.Count(got, "SHA256:") != 2 || strings.Contains(got, ".next") {
+		t.Errorf("the keys are\n%s", got)
+	}
+}
