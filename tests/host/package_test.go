@@ -107,7 +107,7 @@ func (p *packaged) upgraded(deb string) {
 	t := p.t
 	t.Helper()
 	p.Must(t, "sh", "-c", "echo '# mine' >>/etc/forkgate/policy.d/baseline.hcl")
-	before := p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-warden")
+	before, gate := p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-warden"), p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-gate")
 	c := p.SSH(t.Context(), "shop+try@alice", "read first; echo got $first; read second; echo got $second")
 	in, err := c.StdinPipe()
 	if err != nil {
@@ -133,6 +133,7 @@ func (p *packaged) upgraded(deb string) {
 	tell("before")
 	t.Log(p.Must(t, "sh", "-ec", "dpkg --install $0 2>&1 </dev/null", filepath.Join(p.Built, filepath.Base(deb))))
 	p.agent("shop+try", "cat kept", "kept\n")
+	p.shows("pgrep -fcx '/usr/bin/forkgate gate'", "2") // the old one has this session, the new one who comes
 	tell("after")
 	if err := c.Wait(); err != nil {
 		t.Errorf("a session across an upgrade: %v", err)
@@ -140,6 +141,9 @@ func (p *packaged) upgraded(deb string) {
 	p.shows("forkgate version; tail -n 1 /etc/forkgate/policy.d/baseline.hcl", "forkgate v0.2.0\n# mine")
 	if after := p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-warden"); after == before {
 		t.Error("the warden is the old one")
+	}
+	if after := p.Must(t, "systemctl", "show", "-P", "MainPID", "forkgate-gate"); after == gate {
+		t.Error("the gate is the old one")
 	}
 	p.shows("forkgate status --json | grep -o v0.2.0", "v0.2.0")
 }
