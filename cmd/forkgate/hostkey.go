@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,12 @@ const hostKeyHelp = `The keys by which clients know the gate. A new one follows 
 
 Between the two, each stock ssh that connects learns the new keys (UpdateHostKeys of ssh_config(5)): the gate shows that it has them. Who does not come
 in that time is told of a changed host key, as ever. add FILE takes a key that there is, such as one of the host's own sshd, whose clients then know the
-gate at once: /etc/ssh/ssh_host_ed25519_key.`
+gate at once: /etc/ssh/ssh_host_ed25519_key.
+
+Clients that know an authority, by @cert-authority in known_hosts, need to learn no key: certify takes a certificate that it has made of one.
+
+  ssh-keygen -s CA -h -I gate -n gate.example.org -V +52w /var/lib/forkgate/hostkeys/ssh_host_ed25519_key.pub
+  forkgate hostkey certify /var/lib/forkgate/hostkeys/ssh_host_ed25519_key-cert.pub`
 
 func hostKeyCommand() *cobra.Command {
 	c := group("hostkey", "list the gate's host keys, and have new ones follow them")
@@ -59,7 +65,16 @@ func hostKeyCommand() *cobra.Command {
 			return changed(cmd, warden.RetireHostKeys(*dir))
 		},
 	}
-	c.AddCommand(list, add, retire)
+	certify := &cobra.Command{
+		Use: "certify FILE", Short: "show clients a certificate of a host key", Args: words(1, 1), Long: hostKeyHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needRoot("forkgate hostkey certify"); err != nil {
+				return err
+			}
+			return changed(cmd, warden.TakeHostCertificate(*dir, args[0], time.Now()))
+		},
+	}
+	c.AddCommand(list, add, retire, certify)
 	return c
 }
 
@@ -78,9 +93,13 @@ func changed(cmd *cobra.Command, err error) error {
 
 func printHostKeys(out io.Writer, all []warden.HostKey) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FILE\tTYPE\tFINGERPRINT")
+	fmt.Fprintln(w, "FILE\tTYPE\tFINGERPRINT\tUNTIL")
 	for _, k := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", k.File, k.Type, k.Fingerprint)
+		until := ""
+		if k.Until != nil {
+			until = k.Until.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.File, k.Type, k.Fingerprint, until)
 	}
 	return w.Flush()
 }

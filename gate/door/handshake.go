@@ -174,6 +174,16 @@ func (c *connection) hostKeys() ([]ssh.Signer, error) {
 			signers = append(signers, &hostKey{public, c})
 		}
 	}
+	for _, k := range has.Certificates {
+		public, err := ssh.ParsePublicKey(k)
+		cert, ok := public.(*ssh.Certificate)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("cannot read a host certificate: %w", err)
+		}
+		if isHostKeyType(cert.Key.Type()) {
+			signers = append(signers, &certifiedKey{hostKey{cert.Key, c}, cert})
+		}
+	}
 	if signers == nil {
 		return nil, errors.New("the warden has no ed25519 or ecdsa host key")
 	}
@@ -187,6 +197,14 @@ type hostKey struct {
 }
 
 func (k *hostKey) PublicKey() ssh.PublicKey { return k.public }
+
+// certifiedKey is one that is shown with its certificate. It signs as the key does.
+type certifiedKey struct {
+	hostKey
+	cert *ssh.Certificate
+}
+
+func (k *certifiedKey) PublicKey() ssh.PublicKey { return k.cert }
 
 func (k *hostKey) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 	return k.SignWithAlgorithm(rand, data, "")

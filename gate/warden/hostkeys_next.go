@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -33,6 +35,9 @@ type HostKey struct {
 	File        string `json:"file"`
 	Type        string `json:"type"`
 	Fingerprint string `json:"fingerprint"`
+	// Of certificates: the fingerprint is the authority's.
+	Hosts []string   `json:"hosts,omitempty"` // that it is for; every one where there is none
+	Until *time.Time `json:"until,omitempty"` // in which it is valid no more; nil: always
 }
 
 // ListHostKeys lists those that there are, and those that are to follow.
@@ -46,10 +51,24 @@ func ListHostKeys(dir string) (all []HostKey, err error) {
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, HostKey{file, key.PublicKey().Type(), ssh.FingerprintSHA256(key.PublicKey())})
+			all = append(all, HostKey{File: file, Type: key.PublicKey().Type(), Fingerprint: ssh.FingerprintSHA256(key.PublicKey())})
+			if cert, err := loadCertificate(filepath.Join(dir, file+certSuffix), HostKeys{key}); err == nil {
+				all = append(all, hostCertificate(file+certSuffix, cert))
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
 		}
 	}
 	return all, nil
+}
+
+func hostCertificate(file string, cert *ssh.Certificate) HostKey {
+	k := HostKey{File: file, Type: cert.Type(), Fingerprint: ssh.FingerprintSHA256(cert.SignatureKey), Hosts: cert.ValidPrincipals}
+	if cert.ValidBefore < math.MaxInt64 {
+		until := time.Unix(int64(cert.ValidBefore), 0).UTC()
+		k.Until = &until
+	}
+	return k
 }
 
 // AddHostKeys has keys follow those in dir: new ones of each kind, or those in files. The error for one that is to follow already is fs.ErrExist.
@@ -124,7 +143,7 @@ func RetireHostKeys(dir string) error {
 			return err
 		}
 		// The public half is written again where the last step does not come to pass.
-		if err := errors.Join(os.Rename(path+NextSuffix, path), writePublic(path, key), removeAny(path+NextSuffix+".pub")); err != nil {
+		if err := errors.Join(os.Rename(path+NextSuffix, path), writePublic(path, key), removeAny(path+NextSuffix+".pub"), removeAny(path+certSuffix)); err != nil {
 			return fmt.Errorf("cannot have a host key follow: %w", err)
 		}
 		many++

@@ -56,6 +56,10 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	certificates, err := LoadHostCertificates(filepath.Join(c.State, "hostkeys"), keys)
+	if err != nil {
+		c.Journal.Warn("clients see no certificate of a host key that has one", "error", err)
+	}
 	units, err := systemd.Connect()
 	if err != nil {
 		return err
@@ -98,7 +102,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	w := newWarden(keys, rules, log, store, pods, securityKeys, c.Journal)
-	w.version, w.policyPlace, w.nextKeys = c.Version, c.PolicyPlace, next
+	w.version, w.policyPlace, w.nextKeys, w.certificates = c.Version, c.PolicyPlace, next, certificates
 	if w.host, err = os.Hostname(); err != nil {
 		return fmt.Errorf("cannot say which host this is: %w", err)
 	}

@@ -48,12 +48,14 @@ type SecurityKeys interface {
 type Warden struct {
 	keys     HostKeys
 	nextKeys HostKeys // that are to follow them
-	rules    *rules
-	log      Record
-	trees    Trees
-	pods     *pods
-	gates    map[role]*gate.Gate[*opened]
-	sshd     func(*wire.Conn) error // says why the peer is nothing that sshd has started
+
+	certificates []*ssh.Certificate // of keys
+	rules        *rules
+	log          Record
+	trees        Trees
+	pods         *pods
+	gates        map[role]*gate.Gate[*opened]
+	sshd         func(*wire.Conn) error // says why the peer is nothing that sshd has started
 
 	audience    audience
 	messages    map[string]message

@@ -47,7 +47,37 @@ func TestHostKeys(t *testing.T) {
 	if err := visit("stays away", "true"); err == nil {
 		t.Error("who has not learned the keys gets in: this shows nothing")
 	}
-	if got := s.Must(t, "forkgate", "hostkey", "list"); strings.Count(got, "SHA256:") != 2 || strings.Contains(got, ".next") {
+	s.certify(t)
+	if got := s.Must(t, "forkgate", "hostkey", "list"); strings.Count(got, "SHA256:") != 3 || strings.Contains(got, ".next") {
 		t.Errorf("the keys are\n%s", got)
+	}
+}
+
+// certify has clients that know an authority alone get in, by the name that it gives the host, and by no other.
+func (s *stage) certify(t *testing.T) {
+	t.Helper()
+	const key = "/var/lib/forkgate/hostkeys/ssh_host_ed25519_key"
+	s.Must(t, "sh", "-ec", "cd /root; for ca in ours theirs; do ssh-keygen -q -t ed25519 -N '' -f $ca; done; ssh-keygen -q -s ours -h -I gate -n 127.0.0.1 -V -1m:+1h $0.pub; mv $0-cert.pub /root/cert.pub", key)
+	visit := func(authority, name string) error {
+		t.Helper()
+		file := filepath.Join(s.Dir, "authority")
+		if err := os.WriteFile(file, []byte("@cert-authority * "+s.Must(t, "cat", "/root/"+authority+".pub")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return s.SSH(t.Context(), "-o", "UserKnownHostsFile="+file, "-o", "HostKeyAlias="+name, "demo+x@bot", "true").Run()
+	}
+	if visit("ours", "127.0.0.1") == nil {
+		t.Error("who knows no key of the host gets in before it has a certificate: this shows nothing")
+	}
+	s.Must(t, "forkgate", "hostkey", "certify", "/root/cert.pub")
+	s.Must(t, "systemctl", "restart", "forkgate-warden")
+	if err := visit("ours", "127.0.0.1"); err != nil {
+		t.Errorf("who knows the authority does not get in: %v", err)
+	}
+	if visit("theirs", "127.0.0.1") == nil || visit("ours", "elsewhere") == nil {
+		t.Error("a certificate of another authority, or for another host, is good here")
+	}
+	if err := s.SSH(t.Context(), "demo+x@bot", "true").Run(); err == nil {
+		t.Error("control: the old known_hosts is good still")
 	}
 }

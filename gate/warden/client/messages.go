@@ -46,6 +46,8 @@ const (
 type HostKeysReply struct {
 	Keys [][]byte `json:"keys"`
 	Next [][]byte `json:"next,omitempty"` // that it will have, for clients to learn; since version 2
+
+	Certificates [][]byte `json:"certificates,omitempty"` // of keys, that are valid now; since version 2
 }
 
 // ProveRequest asks for a signature by which a client of this connection learns that the host has a key (hostkeys-prove-00@openssh.com, section 2.5 of

@@ -1,0 +1,94 @@
+package warden
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// certSuffix is behind the name of a key whose certificate it is: an authority of the clients' says with it which host has the key
+// (OpenSSH's PROTOCOL.certkeys). They need to know the authority alone, by @cert-authority in known_hosts (sshd(8)).
+const certSuffix = "-cert.pub"
+
+// LoadHostCertificates reads the certificates of keys in dir. Those that are of no use are what the error tells of; the keys are good without.
+func LoadHostCertificates(dir string, keys HostKeys) (certs []*ssh.Certificate, failed error) {
+	for _, kind := range keyKinds {
+		cert, err := loadCertificate(filepath.Join(dir, kind.file+certSuffix), keys)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			failed = errors.Join(failed, err)
+		default:
+			certs = append(certs, cert)
+		}
+	}
+	return certs, failed
+}
+
+// loadCertificate reads one, which has to be of one of the keys.
+func loadCertificate(file string, keys HostKeys) (*ssh.Certificate, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read a host certificate: %w", err)
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", file, err)
+	}
+	cert, ok := key.(*ssh.Certificate)
+	switch {
+	case !ok || cert.CertType != ssh.HostCert:
+		return nil, fmt.Errorf("%s is no certificate of a host: ssh-keygen -h makes one", file)
+	case len(cert.CriticalOptions) > 0:
+		return nil, fmt.Errorf("%s has critical options, and hosts have none", file)
+	}
+	if _, err := keys.find(cert.Key.Marshal(), ""); err != nil {
+		return nil, fmt.Errorf("%s is of another key than this host has: %s", file, ssh.FingerprintSHA256(cert.Key))
+	}
+	return cert, nil
+}
+
+// TakeHostCertificate has clients see a certificate of one of the keys in dir. One that was there before is gone then.
+func TakeHostCertificate(dir, file string, now time.Time) error {
+	for _, kind := range keyKinds {
+		path := filepath.Join(dir, kind.file)
+		key, err := loadKey(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		cert, err := loadCertificate(file, HostKeys{key})
+		if err != nil {
+			continue // it may be the next one's
+		}
+		if !validAt(cert, now) {
+			return fmt.Errorf("%s is not valid now", file)
+		}
+		draft, err := writeDraft(path+certSuffix, ssh.MarshalAuthorizedKey(cert))
+		if err != nil {
+			return fmt.Errorf("cannot keep a host certificate: %w", err)
+		}
+		if err := os.Rename(draft, path+certSuffix); err != nil {
+			return errors.Join(fmt.Errorf("cannot keep a host certificate: %w", err), os.Remove(draft))
+		}
+		return nil
+	}
+	keys, err := LoadHostKeys(dir)
+	if err == nil {
+		_, err = loadCertificate(file, keys)
+	}
+	return err
+}
+
+// validAt reports whether clients take a certificate at a moment. ValidBefore is the first second in which they do not.
+func validAt(cert *ssh.Certificate, now time.Time) bool {
+	at := uint64(max(0, now.Unix()))
+	return cert.ValidAfter <= at && (at < cert.ValidBefore || cert.ValidBefore == ssh.CertTimeInfinity)
+}
