@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,10 +43,10 @@ func (m Message) Decode(v any) error {
 	return nil
 }
 
-// Conn is one end of a connection. Send and Receive may be called at the same time; neither by two goroutines at once.
+// Conn is one end of a connection. Send may be called by several goroutines at once, and Receive beside it by one.
 type Conn struct {
 	f      *os.File
-	speaks int // the version that the next message is to say; 0: none
+	speaks atomic.Int64 // the version that the next message is to say; 0: none
 }
 
 // NewConn takes over a connected SOCK_SEQPACKET socket.
@@ -96,17 +97,23 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.f.SetDeadline(t) }
 // Speak has the first message say which version this side speaks: p's newest. It comes before Send.
 func (c *Conn) Speak(p Protocol) {
 	if p.Newest > 1 { // what says nothing is the first, as it was before there were versions
-		c.speaks = p.Newest
+		c.speaks.Store(int64(p.Newest))
 	}
 }
 
 // Send sends body, marshalled, under the given ID and type. The files stay the caller's to close.
-func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
+func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) (err error) {
+	version := c.speaks.Swap(0) // of two that send at once one says it
+	defer func() {
+		if err != nil && version != 0 {
+			c.speaks.Store(version)
+		}
+	}()
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("cannot encode %s: %w", kind, err)
 	}
-	m := Message{ID: id, Type: kind, Body: raw, Files: len(files), Version: c.speaks}
+	m := Message{ID: id, Type: kind, Body: raw, Files: len(files), Version: int(version)}
 	if len(raw) > maxInline {
 		sealed, err := seal(raw)
 		if err != nil {
@@ -131,7 +138,6 @@ func (c *Conn) Send(id uint64, kind string, body any, files ...*os.File) error {
 	if err != nil {
 		return fmt.Errorf("cannot send %s: %w", kind, err)
 	}
-	c.speaks = 0
 	return nil
 }
 

@@ -25,7 +25,7 @@ func Dial(path string) (*Conn, error) {
 }
 
 // Listener accepts connections.
-type Listener struct{ c Conn }
+type Listener struct{ c *Conn }
 
 // Listen makes a socket at path, which must not exist, with the given mode.
 func Listen(path string, mode os.FileMode) (*Listener, error) {
@@ -58,7 +58,7 @@ func NewListener(f *os.File) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{*c}, nil
+	return &Listener{c}, nil
 }
 
 // Accept waits for the next connection.
