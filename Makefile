@@ -22,7 +22,7 @@ attestdoc = $(sharedir)/doc/forkgate-attest
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm package incident redteam fuzz lint vuln player bench demo demo-up demo-down clean
+.PHONY: help docs-test build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm package incident redteam fuzz lint vuln player bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -181,6 +181,10 @@ test-quick: ## run the tests that need neither root nor packages, in seconds
 incident: needs-build build/rootfs.tar ## replay the incident: an agent with a shell and a token does its worst in its fork; as root
 	@packaging/needs test
 	REQUIRE=all $(GO) test -v -count=1 -timeout 5m -exec "$(ROOTEXEC)" -run 'TestAlone/alone.*/incident$$' ./tests/scripts
+
+docs-test: needs-build build/rootfs.tar ## run every command that the documents in packaging/docs show, on a host that boots for it; as root
+	@packaging/needs test package
+	REQUIRE=all $(GO) test -count=1 -timeout 5m -exec "$(ROOTEXEC)" ./tests/docs
 
 redteam: needs-build build/rootfs.tar ## attack an installed forkgate, as root, and print what came of each attempt
 	@packaging/needs test
