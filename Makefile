@@ -22,7 +22,7 @@ attestdoc = $(sharedir)/doc/forkgate-attest
 units   = $(notdir $(wildcard packaging/units/*))
 
 .DEFAULT_GOAL = help
-.PHONY: help docs-test build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm package incident redteam fuzz lint vuln player bench demo demo-up demo-down clean
+.PHONY: help docs-test docs-pictures release build needs-build install uninstall install-attest uninstall-attest test needs-test test-race test-root test-hosts test-quick test-vm package incident redteam fuzz lint vuln player bench demo demo-up demo-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 	# Not 60-forkgate.conf, which is what doctor has the operator write in /etc, and would be read in the place of this.
 	install -D -m 644 packaging/sysctl.conf $(libdir)/sysctl.d/50-forkgate.conf
 	install -D -m 644 README.md $(docdir)/README.md
+	# Below packaging/docs, so that links lead from README to them and back.
+	install -D -m 644 -t $(docdir)/packaging/docs packaging/docs/*.md
+	install -D -m 644 -t $(docdir)/packaging/docs/pictures packaging/docs/pictures/*.svg
 	install -D -m 644 -t $(sharedir)/man/man1 $(BIN)/docs/man1/*.1
 	install -D -m 644 -t $(sharedir)/man/man5 $(BIN)/docs/man5/*.5
 	install -D -m 644 $(BIN)/docs/completions/forkgate $(sharedir)/bash-completion/completions/forkgate
@@ -185,6 +188,12 @@ incident: needs-build build/rootfs.tar ## replay the incident: an agent with a s
 docs-test: needs-build build/rootfs.tar ## run every command that the documents in packaging/docs show, on a host that boots for it; as root
 	@packaging/needs test package
 	REQUIRE=all $(GO) test -count=1 -timeout 5m -exec "$(ROOTEXEC)" ./tests/docs
+
+docs-pictures: ## draw the pictures in packaging/docs/pictures from their texts
+	UPDATE=1 $(GO) test -count=1 -run 'TestPictures$$' ./tests/docs
+
+release: needs-build ## make a release of VERSION=v1.2.3: changelog, packages with their sums, a tag
+	@GO='$(GO)' packaging/release '$(VERSION)' $(ARCHS)
 
 redteam: needs-build build/rootfs.tar ## attack an installed forkgate, as root, and print what came of each attempt
 	@packaging/needs test

@@ -31,7 +31,8 @@ func TestInstall(t *testing.T) {
 	for _, want := range []string{"opt/fg/bin/forkgate", "opt/fg/lib/forkgate/forkgate-init", "opt/fg/lib/forkgate/forkgate-pod", "opt/fg/lib/forkgate/forkgate-scrub", "opt/fg/lib/systemd/system/forkgate-pod@.service",
 		"opt/fg/lib/sysusers.d/forkgate.conf", "opt/fg/lib/tmpfiles.d/forkgate.conf", "opt/fg/lib/sysctl.d/50-forkgate.conf", "etc/forkgate/policy.d/baseline.hcl",
 		"opt/fg/share/doc/forkgate/sshd_config.d/forkgate.conf", "opt/fg/share/man/man1/forkgate.1", "opt/fg/share/man/man5/forkgate-policy.5",
-		"opt/fg/share/bash-completion/completions/forkgate", "opt/fg/share/zsh/vendor-completions/_forkgate", "opt/fg/share/fish/vendor_completions.d/forkgate.fish", "etc/apparmor.d/forkgate-gate"} {
+		"opt/fg/share/bash-completion/completions/forkgate", "opt/fg/share/zsh/vendor-completions/_forkgate", "opt/fg/share/fish/vendor_completions.d/forkgate.fish", "etc/apparmor.d/forkgate-gate",
+		"opt/fg/share/doc/forkgate/packaging/docs/tutorial.md", "opt/fg/share/doc/forkgate/packaging/docs/pictures/processes.svg"} {
 		if !slices.Contains(installed(t, dest), want) {
 			t.Errorf("%s is not installed: %q", want, installed(t, dest))
 		}

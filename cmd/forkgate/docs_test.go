@@ -31,6 +31,9 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%s is no manual page", page)
 		}
 	}
+	if page := strings.ReplaceAll(read("man1/forkgate.1"), `\-`, "-"); !strings.Contains(page, "254 refused") || !strings.Contains(page, "255 the gate failed") || !strings.Contains(page, "1 nobody was asked") {
+		t.Errorf("the manual page has no exit codes:\n%s", page)
+	}
 	page := strings.ReplaceAll(read("man5/forkgate-policy.5"), `\-`, "-")
 	for _, block := range policy.NewReference().Blocks {
 		for _, f := range block.Fields {

@@ -29,6 +29,7 @@ func commands() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "forkgate",
 		Short:         "a gate in front of production: agents work in copy-on-write forks",
+		Long:          "A gate in front of production: agents work in copy-on-write forks.\n\n" + exitCodes(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noOther,
@@ -50,6 +51,12 @@ func commands() *cobra.Command {
 	}
 	root.AddCommand(connectCommand(), manual.Command(writePolicyPage))
 	return root
+}
+
+// exitCodes is for the manual page.
+func exitCodes() string {
+	return fmt.Sprintf("Exit codes: 0 it is done; %d nobody was asked, for a wrong word or what is missing on the host; %d refused, and nothing ran;\n"+
+		"%d the gate failed. A session ends with the code of its command.", exitUsage, gate.ExitRefused, gate.ExitFailed)
 }
 
 func versionCommand() *cobra.Command {

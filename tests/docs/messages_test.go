@@ -1,0 +1,110 @@
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"forkgate/gate"
+	"forkgate/tests/need"
+)
+
+// What is explained is said somewhere: each piece of a message between "..." is part of a text in the code or in the shipped policy.
+func TestMessagesAreTheProgramsOwn(t *testing.T) {
+	said := texts(t)
+	n := 0
+	for i, line := range linesOf(t, "troubleshooting.md") {
+		message, ok := strings.CutPrefix(line, "### `")
+		if !ok {
+			continue
+		}
+		n++
+		if piece, ok := isSaid(said, strings.TrimSuffix(message, "`")); !ok {
+			t.Errorf("troubleshooting.md:%d: nothing says %q", i+1, piece)
+		}
+	}
+	if n < 30 {
+		t.Errorf("only %d messages found", n)
+	}
+	for _, never := range []string{"the gate is out for lunch", "... is a grand (production) repository; agents work at home", "..."} {
+		if _, ok := isSaid(said, never); ok {
+			t.Errorf("%q is said, says this test", never)
+		}
+	}
+}
+
+// isSaid returns the first piece of a message that nothing says.
+func isSaid(said []string, message string) (string, bool) {
+	some := false
+	for piece := range strings.SplitSeq(message, "...") {
+		if len(strings.TrimSpace(piece)) < 3 {
+			continue // a colon, a word between two names
+		}
+		some = true
+		if !slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, piece) }) {
+			return piece, false
+		}
+	}
+	return message, some
+}
+
+var varies = regexp.MustCompile(`%[-+# 0-9.\[\]]*[a-zA-Z]|\$\{[^}]*\}`)
+
+// texts are all texts in the code, and in the shipped policy, cut where something is filled in.
+func texts(t *testing.T) (all []string) {
+	t.Helper()
+	checkout := need.Checkout(t)
+	err := filepath.WalkDir(checkout, func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && slices.Contains([]string{".git", "tests", "build", "bin"}, d.Name()):
+			return filepath.SkipDir
+		case strings.HasSuffix(file, ".hcl"):
+			text, err := os.ReadFile(file)
+			all = append(all, varies.Split(string(text), -1)...)
+			return err
+		case !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				if text, err := strconv.Unquote(literal.Value); err == nil {
+					all = append(all, varies.Split(text, -1)...)
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// The table of exit codes, README's and the document's, has the codes that there are.
+func TestExitCodesAreTheProgramsOwn(t *testing.T) {
+	readme := linesOf(t, "../../README.md")
+	for code, word := range map[int]string{gate.ExitRefused: "refused", gate.ExitFailed: "the gate failed"} {
+		row := regexp.MustCompile(`^\| ` + strconv.Itoa(code) + ` \|.*` + word)
+		if !slices.ContainsFunc(linesOf(t, "troubleshooting.md"), row.MatchString) {
+			t.Errorf("troubleshooting.md has no row of %d, %s", code, word)
+		}
+		if !slices.ContainsFunc(readme, row.MatchString) {
+			t.Errorf("README has no row of %d, %s", code, word)
+		}
+	}
+}
