@@ -33,8 +33,8 @@ type command struct {
 // prompts are who types commands, and after what.
 var prompts = map[string]string{"host": "# ", "person": "$ ", "agent": "$ "}
 
-// plain are kinds of blocks with nothing to run.
-var plain = []string{"text", "hcl"}
+// plain are the kinds of blocks with nothing to run.
+var plain = []string{"text"}
 
 // read finds the blocks of a document, and what is wrong with them: nothing in it may escape being run by how it is written.
 func read(name, text string) (document, error) {
@@ -73,7 +73,7 @@ func (b *block) read(lines []string) error {
 	case kind == "console":
 		return fmt.Errorf("%d: who types this? console host, person or agent", b.first)
 	case !slices.Contains(plain, b.info):
-		return fmt.Errorf("%d: a block of %q: console WHO, text or hcl", b.first, b.info)
+		return fmt.Errorf("%d: a block of %q: console WHO, or text", b.first, b.info)
 	}
 	for i, line := range lines[b.first:b.end] {
 		if kind == "text" && looksTyped(line) {

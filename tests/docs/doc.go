@@ -1,5 +1,5 @@
 // Package docs holds packaging/docs to what is so: each command that stands there is run on a host that booted for it, and what it prints has to be what the
-// document shows; policy in them loads; messages, tests and exit codes that they name are there.
+// document shows; messages, tests and exit codes that they name are there.
 //
 // A block of commands is fenced, and says in its first line who types them: console host (root of the host, with the prompt "# "), console person and
 // console agent (alice, on her workstation, with "$ "; an agent is she with CLAUDECODE in the environment). A line with "> " goes on with the one before.

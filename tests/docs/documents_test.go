@@ -20,7 +20,7 @@ var order = []string{"tutorial.md", "admin.md"}
 func TestMain(m *testing.M) { need.Parallel(m) }
 
 // documents are packaging/docs/*.md, in the order in which they are run.
-func documents(t *testing.T) (all []document) {
+func documents(t *testing.T) (all []*document) {
 	t.Helper()
 	files, err := filepath.Glob("../../packaging/docs/*.md")
 	if err != nil || len(files) == 0 {
@@ -37,7 +37,7 @@ func documents(t *testing.T) (all []document) {
 			t.Error(err)
 			continue
 		}
-		all = append(all, d)
+		all = append(all, &d)
 	}
 	return all
 }
@@ -56,35 +56,58 @@ func TestDocuments(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, d := range documents(t) {
-		before := slices.Clone(d.lines)
 		t.Run(d.name, func(t *testing.T) {
-			var seen []func()
-			for _, b := range d.blocks {
-				for _, c := range b.commands {
-					started := time.Now()
-					got := w.run(t, c)
-					for end := started.Add(time.Minute); c.eventually && d.wrong(c, got) != "" && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-						got = w.run(t, c)
-					}
-					if os.Getenv("TIMES") != "" {
-						t.Logf("%5.1f s %s", time.Since(started).Seconds(), c.text)
-					}
-					if wrong := d.wrong(c, got); wrong != "" {
-						t.Error(wrong)
-						seen = append(seen, func() { d.update(c, got) })
-					}
-				}
+			outdated := w.typeAll(t, d)
+			if os.Getenv("UPDATE") == "" || len(outdated) == 0 {
+				return
 			}
-			if os.Getenv("UPDATE") != "" {
-				for _, update := range slices.Backward(seen) { // from the end, as lines move
-					update()
-				}
+			for _, update := range slices.Backward(outdated) { // from the end, as lines move
+				update()
 			}
-		})
-		if !slices.Equal(before, d.lines) {
 			if err := os.WriteFile("../../packaging/docs/"+d.name, []byte(strings.Join(d.lines, "\n")+"\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
+		})
+	}
+	w.mentions(t)
+}
+
+// typeAll types what a document shows, and returns what would bring it up to date, from its beginning to its end.
+func (w *world) typeAll(t *testing.T, d *document) (outdated []func()) {
+	t.Helper()
+	for _, b := range d.blocks {
+		for _, c := range b.commands {
+			started := time.Now()
+			got := w.run(t, c)
+			for end := started.Add(time.Minute); c.eventually && d.wrong(c, got) != "" && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+				got = w.run(t, c)
+			}
+			if os.Getenv("TIMES") != "" {
+				t.Logf("%5.1f s %s", time.Since(started).Seconds(), c.text)
+			}
+			if wrong := d.wrong(c, got); wrong != "" {
+				t.Error(wrong)
+				outdated = append(outdated, func() { d.update(c, got) })
+			}
+		}
+	}
+	return outdated
+}
+
+// Commands in sentences are there, with their flags: forkgate is installed by now.
+func (w *world) mentions(t *testing.T) {
+	for _, d := range documents(t) {
+		for _, said := range d.mentioned() {
+			if wrong := w.knows(t, said); wrong != "" {
+				t.Errorf("%s says %s: %s", d.name, said, wrong)
+			}
+		}
+	}
+	for said, known := range map[string]bool{
+		"forkgate show REF": true, "forkgate show REF --json": true, "forkgate show REF --xml": false, "forkgate audit forget": false, "forkgate forget": false,
+	} {
+		if wrong := w.knows(t, said); (wrong == "") != known {
+			t.Errorf("%s: %q", said, wrong)
 		}
 	}
 }

@@ -19,7 +19,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)?`), "TIME"},
 	{regexp.MustCompile(`\b20\d{6}T\d{6}(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "TIME"},
-	{regexp.MustCompile(`\b[0-9a-f]{12,64}\b`), "DIGEST"},
+	{regexp.MustCompile(`\b([0-9a-f]{8}|[0-9a-f]{12,64})\b`), "DIGEST"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?(ms|s|KiB|MiB|GiB|KB|MB|GB)\b`), "AMOUNT"},
 	{regexp.MustCompile(`\s+`), " "},
 }
