@@ -138,7 +138,7 @@ func (f faulty) dropsWrites(t *testing.T) {
 		t.Errorf("in a new fork of an old name: %v", work)
 	}
 	f.Must(t, "ssh", "gate@agent", "rm", "demo:lost")
-	f.Must(t, "sh", "-ec", "cd "+pool+"/forks/"+orphan+"; btrfs subvolume delete * && rmdir \"$PWD\"") // as README says
+	f.Must(t, "sh", "-ec", "cd "+pool+"/forks/"+orphan+"; btrfs subvolume delete * && rmdir \"$PWD\"") // as packaging/docs/admin.md says
 }
 
 // failsBelowASession has the whole disk fail: to read as well.
