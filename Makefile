@@ -193,6 +193,7 @@ docs-pictures: ## draw the pictures in packaging/docs/pictures from their texts
 	UPDATE=1 $(GO) test -count=1 -run 'TestPictures$$' ./tests/docs
 
 release: needs-build ## make a release of VERSION=v1.2.3: changelog, packages with their sums, a tag
+	@packaging/needs package
 	@GO='$(GO)' packaging/release '$(VERSION)' $(ARCHS)
 
 redteam: needs-build build/rootfs.tar ## attack an installed forkgate, as root, and print what came of each attempt
