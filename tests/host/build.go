@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"forkgate/tests/need"
 )
 
@@ -15,10 +17,29 @@ func Build(t testing.TB, dir string) string {
 	t.Helper()
 	checkout := need.Checkout(t)
 	mkdir(t, dir)
-	run(t, exec.Command("make", "--silent", "-C", checkout, "BIN="+filepath.Join(dir, "bin"), "build"))
+	built(t, checkout, filepath.Join(dir, "bin"))
 	run(t, exec.Command("cp", "-r", filepath.Join(checkout, "Makefile"), filepath.Join(checkout, "README.md"), filepath.Join(checkout, "packaging"),
 		filepath.Join(checkout, "policy.d"), dir))
 	return dir
+}
+
+// built copies the programs to a directory. They are linked once for all tests, in build/programs, where one test at a time looks whether they are up to date.
+func built(t testing.TB, checkout, dir string) {
+	t.Helper()
+	shared := filepath.Join(checkout, "build", "programs")
+	if err := os.MkdirAll(shared, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Open(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	run(t, exec.Command("make", "--silent", "-C", checkout, "BIN="+shared, "build"))
+	run(t, exec.Command("cp", "-r", shared, dir))
 }
 
 // onDisk makes a directory that is on a disk: /tmp may be memory, and a pool and a rootfs are too large for that.
