@@ -74,7 +74,7 @@ install: ## install what make build has built; DESTDIR and PREFIX (/usr) as usua
 # Whoever can start a pod stops first; what runs in pods hears of it, by forkgate-down and the warden; then pods stop, before the service of their
 # networks: with its last pod that takes its rules away, and leaves those of pods that run. What one that was killed has left is deleted.
 stop = systemctl stop 'forkgate-gate.*'; systemctl stop forkgate-down.service; systemctl stop 'forkgate-warden.*' forkgate-operator.socket; \
-  systemctl stop 'forkgate-pod@*'; systemctl stop forkgate.target 'forkgate-*'
+  systemctl stop 'forkgate-pod@*'; systemctl stop forkgate.target 'forkgate-net.*' 'forkgate-egress.*' 'forkgate-backup@*'
 
 uninstall: ## remove what make install has installed; the policy and the data stay
 	@! grep -qs '"way"' $(DESTDIR)/var/lib/forkgate/doors/ledger.json || { echo 'other doors of this host are closed, and would stay so: forkgate doors --undo, and then again' >&2; exit 1; }

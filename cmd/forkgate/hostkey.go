@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -99,7 +100,7 @@ func printHostKeys(out io.Writer, all []warden.HostKey) error {
 		if k.Until != nil {
 			until = k.Until.Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.File, k.Type, k.Fingerprint, until)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.File, k.Type, cmp.Or(k.Fault, k.Fingerprint), until)
 	}
 	return w.Flush()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -94,7 +95,11 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 // hostPorts are this host's.
 type hostPorts struct{}
 
-func (hostPorts) Taken() bool { return doors.Here().PortTaken() }
+// Taken is not said of what is still to be confirmed.
+func (hostPorts) Taken() bool {
+	_, err := os.Lstat("/etc/systemd/system/forkgate-doors-rollback.timer")
+	return doors.Here().PortTaken() && errors.Is(err, fs.ErrNotExist)
+}
 
 func (hostPorts) Take(ctx context.Context, port uint16, sshd netip.AddrPort, patience time.Duration) error {
 	d := doors.New()
@@ -105,26 +110,26 @@ func (hostPorts) Take(ctx context.Context, port uint16, sshd netip.AddrPort, pat
 
 func (hostPorts) Keep(ctx context.Context) error { return doors.New().Keep(ctx) }
 
-// awaitLogin reads along in the record until the gate has let somebody in.
-func awaitLogin(ctx context.Context, after time.Time) (string, error) {
+// awaitLogin reads along in the record until the gate has let a principal in.
+func awaitLogin(ctx context.Context, who string, after time.Time) error {
 	log, err := audit.NewReader(filepath.Join(stateDir, "audit"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	for {
 		lines, err := log.Read()
 		if err != nil {
-			return "", err
+			return err
 		}
 		for _, l := range lines {
 			e := l.Entry
-			if e.Time.After(after) && e.Principal != "" && e.Door == policy.DoorSSH && (e.Event == audit.EventVerb || e.Event == audit.EventStarted) {
-				return e.Principal, nil
+			if e.Time.After(after) && e.Principal == who && e.Door == policy.DoorSSH && (e.Event == audit.EventVerb || e.Event == audit.EventStarted) {
+				return nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return ctx.Err()
 		case <-time.After(time.Second / 2):
 		}
 	}
@@ -148,7 +153,12 @@ func afterSetup(cmd *cobra.Command) error {
 	if n := doctor.Count(wanting, doctor.Red); n > 0 {
 		return fmt.Errorf("this host is not as it should be: %d red; what to type is below each", n)
 	}
-	_, err := fmt.Fprintln(out, "\nthe gate listens on port 2222. From a workstation:\n  ssh -p 2222 "+gate.ControlUser+"@THIS-HOST whoami\n  ssh -p 2222 "+gate.ControlUser+"@THIS-HOST help")
+	port, ssh := 2222, "ssh -p 2222 "
+	if (hostPorts{}).Taken() {
+		port, ssh = 22, "ssh "
+	}
+	at := ssh + gate.ControlUser + "@THIS-HOST "
+	_, err := fmt.Fprintf(out, "\nthe gate listens on port %d. From a workstation:\n  %swhoami\n  %shelp\n", port, at, at)
 	return err
 }
 

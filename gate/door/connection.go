@@ -59,6 +59,7 @@ type connection struct {
 	bundle   bundle
 
 	announced [][]byte // host keys that the client may learn
+	proofs    int      // that the client has asked for; of the goroutine of its requests
 
 	versionLength int // of the client's, its end included
 

@@ -109,8 +109,10 @@ func Serve(ctx context.Context, listeners []net.Listener, config Config) error {
 	}
 	err = accepting.Wait()
 	if errors.Is(context.Cause(open), errYielded) {
-		enough() // whoever accepts now tells of strangers, and of how many connections there are
+		enough() // whoever accepts now tells how many connections there are
+		d.tellOfStrangers(d.ctx)
 		d.outlast(ctx)
+		d.tellOfStrangers(d.ctx)
 	}
 	d.drain()
 	return err

@@ -15,8 +15,8 @@ const (
 	proveRequest    = "hostkeys-prove-00@openssh.com"
 )
 
-// maxProved is how many keys a client has proved at a time: a host has few.
-const maxProved = 16
+// maxProved is how many keys a client has proved at a time, and maxProofs how often: a host has few, and a client asks once.
+const maxProved, maxProofs = 16, 4
 
 // oneString is what both are made of.
 type oneString struct {
@@ -39,6 +39,9 @@ func (c *connection) announce(conn *ssh.ServerConn) {
 
 // prove shows that the host has the keys that the client asks about. The warden signs for no session but those whose handshake it has signed.
 func (c *connection) prove(conn *ssh.ServerConn, asked []byte) (ok bool, reply []byte) {
+	if c.proofs++; c.proofs > maxProofs {
+		return false, nil
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, wardenTimeout)
 	defer cancel()
 	for many := 0; len(asked) > 0; many++ {

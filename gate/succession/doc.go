@@ -1,6 +1,6 @@
 // Package succession has a service be succeeded by the program as it lies on the disk now, without a moment in which nobody serves its sockets:
 // the one that runs starts the other, passes it the listening sockets, and waits until that says that it is ready. From then on the successor
-// accepts, and who accepted before serves what it has. What fails until then leaves all as it was.
+// accepts, and who accepted before serves what it has. What fails before the service manager hears of the successor leaves all as it was.
 //
 // The two may be of different versions: what they say to each other begins with the version of that, and unknown ones are refused.
 //

@@ -90,6 +90,9 @@ func (h *Heir) Refuse(why error) { _ = h.conn.Send(0, wire.Refused, wire.Refusal
 // Serve says that this process is ready, and returns when it is the one that serves.
 func (h *Heir) Serve() error {
 	defer h.conn.Close()
+	if err := h.conn.SetDeadline(time.Now().Add(4 * patience)); err != nil { // the other one's bound is what counts now
+		return fmt.Errorf("cannot succeed: %w", err)
+	}
 	if err := h.conn.Send(0, typeReady, struct{}{}); err != nil {
 		return fmt.Errorf("cannot succeed: %w", err)
 	}

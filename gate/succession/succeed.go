@@ -26,7 +26,8 @@ type Config struct {
 var errEnded = errors.New("it ended before it was ready: its words are in the log")
 
 // Succeed starts a successor, passes it the sockets, and returns its pid when it accepts: then this process is not to accept any more, and goes on
-// with what it has. After an error nothing has changed, and nothing of the successor runs.
+// with what it has. After an error nothing of the successor runs, and nothing has changed, unless it ends between its being announced and its serving: then
+// the service manager takes the service for ended.
 func Succeed(ctx context.Context, sockets Sockets, c Config) (pid int, err error) {
 	conn, theirs, err := wire.Pair()
 	if err != nil {
@@ -59,6 +60,10 @@ func Succeed(ctx context.Context, sockets Sockets, c Config) (pid int, err error
 	}
 	if _, err := hear(conn, typeReady, &struct{}{}); err != nil {
 		return 0, word(err)
+	}
+	// It is ready: what follows takes moments, and an end in the middle of it would be one of the service. So no time is left over from before.
+	if err := conn.SetDeadline(time.Now().Add(2 * bound)); err != nil {
+		return 0, err
 	}
 	if c.Announce != nil {
 		if err := c.Announce(child.Pid); err != nil {

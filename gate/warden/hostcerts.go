@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,6 +32,22 @@ func LoadHostCertificates(dir string, keys HostKeys) (certs []*ssh.Certificate, 
 	return certs, failed
 }
 
+// otherKeys are what the host has beside its keys, and can do without: of what is of no use the journal tells.
+func otherKeys(dir string, keys HostKeys, journal *slog.Logger) (next, retired HostKeys, certificates []*ssh.Certificate) {
+	next, err := LoadNextKeys(dir)
+	retired, err2 := LoadRetiredKeys(dir)
+	certificates, err3 := LoadHostCertificates(dir, keys)
+	if err := errors.Join(err, err2, err3); err != nil {
+		journal.Warn("some of what lies beside the host keys is of no use", "error", err)
+	}
+	for _, cert := range certificates {
+		if !validAt(cert, time.Now()) {
+			journal.Warn("clients see no certificate of a host key: it is not valid now", "certificate", cert.KeyId, "key", ssh.FingerprintSHA256(cert.Key))
+		}
+	}
+	return next, retired, certificates
+}
+
 // loadCertificate reads one, which has to be of one of the keys.
 func loadCertificate(file string, keys HostKeys) (*ssh.Certificate, error) {
 	text, err := os.ReadFile(file)
@@ -47,14 +65,28 @@ func loadCertificate(file string, keys HostKeys) (*ssh.Certificate, error) {
 	case len(cert.CriticalOptions) > 0:
 		return nil, fmt.Errorf("%s has critical options, and hosts have none", file)
 	}
+	if err := signedByItself(cert); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
 	if _, err := keys.find(cert.Key.Marshal(), ""); err != nil {
 		return nil, fmt.Errorf("%s is of another key than this host has: %s", file, ssh.FingerprintSHA256(cert.Key))
 	}
 	return cert, nil
 }
 
+// signedByItself checks that the authority that a certificate names has signed it: who that is clients judge.
+func signedByItself(cert *ssh.Certificate) error {
+	c := ssh.CertChecker{Clock: func() time.Time { return time.Unix(int64(min(cert.ValidAfter, math.MaxInt64)), 0) }}
+	name := ""
+	if len(cert.ValidPrincipals) > 0 {
+		name = cert.ValidPrincipals[0]
+	}
+	return c.CheckCert(name, cert)
+}
+
 // TakeHostCertificate has clients see a certificate of one of the keys in dir. One that was there before is gone then.
 func TakeHostCertificate(dir, file string, now time.Time) error {
+	var why []error
 	for _, kind := range keyKinds {
 		path := filepath.Join(dir, kind.file)
 		key, err := loadKey(path)
@@ -66,7 +98,8 @@ func TakeHostCertificate(dir, file string, now time.Time) error {
 		}
 		cert, err := loadCertificate(file, HostKeys{key})
 		if err != nil {
-			continue // it may be the next one's
+			why = append(why, err) // it may be the next one's
+			continue
 		}
 		if !validAt(cert, now) {
 			return fmt.Errorf("%s is not valid now", file)
@@ -80,11 +113,7 @@ func TakeHostCertificate(dir, file string, now time.Time) error {
 		}
 		return nil
 	}
-	keys, err := LoadHostKeys(dir)
-	if err == nil {
-		_, err = loadCertificate(file, keys)
-	}
-	return err
+	return fmt.Errorf("cannot take %s: %w", file, errors.Join(why...))
 }
 
 // validAt reports whether clients take a certificate at a moment. ValidBefore is the first second in which they do not.

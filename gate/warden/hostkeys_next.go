@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,22 +13,30 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// NextSuffix is behind the name of a key that is to follow another one: clients learn it meanwhile.
-const NextSuffix = ".next"
+// Behind the name of a key: the one that is to follow it, which clients learn meanwhile, and the one that it has followed.
+const (
+	NextSuffix    = ".next"
+	retiredSuffix = ".retired"
+)
 
-// LoadNextKeys reads the keys in dir that are to follow others.
-func LoadNextKeys(dir string) (keys HostKeys, err error) {
+// LoadNextKeys reads the keys in dir that are to follow others. Those that are of no use are what the error tells of: the host has its keys without.
+func LoadNextKeys(dir string) (keys HostKeys, err error) { return loadOthers(dir, NextSuffix) }
+
+// LoadRetiredKeys reads the keys in dir that others have followed. Of the error, see LoadNextKeys.
+func LoadRetiredKeys(dir string) (keys HostKeys, err error) { return loadOthers(dir, retiredSuffix) }
+
+func loadOthers(dir, suffix string) (keys HostKeys, failed error) {
 	for _, kind := range keyKinds {
-		key, err := loadKey(filepath.Join(dir, kind.file+NextSuffix))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		key, err := loadKey(filepath.Join(dir, kind.file+suffix))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			failed = errors.Join(failed, err)
+		default:
+			keys = append(keys, key)
 		}
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
 	}
-	return keys, nil
+	return keys, failed
 }
 
 // HostKey is one in a directory of them, for people.
@@ -35,6 +44,7 @@ type HostKey struct {
 	File        string `json:"file"`
 	Type        string `json:"type"`
 	Fingerprint string `json:"fingerprint"`
+	Fault       string `json:"fault,omitempty"` // why it is of no use
 	// Of certificates: the fingerprint is the authority's.
 	Hosts []string   `json:"hosts,omitempty"` // that it is for; every one where there is none
 	Until *time.Time `json:"until,omitempty"` // in which it is valid no more; nil: always
@@ -55,7 +65,7 @@ func ListHostKeys(dir string) (all []HostKey, err error) {
 			if cert, err := loadCertificate(filepath.Join(dir, file+certSuffix), HostKeys{key}); err == nil {
 				all = append(all, hostCertificate(file+certSuffix, cert))
 			} else if !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
+				all = append(all, HostKey{File: file + certSuffix, Fault: err.Error()})
 			}
 		}
 	}
@@ -81,16 +91,19 @@ func AddHostKeys(dir string, files ...string) error {
 	if len(files) > 0 {
 		return nil
 	}
+	made := 0
 	for _, kind := range keyKinds {
 		path := filepath.Join(dir, kind.file+NextSuffix)
 		if _, err := os.Lstat(path); err == nil {
-			return &fs.PathError{Op: "make", Path: path, Err: fs.ErrExist}
+			continue // of an attempt that did not come to its end, or of all of them
 		}
-	}
-	for _, kind := range keyKinds {
-		if _, err := makeKey(filepath.Join(dir, kind.file+NextSuffix), kind.make); err != nil {
+		if _, err := makeKey(path, kind.make); err != nil {
 			return err
 		}
+		made++
+	}
+	if made == 0 {
+		return &fs.PathError{Op: "make", Path: filepath.Join(dir, keyKinds[0].file+NextSuffix), Err: fs.ErrExist}
 	}
 	return nil
 }
@@ -108,6 +121,12 @@ func takeKey(dir, file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("cannot read a host key: %w", err)
+	}
+	if again, err := ssh.ParsePrivateKey(text); err != nil || !bytes.Equal(again.PublicKey().Marshal(), key.PublicKey().Marshal()) {
+		return fmt.Errorf("cannot take %s: it is being written", file)
+	}
+	if has, err := loadKey(filepath.Join(dir, name)); err == nil && bytes.Equal(has.PublicKey().Marshal(), key.PublicKey().Marshal()) {
+		return fmt.Errorf("cannot take %s: it is the key that the gate has", file)
 	}
 	path := filepath.Join(dir, name+NextSuffix)
 	draft, err := writeDraft(path, text)
@@ -130,7 +149,7 @@ func writePublic(path string, key ssh.Signer) error {
 	return nil
 }
 
-// RetireHostKeys has the keys that are to follow take their places. The old ones are gone then.
+// RetireHostKeys has the keys that are to follow take their places. The old ones are kept until the next time: connections that know them go on.
 func RetireHostKeys(dir string) error {
 	many := 0
 	for _, kind := range keyKinds {
@@ -142,14 +161,31 @@ func RetireHostKeys(dir string) error {
 		if err != nil {
 			return err
 		}
-		// The public half is written again where the last step does not come to pass.
-		if err := errors.Join(os.Rename(path+NextSuffix, path), writePublic(path, key), removeAny(path+NextSuffix+".pub"), removeAny(path+certSuffix)); err != nil {
+		if err := retire(path, key); err != nil {
 			return fmt.Errorf("cannot have a host key follow: %w", err)
 		}
 		many++
 	}
 	if many == 0 {
 		return errors.New("no host key is to follow another one: forkgate hostkey add")
+	}
+	return nil
+}
+
+// retire has the key that is to follow take its place. The rename of that comes last but for what nobody needs: where something before it fails, all of it
+// can be said again.
+func retire(path string, next ssh.Signer) error {
+	for _, do := range []func() error{
+		func() error { return removeAny(path + retiredSuffix) },
+		func() error { return os.Link(path, path+retiredSuffix) },
+		func() error { return removeAny(path + certSuffix) },
+		func() error { return writePublic(path, next) },
+		func() error { return os.Rename(path+NextSuffix, path) },
+		func() error { return removeAny(path + NextSuffix + ".pub") },
+	} {
+		if err := do(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

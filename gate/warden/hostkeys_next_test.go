@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"io/fs"
@@ -51,6 +52,12 @@ func TestHostKeysFollow(t *testing.T) {
 	if left, _ := filepath.Glob(dir + "/*.next*"); len(left) > 0 {
 		t.Errorf("%q are left", left)
 	}
+	if old, err := LoadRetiredKeys(dir); err != nil || len(old) != 2 || ssh.FingerprintSHA256(old[0].PublicKey()) != all[0].Fingerprint {
+		t.Errorf("those that were there: %v, %v", old, err)
+	}
+	if err := AddHostKeys(dir, filepath.Join(dir, "ssh_host_ed25519_key")); err == nil {
+		t.Error("the key that there is is to follow itself")
+	}
 	other := filepath.Join(t.TempDir(), "hostkeys")
 	theirs, err := LoadHostKeys(other)
 	if err != nil {
@@ -64,6 +71,30 @@ func TestHostKeysFollow(t *testing.T) {
 	}
 	if err := AddHostKeys(dir, filepath.Join(other, "ssh_host_ed25519_key.pub")); err == nil {
 		t.Error("a public half is taken")
+	}
+}
+
+// A key whose place another one has taken signs for connections that know it, and is shown to none.
+func TestRetiredKeysSign(t *testing.T) {
+	h := newHost(t)
+	old, err := LoadHostKeys(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.retiredKeys = old
+	h.start(t)
+	c := dial(t, h.door)
+	has, err := c.HostKeys(t.Context())
+	if err != nil || len(has.Keys) != 2 || len(has.Next) != 0 || bytes.Equal(has.Keys[0], old[0].PublicKey().Marshal()) {
+		t.Fatalf("%+v, %v", has, err)
+	}
+	hash := make([]byte, 32)
+	reply, err := c.Sign(t.Context(), client.SignRequest{Key: old[0].PublicKey().Marshal(), Data: hash})
+	if err != nil || old[0].PublicKey().Verify(hash, &ssh.Signature{Format: reply.Format, Blob: reply.Blob}) != nil {
+		t.Errorf("its signature: %v", err)
+	}
+	if _, err := c.Prove(t.Context(), client.ProveRequest{Key: old[0].PublicKey().Marshal(), SessionID: hash}); err == nil {
+		t.Error("it is proved to a client")
 	}
 }
 

@@ -52,14 +52,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	next, err := LoadNextKeys(filepath.Join(c.State, "hostkeys"))
-	if err != nil {
-		return err
-	}
-	certificates, err := LoadHostCertificates(filepath.Join(c.State, "hostkeys"), keys)
-	if err != nil {
-		c.Journal.Warn("clients see no certificate of a host key that has one", "error", err)
-	}
+	next, retired, certificates := otherKeys(filepath.Join(c.State, "hostkeys"), keys, c.Journal)
 	units, err := systemd.Connect()
 	if err != nil {
 		return err
@@ -102,7 +95,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	w := newWarden(keys, rules, log, store, pods, securityKeys, c.Journal)
-	w.version, w.policyPlace, w.nextKeys, w.certificates = c.Version, c.PolicyPlace, next, certificates
+	w.version, w.policyPlace, w.nextKeys, w.retiredKeys, w.certificates = c.Version, c.PolicyPlace, next, retired, certificates
 	if w.host, err = os.Hostname(); err != nil {
 		return fmt.Errorf("cannot say which host this is: %w", err)
 	}

@@ -14,9 +14,12 @@ import (
 	"forkgate/gate/warden/client"
 )
 
-// An exchange hash is as long as the hash of its key exchange: SHA-1 (20) to SHA-512 (64), RFC 4253 section 8. Nothing else
-// is signed: a host key that signs what it is given could as well sign an SSHSIG or a userauth request, which are longer.
-const minHash, maxHash = 20, 64
+// isExchangeHash reports whether data may be an exchange hash (RFC 4253, section 8), which is as long as the hash of its key exchange: those that doors
+// offer have SHA-256, SHA-384 and SHA-512. Nothing else is signed: a host key that signs what it is given could as well sign a userauth request, which is
+// longer, or an SSHSIG, which need not be: one by SHA-256 for the namespace "file" has 64 bytes, and is known by its beginning.
+func isExchangeHash(data []byte) bool {
+	return (len(data) == 32 || len(data) == 48 || len(data) == 64) && !bytes.HasPrefix(data, []byte("SSHSIG"))
+}
 
 // An exchange hash counts as a session id for this long: a handshake must be over by then. Key re-exchanges are far fewer
 // than maxSigned within that time.
@@ -63,10 +66,11 @@ func (s signed) by(hash []byte, now time.Time) (ssh.PublicKey, bool) {
 
 // sign has a host key sign an exchange hash, and remembers it.
 func sign(_ context.Context, r *request, q client.SignRequest) (answer, error) {
-	if len(q.Data) < minHash || len(q.Data) > maxHash {
-		return answer{}, fmt.Errorf("cannot sign %d bytes: an exchange hash has %d to %d", len(q.Data), minHash, maxHash)
+	if !isExchangeHash(q.Data) {
+		return answer{}, fmt.Errorf("cannot sign %d bytes: they are no exchange hash", len(q.Data))
 	}
-	key, err := r.keys.find(q.Key, q.Algorithm)
+	// A connection from before others took their places has its next key exchange signed by what it knows.
+	key, err := append(slices.Clip(r.keys), r.retiredKeys...).find(q.Key, q.Algorithm)
 	if err != nil {
 		return answer{}, err
 	}

@@ -102,6 +102,9 @@ func TestNothingElseIsSigned(t *testing.T) {
 	hash := make([]byte, 32)
 	for name, q := range map[string]client.SignRequest{
 		"an SSHSIG":         {Key: keys[0], Data: append([]byte("SSHSIG"), make([]byte, 100)...)},
+		"one for git":       {Key: keys[0], Data: toSign("git")},
+		"one for a file":    {Key: keys[0], Data: toSign("file")},
+		"a 20 bytes' hash":  {Key: keys[0], Data: hash[:20]},
 		"nothing":           {Key: keys[0]},
 		"19 bytes":          {Key: keys[0], Data: hash[:19]},
 		"65 bytes":          {Key: keys[0], Data: make([]byte, 65)},
@@ -113,6 +116,14 @@ func TestNothingElseIsSigned(t *testing.T) {
 			t.Errorf("%s is signed", name)
 		}
 	}
+}
+
+// toSign is what an SSHSIG signs, by the shortest hash that it has: as long as an exchange hash, or nearly (OpenSSH's PROTOCOL.sshsig).
+func toSign(namespace string) []byte {
+	return append([]byte("SSHSIG"), ssh.Marshal(struct {
+		Namespace, Reserved, Algorithm string
+		Hash                           []byte
+	}{namespace, "", "sha256", make([]byte, 32)})...)
 }
 
 // A taken gate cannot assert an identity on a connection whose handshake this warden did not sign.

@@ -48,6 +48,8 @@ type SecurityKeys interface {
 type Warden struct {
 	keys     HostKeys
 	nextKeys HostKeys // that are to follow them
+	// Those that were there before: they sign for connections that know them still, and are shown to nobody.
+	retiredKeys HostKeys
 
 	certificates []*ssh.Certificate // of keys
 	rules        *rules

@@ -39,7 +39,7 @@ func (p *packaged) ports() {
 	if r := at("22", "root", "id -u"); r.Stdout != "0\n" {
 		t.Fatalf("control: sshd's port leads to the host: %+v", r)
 	}
-	setup := p.Command(t.Context(), "sh", "-c", "exec forkgate setup --yes --port-22 2>&1")
+	setup := p.Command(t.Context(), "sh", "-c", "exec forkgate setup --yes --port-22 --principal alice 2>&1")
 	out, err := setup.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

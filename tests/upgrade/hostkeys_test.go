@@ -39,8 +39,15 @@ func TestHostKeys(t *testing.T) {
 	})
 	outer(t, s.SSH(t.Context(), "demo+x@bot", "touch go").Args...)
 	held.finish(t)
+	// One that was there before has new keys exchanged after it: it knows the old ones alone.
+	before := start(t, "a client from before", s.SSH(t.Context(), "-o", "RekeyLimit=64K", "demo+x@bot", "touch there; until [ -e over ]; do sleep 0.1; done; head -c 1M /dev/zero"), io.Discard)
+	need.Eventually(t, "it is there", func() bool { return s.SSH(t.Context(), "demo+x@bot", "test -e there").Run() == nil })
 	s.Must(t, "forkgate", "hostkey", "retire")
 	s.Must(t, "systemctl", "restart", "forkgate-warden")
+	if err := visit("learns", "touch over"); err != nil {
+		t.Fatal(err)
+	}
+	before.finish(t)
 	if err := visit("learns", "true"); err != nil {
 		t.Errorf("who has learned the keys does not get in: %v", err)
 	}

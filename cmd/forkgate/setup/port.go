@@ -32,10 +32,13 @@ func portThere(_ context.Context, h *Host) string {
 	return ""
 }
 
-func askPort(_ *Host, asker Asker, a *Answers) (err error) {
+func askPort(h *Host, asker Asker, a *Answers) (err error) {
 	if !a.Port {
 		a.Port, err = asker.Confirm(fmt.Sprintf("Is the gate to have port %d? Your host's sshd then listens at %s alone: who is to be on the host itself comes by the console, or from there. "+
 			"That is done when somebody has logged in through the gate, and taken back unless somebody does so again", sshPort, SSHD), false)
+	}
+	if err == nil && a.Port && a.Principal == "" {
+		a.Principal, err = asker.Ask("whose login is to show that the gate lets people in", loginName())
 	}
 	return err
 }
@@ -46,17 +49,17 @@ func takePort(ctx context.Context, h *Host, a Answers) error {
 		fmt.Fprintln(h.Out, "the gate listens on port 2222, beside sshd; later: forkgate setup --port-22")
 		return nil
 	}
-	fmt.Fprintf(h.Out, "waiting until somebody logs in through the gate, for %s: ssh -p 2222 gate@THIS-HOST whoami\n", firstLogin)
-	if err := h.login(ctx, time.Time{}, firstLogin); err != nil {
+	fmt.Fprintf(h.Out, "waiting until %s logs in through the gate, for %s: ssh -p 2222 gate@THIS-HOST whoami\n", a.Principal, firstLogin)
+	if err := h.login(ctx, a.Principal, time.Time{}, firstLogin); err != nil {
 		return err
 	}
-	before := time.Now()
 	fmt.Fprintf(h.Out, "the gate takes port %d, and sshd goes to %s\n", sshPort, SSHD)
 	if err := h.Ports.Take(ctx, sshPort, SSHD, secondLogin+time.Minute); err != nil {
 		return err
 	}
-	fmt.Fprintf(h.Out, "waiting until somebody logs in there, for %s; else all is as it was: ssh gate@THIS-HOST whoami\n", secondLogin)
-	if err := h.login(ctx, before, secondLogin); err != nil {
+	there := time.Now() // who came while they changed places may have come by the old one
+	fmt.Fprintf(h.Out, "waiting until %s logs in there, for %s; else all is as it was: ssh gate@THIS-HOST whoami\n", a.Principal, secondLogin)
+	if err := h.login(ctx, a.Principal, there, secondLogin); err != nil {
 		return errors.Join(err, h.forkgate(context.WithoutCancel(ctx), "doors", "--rollback"))
 	}
 	return h.Ports.Keep(ctx)
@@ -65,12 +68,11 @@ func takePort(ctx context.Context, h *Host, a Answers) error {
 // errNobodyCame is why a port stays where it is.
 var errNobodyCame = errors.New("nobody has logged in through the gate")
 
-// login waits until the record has somebody who was let in after a moment.
-func (h *Host) login(ctx context.Context, after time.Time, patience time.Duration) error {
+// login waits until the record has a principal who was let in after a moment.
+func (h *Host) login(ctx context.Context, who string, after time.Time, patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNobodyCame)
 	defer cancel()
-	who, err := h.Login(ctx, after)
-	if err != nil {
+	if err := h.Login(ctx, who, after); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}

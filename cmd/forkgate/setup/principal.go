@@ -48,6 +48,10 @@ func askPrincipal(h *Host, asker Asker, a *Answers) (err error) {
 	for _, why := range left {
 		fmt.Fprintf(h.Out, "left out: %s\n", why)
 	}
+	for _, key := range keys {
+		fmt.Fprintf(h.Out, "%s\n", gate.Printable(fingerprint(key)))
+	}
+	a.keys = keys
 	if !a.Vouched {
 		a.Vouched, err = asker.Confirm(fmt.Sprintf("%s. Is it certain that no AI agent reaches any of them, as a file or in an ssh-agent? "+
 			"Otherwise whoever has one of them is an agent until a workstation says more", gate.Count(len(keys), "key")), false)
@@ -112,6 +116,15 @@ func readKeys(file string) (keys []string, left []string, err error) {
 	return keys, left, nil
 }
 
+// fingerprint is how people know a key: what ssh-keygen -l prints, and its comment.
+func fingerprint(line string) string {
+	key, comment, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return line
+	}
+	return ssh.FingerprintSHA256(key) + " " + comment
+}
+
 // names are those of options, without their values.
 func names(options []string) (all []string) {
 	for _, o := range options {
@@ -123,18 +136,15 @@ func names(options []string) (all []string) {
 
 // makePrincipal writes the file, where there is none.
 func makePrincipal(_ context.Context, h *Host, a Answers) error {
-	keys, _, err := readKeys(a.Keys)
-	if err != nil {
-		return err
-	}
-	err = writeNew(h.path(principals), principalBlock(a.Principal, keys, a.Vouched), 0o644)
+	// Of what the operator was shown, and not of what the file has by now.
+	err := writeNew(h.path(principals), principalBlock(a.Principal, a.keys, a.Vouched), 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there by now", principals)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(h.Out, "%s has %s of %s\n", principals, gate.Count(len(keys), "key"), a.Principal)
+	fmt.Fprintf(h.Out, "%s has %s of %s\n", principals, gate.Count(len(a.keys), "key"), a.Principal)
 	return nil
 }
 

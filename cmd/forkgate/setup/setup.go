@@ -31,6 +31,8 @@ type Answers struct {
 	Repo      string // name of the first repository; none where it is empty
 	From      string // what it is made of: a directory or tar file, or a directory with a Compose project that runs
 	Port      bool   // the gate takes sshd's port
+
+	keys []string // what was in Keys when the operator was asked about it
 }
 
 // Asker asks the operator. The answer to an empty line is what is proposed.
@@ -47,8 +49,8 @@ type Host struct {
 	Output func(ctx context.Context, argv ...string) (string, error)
 	Out    io.Writer
 	Ports  Ports
-	// Login waits until the record has somebody whom the gate let in after a moment, and says who.
-	Login func(ctx context.Context, after time.Time) (string, error)
+	// Login waits until the record has a principal whom the gate let in after a moment.
+	Login func(ctx context.Context, who string, after time.Time) error
 }
 
 // step is one of what makes a gate of a host.

@@ -52,6 +52,7 @@ type fake struct {
 	says map[string]string
 
 	taken, kept bool
+	at          time.Time
 	logins      int // that the record has, one after the other
 }
 
@@ -59,21 +60,21 @@ func (f *fake) Taken() bool { return f.kept }
 
 func (f *fake) Take(_ context.Context, port uint16, sshd netip.AddrPort, _ time.Duration) error {
 	f.ran = append(f.ran, fmt.Sprintf("port %d, sshd %s", port, sshd))
-	f.taken = true
+	f.taken, f.at = true, time.Now()
 	return nil
 }
 
 func (f *fake) Keep(context.Context) error { f.kept = true; return nil }
 
-func (f *fake) login(ctx context.Context, after time.Time) (string, error) {
-	if f.taken == after.IsZero() {
-		return "", errors.New("what counts is who came after the port was taken, and not before")
+func (f *fake) login(_ context.Context, who string, after time.Time) error {
+	if f.taken == after.IsZero() || after.Before(f.at) {
+		return errors.New("what counts is who came after the port was taken, and not before")
 	}
-	if f.logins == 0 {
-		return "", errNobodyCame
+	if f.logins == 0 || who != "admin" {
+		return errNobodyCame
 	}
 	f.logins--
-	return "alice", nil
+	return nil
 }
 
 func newFake(t *testing.T) *fake {
@@ -217,6 +218,21 @@ func TestKeys(t *testing.T) {
 	if _, diags := hclparse.NewParser().ParseHCL(text, "principals.hcl"); diags.HasErrors() || !strings.Contains(string(text), `\"$${x}\" %%{y}`) {
 		t.Errorf("%v in\n%s", diags, text)
 	}
+	// What the operator was asked about is what is written.
+	swapped := newFake(t)
+	swapped.Run = func(context.Context, ...string) error {
+		write(t, file, key+" another\n")
+		return nil
+	}
+	if err := Run(t.Context(), swapped.Host, asker, Answers{Keys: file}); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(swapped.Root, principals)); err != nil || strings.Contains(string(text), "another") {
+		t.Errorf("a file of keys that has changed meanwhile: %v, %s", err, text)
+	}
+	if !strings.Contains(swapped.out.String(), "SHA256:") {
+		t.Errorf("no fingerprint is shown:\n%s", &swapped.out)
+	}
 	write(t, file, "command=\"x\" "+key+"\n")
 	other := newFake(t)
 	if err := Run(t.Context(), other.Host, asker, Answers{Keys: file}); !errors.Is(err, errNoKeys) {
@@ -267,6 +283,7 @@ func TestPort(t *testing.T) {
 		0: "", 1: "port 22, sshd 127.0.0.1:2222; forkgate doors --rollback", 2: "port 22, sshd 127.0.0.1:2222",
 	} {
 		f := newFake(t)
+		t.Setenv("LOGNAME", "root")
 		f.logins = logins
 		err := Run(t.Context(), f.Host, &proposed{}, Answers{Port: true})
 		if f.kept != (logins == 2) || (err == nil) != f.kept || err != nil && !errors.Is(err, errNobodyCame) {
