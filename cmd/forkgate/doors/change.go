@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -127,24 +128,41 @@ func chmod(name string, was *file, mode uint32) error {
 	return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), mode)
 }
 
-// takeBack undoes changes from one on, the newest first. What cannot be taken back stays in the ledger, and is told of; the rest is done.
+// final is why something is not taken back, where to try again would change nothing.
+type final struct{ error }
+
+// errLater is in what failed when something is still to be taken back: it stays in the ledger, and trying again may do.
+var errLater = errors.New("it is tried again, or: forkgate doors --undo")
+
+// takeBack undoes changes from one on, the newest first. What fails stays in the ledger, and the rest is done. What cannot be taken back at all is told of once.
 func (d *Doors) takeBack(ctx context.Context, b *book, first int) error {
 	var left []change
 	var failed error
 	for i := len(b.Changes) - 1; i >= first; i-- {
 		c := b.Changes[i]
-		if len(c.Undo) > 0 {
-			if _, err := d.Host.Run(ctx, c.Undo...); err != nil {
-				failed = errors.Join(failed, err)
-			}
-			continue
-		}
-		if err := d.restore(c); err != nil {
-			failed, left = errors.Join(failed, err), append([]change{c}, left...)
+		err := d.takeOne(ctx, c)
+		failed = errors.Join(failed, err)
+		if f := (final{}); err != nil && !errors.As(err, &f) {
+			left = append([]change{c}, left...)
 		}
 	}
 	b.Changes = append(b.Changes[:first:first], left...)
+	if len(left) > 0 {
+		failed = errors.Join(failed, errLater)
+	}
 	return failed
+}
+
+func (d *Doors) takeOne(ctx context.Context, c change) error {
+	if len(c.Undo) == 0 {
+		return d.restore(c)
+	}
+	_, err := d.Host.Run(ctx, c.Undo...)
+	const noSuchUnit = 5 // systemctl(1), EXIT STATUS
+	if code := (*exec.ExitError)(nil); c.Undo[0] == "systemctl" && errors.As(err, &code) && code.ExitCode() == noSuchUnit {
+		return final{err}
+	}
+	return err
 }
 
 func (d *Doors) restore(c change) error {
@@ -166,21 +184,23 @@ func (d *Doors) restore(c change) error {
 	case c.File == nil:
 		return errors.Join(os.Remove(name), syncDir(name), d.removeDirs(c))
 	}
-	return replace(name, c.File.Text, c.File.dress)
+	return putBack(name, c.File.Text, c.File.dress)
 }
 
 // cutOut takes what is ours out of a file that somebody has changed since. Where that cannot be told from the rest it stays as it is: nobody's work is undone but
 // ours.
 func (d *Doors) cutOut(c change, now *file) error {
 	if now != nil && c.Block != "" && strings.Count(string(now.Text), c.Block) == 1 {
-		return replace(d.Root+c.Path, []byte(strings.Replace(string(now.Text), c.Block, "", 1)), now.dress)
+		return putBack(d.Root+c.Path, []byte(strings.Replace(string(now.Text), c.Block, "", 1)), now.dress)
 	}
 	saved := filepath.Join(d.State, "before"+strings.ReplaceAll(c.Path, "/", "."))
 	if c.File == nil {
-		return fmt.Errorf("%s was changed after it was made, and stays", c.Path)
+		return final{fmt.Errorf("%s was changed after it was made, and stays", c.Path)}
 	}
-	err := os.WriteFile(saved, c.File.Text, 0o600)
-	return errors.Join(fmt.Errorf("%s was changed since, and stays as it is; %s is what it was", c.Path, saved), err)
+	if err := os.WriteFile(saved, c.File.Text, 0o600); err != nil {
+		return fmt.Errorf("cannot save what %s was: %w", c.Path, err)
+	}
+	return final{fmt.Errorf("%s was changed since, and stays as it is; %s is what it was", c.Path, saved)}
 }
 
 // removeDirs removes the directories that were made for a file, where nobody has put something else there.

@@ -150,11 +150,20 @@ func (d *Doors) shut(ctx context.Context, b *book, w way) error {
 	return nil
 }
 
-// end takes back what was done from one change on, and forgets that it was pending.
+// end takes back what was done from one change on, and forgets that it was pending. Where some of it is still to be taken back a pending closing stays so, which
+// nobody can confirm any more, and systemd tries again: a full disk is no reason to leave an admin outside.
 func (d *Doors) end(ctx context.Context, b *book, first int) error {
-	failed := d.takeBack(context.WithoutCancel(ctx), b, first)
-	b.Pending = nil
-	return errors.Join(failed, b.write(), d.disarm(context.WithoutCancel(ctx)))
+	ctx = context.WithoutCancel(ctx)
+	failed := d.takeBack(ctx, b, first)
+	if !errors.Is(failed, errLater) {
+		b.Pending = nil
+	} else if b.Pending != nil {
+		b.Pending.First, b.Pending.Ticks = min(first, b.Pending.First), 0
+	}
+	if err := b.write(); err != nil || b.Pending != nil {
+		return errors.Join(failed, err)
+	}
+	return errors.Join(failed, d.disarm(ctx))
 }
 
 // Undo takes back all that was ever closed.

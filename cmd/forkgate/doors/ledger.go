@@ -130,6 +130,36 @@ func replace(name string, text []byte, dress func(*os.File) error) (err error) {
 	return err
 }
 
+// putBack is replace, and writes over the file where there is no room for another: what is taken back may be an admin's way in.
+func putBack(name string, text []byte, dress func(*os.File) error) error {
+	err := replace(name, text, dress)
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	was, wrong := os.ReadFile(name)
+	f, failed := os.OpenFile(name, os.O_WRONLY|unix.O_NOFOLLOW, 0)
+	if failed != nil || wrong != nil {
+		return errors.Join(err, wrong, failed)
+	}
+	defer f.Close()
+	// Either all of it is there, or what was: half a file would be nobody's.
+	if err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(max(len(text), 1))); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	if err := over(f, text); err != nil {
+		return errors.Join(fmt.Errorf("cannot write %s: %w", name, err), over(f, was))
+	}
+	return errors.Join(dress(f), f.Sync())
+}
+
+func over(f *os.File, text []byte) error {
+	_, err := f.WriteAt(text, 0)
+	if err == nil {
+		err = f.Truncate(int64(len(text)))
+	}
+	return err
+}
+
 func syncDir(name string) error {
 	d, err := os.Open(filepath.Dir(name))
 	if err != nil {

@@ -58,7 +58,7 @@ func (d *Doors) Keep(ctx context.Context) error {
 		return err
 	}
 	defer b.close()
-	if b.Pending == nil || time.Now().After(b.Pending.Until) {
+	if b.Pending == nil || b.Pending.Ticks == 0 || time.Now().After(b.Pending.Until) {
 		return &gate.Refusal{Reason: "what was not confirmed in time is taken back", Hint: "forkgate doors"}
 	}
 	b.Pending = nil
