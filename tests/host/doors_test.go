@@ -181,7 +181,7 @@ func nobodyLeft(t *testing.T, h *host.Host, before string) {
 func unconfirmed(t *testing.T, h *host.Host, before string) {
 	for _, how := range []struct{ name, patience, then string }{
 		{"a minute", "3s", "true"},
-		{"a boot", "1h", "test -L /etc/systemd/system/multi-user.target.wants/forkgate-doors-rollback.service && systemctl start forkgate-doors-rollback.service"},
+		{"a boot", "1h", "test -L /etc/systemd/system/multi-user.target.wants/forkgate-doors-rollback-boot.service && systemctl start forkgate-doors-rollback-boot.service"},
 	} {
 		h.Must(t, "forkgate", "doors", "--close", "--patience", how.patience, "all", "listener 7777/tcp")
 		if r := tries(t, h, entries[8]); r.Code == 0 {

@@ -14,28 +14,36 @@ import (
 )
 
 // unitName is that of the units that take a closing back.
-const unitName = "forkgate-doors-rollback"
+const unitName, bootUnit = "forkgate-doors-rollback", "forkgate-doors-rollback-boot"
 
-// rollback are the units. The service is started by the timer, and by the next boot: before anybody can log in.
+// rollback are the units. The timer's service is ordered against nothing, as it restarts what a boot has to wait with: sshd, and the gate. The other one is for
+// the next boot, and is done before systemd listens for anybody, by what is there that early.
 func (d *Doors) rollback() map[string]string {
 	const dir = "/etc/systemd/system/"
-	return map[string]string{
-		dir + unitName + ".service": "# " + mark + `
-[Unit]
-Description=forkgate: take back what was closed, and not confirmed
-Before=ssh.service sshd.service getty.target systemd-user-sessions.service
-
+	service := `
 [Service]
 Type=oneshot
 ExecStart=` + d.Host.Program + ` doors --rollback
 Restart=on-failure
 RestartSec=5
-`,
+`
+	return map[string]string{
+		dir + unitName + ".service": "# " + mark + "\n[Unit]\nDescription=forkgate: take back what was closed, and not confirmed\n" + service,
+		dir + bootUnit + ".service": "# " + mark + `
+[Unit]
+Description=forkgate: take back what was closed, and not confirmed before the boot
+DefaultDependencies=no
+RequiresMountsFor=` + d.State + `
+After=local-fs.target systemd-remount-fs.service
+Before=sockets.target forkgate-gate.socket ssh.service sshd.service getty.target systemd-user-sessions.service
+Conflicts=shutdown.target
+Before=shutdown.target
+` + service,
 		dir + unitName + ".timer": fmt.Sprintf("# %s\n[Timer]\nOnActiveSec=%dms\nAccuracySec=50ms\n", mark, d.Patience.Milliseconds()),
 	}
 }
 
-const wanted = "/etc/systemd/system/multi-user.target.wants/" + unitName + ".service"
+const wanted = "/etc/systemd/system/multi-user.target.wants/" + bootUnit + ".service"
 
 // arm has systemd take all back: the timer runs before anything is changed, and needs nothing of this process.
 func (d *Doors) arm(ctx context.Context) error {
@@ -47,7 +55,7 @@ func (d *Doors) arm(ctx context.Context) error {
 	if err := os.MkdirAll(d.Root+wanted[:strings.LastIndex(wanted, "/")], 0o755); err != nil {
 		return err
 	}
-	if err := os.Symlink("../"+unitName+".service", d.Root+wanted); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Symlink("../"+bootUnit+".service", d.Root+wanted); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err := syncDir(d.Root + wanted); err != nil {

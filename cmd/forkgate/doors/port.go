@@ -98,17 +98,32 @@ func (h *Host) portSteps(ctx context.Context, port uint16, sshd netip.AddrPort) 
 	if err != nil {
 		return nil, err
 	}
-	places := changePlaces(unit)
+	gateUnit, err := h.units(ctx, "forkgate-gate.socket")
+	if err != nil {
+		return nil, err
+	}
+	places := changePlaces(unit, len(gateUnit) == 1 && gateUnit[0]["ActiveState"] == "active")
 	socket := fmt.Sprintf("# %s\n[Socket]\nListenStream=\nListenStream=%d\n", mark, port)
 	return slices.Concat([]step{{undo: places}}, files, []step{
 		{path: gateSocket, text: socket, mode: 0o644}, {do: []string{"sshd", "-t"}}, {do: places},
 	}), nil
 }
 
-// changePlaces restarts both, so that none finds the other where it is to be. At boot, when all is taken back before sshd starts, there is nothing to restart.
-func changePlaces(sshd string) []string {
-	return []string{"sh", "-c", "systemctl daemon-reload && if systemctl --quiet is-active " + sshd + "; then " +
-		"systemctl stop forkgate-gate.socket forkgate-gate.service; systemctl restart " + sshd + " && systemctl start forkgate-gate.socket forkgate-gate.service; fi"}
+// changePlaces restarts both, so that none finds the other where it is to be. Whatever becomes of sshd the gate is started again, if it ran when its port was
+// taken: a host that has neither has no door at all. At boot, when all is taken back before either starts, there is nothing to restart, and nothing to wait for.
+// A sshd that has failed is none that was not started.
+func changePlaces(sshd string, gateRan bool) []string {
+	script := `systemctl daemon-reload || exit
+gate=$(systemctl is-active forkgate-gate.socket); sshd=$(systemctl is-active "$0")
+case $sshd/$gate in inactive/inactive | unknown/inactive | inactive/unknown | unknown/unknown) exit 0 ;; esac
+systemctl stop forkgate-gate.socket forkgate-gate.service
+failed=0
+case $sshd in inactive | unknown) ;; *) systemctl reset-failed "$0"; systemctl restart "$0" || failed=$? ;; esac
+`
+	if gateRan {
+		script += "systemctl start forkgate-gate.socket && systemctl --no-block start forkgate-gate.service || failed=$?\n"
+	}
+	return []string{"sh", "-c", script + "exit $failed", sshd}
 }
 
 // listensOnlyAt refuses a host whose configuration has sshd listen elsewhere as well: addresses add up.
