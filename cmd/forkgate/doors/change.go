@@ -56,10 +56,11 @@ func (d *Doors) plan(way string, s step) (change, error) {
 		c.Dirs = append(c.Dirs, dir)
 	}
 	switch {
-	case s.chmod != 0 && c.File == nil:
+	case s.chmod != nil && c.File == nil:
 		return c, fmt.Errorf("%s is gone", c.Path)
-	case s.chmod != 0:
-		c.Chmod, c.File.Text = uint32(s.chmod), nil
+	case s.chmod != nil:
+		mode := uint32(*s.chmod)
+		c.Chmod, c.File.Text = &mode, nil
 	case !s.remove:
 		c.After = sum([]byte(s.text))
 	}
@@ -75,8 +76,8 @@ func (d *Doors) make(c change, s step) error {
 	}
 	name := d.Root + c.Path
 	switch {
-	case s.chmod != 0:
-		return chmod(name, c.File, c.Chmod)
+	case s.chmod != nil:
+		return chmod(name, c.File, *c.Chmod)
 	case s.remove:
 		return errors.Join(os.Remove(name), syncDir(name))
 	}
@@ -175,9 +176,9 @@ func (d *Doors) restore(c change) error {
 		return err
 	case c.was(now):
 		return d.removeDirs(c)
-	case c.Chmod != 0 && (now == nil || now.Inode != c.File.Inode || now.Device != c.File.Device): // a socket that was made anew
+	case c.Chmod != nil && (now == nil || now.Inode != c.File.Inode || now.Device != c.File.Device): // a socket that was made anew
 		return nil
-	case c.Chmod != 0:
+	case c.Chmod != nil:
 		return chmod(name, c.File, c.File.Mode&0o7777)
 	case !c.is(now):
 		return d.cutOut(c, now)

@@ -21,8 +21,8 @@ type step struct {
 	text   string      // of the file from now on
 	mode   fs.FileMode // of one that is new; 0: 0600
 	remove bool
-	chmod  fs.FileMode // the file's mode from now on, and nothing else
-	block  string      // what of text is ours, where the rest is the host's
+	chmod  *fs.FileMode // the file's mode from now on, which may be 0, and nothing else
+	block  string       // what of text is ours, where the rest is the host's
 	do     []string
 	undo   []string
 }
@@ -33,7 +33,7 @@ type change struct {
 	Path  string   `json:"path,omitempty"`
 	File  *file    `json:"file,omitempty"`  // as it was; nil: there was none
 	After string   `json:"after,omitempty"` // SHA-256 of what was made of it; empty: nothing is left
-	Chmod uint32   `json:"chmod,omitempty"`
+	Chmod *uint32  `json:"chmod,omitempty"`
 	Block string   `json:"block,omitempty"`
 	Dirs  []string `json:"dirs,omitempty"` // that had to be made for it
 	Undo  []string `json:"undo,omitempty"`
@@ -197,8 +197,8 @@ func (c change) is(now *file) bool {
 	switch {
 	case now == nil:
 		return c.After == ""
-	case c.Chmod != 0:
-		return now.Device == c.File.Device && now.Inode == c.File.Inode && now.Mode&0o7777 == c.Chmod
+	case c.Chmod != nil:
+		return now.Device == c.File.Device && now.Inode == c.File.Inode && now.Mode&0o7777 == *c.Chmod
 	}
 	return c.After != "" && sum(now.Text) == c.After
 }

@@ -148,8 +148,9 @@ func socketsProbe(_ context.Context, h *Host) finding {
 func closeSockets(_ context.Context, h *Host) ([]step, error) {
 	sockets, _, err := h.loosely()
 	var steps []step
+	rootAlone := fs.FileMode(0o600)
 	for _, name := range sockets {
-		steps = append(steps, step{path: "/" + name, chmod: 0o600})
+		steps = append(steps, step{path: "/" + name, chmod: &rootAlone})
 	}
 	return steps, err
 }

@@ -113,7 +113,8 @@ func closeSetuid(ctx context.Context, h *Host) ([]step, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot look at /%s: %w", name, err)
 		}
-		steps = append(steps, step{path: "/" + name, chmod: info.Mode().Perm()})
+		mode := info.Mode().Perm()
+		steps = append(steps, step{path: "/" + name, chmod: &mode})
 	}
 	return steps, err
 }
