@@ -139,6 +139,21 @@ func openings() []opening {
 			f.write("bin/bash", "a shell")
 			f.write("usr/bin/su", "su")
 		}},
+		{"setuid", "/usr/bin/own", func(f *fake) {
+			f.programs["find"] = "/usr/bin/own\x00/usr/bin/su\x00/usr/bin/sudo\x00"
+			f.write("var/lib/dpkg/info/sudo.list", "/.\n/usr/bin/sudo\n/bin/su\n")
+			f.put("usr/bin/own", fs.ModeSetuid|0o755, 0, 0)
+		}},
+		{"capabilities", "/home/mallory/p y", func(f *fake) {
+			f.programs["getcap"] = "/usr/bin/ping cap_net_raw=ep\n/home/mallory/p y cap_net_raw,cap_setuid=ep\n"
+		}},
+		{"capabilities", "/tmp/x", func(f *fake) { f.programs["getcap"] = "/tmp/x = cap_dac_override+ep\n" }},
+		{"capabilities", "/tmp/x", func(f *fake) { f.programs["getcap"] = "/tmp/x =ep\n" }},
+		{"capabilities", "/usr/bin/python3", func(f *fake) {
+			f.programs["getcap"] = "/usr/bin/python3 cap_setuid=ep\n/usr/bin/newuidmap cap_setuid=ep\n"
+			f.write("var/lib/dpkg/info/x.list", "/usr/bin/python3\n/usr/bin/newuidmap\n")
+		}},
+		{"capabilities", "no getcap", drop("usr/sbin/getcap")},
 		{"setuid", "exit status", func(f *fake) { delete(f.programs, "find") }},
 		{"root's files", "/etc/pam.d/x is not", func(f *fake) { f.put("etc/pam.d/x", 0o664, 0, 1001) }},
 		{"root's files", "/etc/sudoers is not", func(f *fake) { f.put("etc/sudoers", 0o440, 1001, 0) }},

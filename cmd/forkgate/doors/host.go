@@ -33,12 +33,12 @@ func Here() *Host {
 }
 
 // patience is how long a program may take. None of those that are run here waits for anything.
-// Only find has much to look at, and a script that was cut off would leave things half done: systemd bounds what those wait for.
+// Only find and getcap have much to look at, and a script that was cut off would leave things half done: systemd bounds what those wait for.
 const patience, thorough = 20 * time.Second, 10 * time.Minute
 
 func run(ctx context.Context, argv ...string) (string, error) {
 	limit := patience
-	if argv[0] == "find" || argv[0] == "sh" {
+	if argv[0] == "find" || argv[0] == "getcap" || argv[0] == "sh" {
 		limit = thorough
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -17,6 +17,7 @@ func rootWays() []way {
 		{name: "groups", why: "who is in such a group has the disk, the memory, the passwords or Docker of the host, and with it the host", probe: groupsProbe, shut: closeGroups},
 		{name: "sockets", why: "who can write to the socket of a container engine is root of the host", probe: socketsProbe, shut: closeSockets},
 		{name: "setuid", why: "a shell that is setuid root makes root of everybody", probe: setuidProbe, shut: closeSetuid},
+		{name: "capabilities", why: "a file with such capabilities makes as good as root of everybody who runs it", probe: capabilitiesProbe},
 		{name: "root's files", why: "who can write what root, sshd or PAM reads can let himself in", probe: looseProbe},
 	}
 }

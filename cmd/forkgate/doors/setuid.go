@@ -15,37 +15,57 @@ import (
 // places are where a setuid program is looked for: all that everybody can reach on a usual host.
 var places = []string{"usr", "bin", "sbin", "opt", "home", "srv", "tmp", "var", "etc", "root", "dev/shm", "run", "mnt"}
 
-// packaged are where programs of the system's packages lie: those that are setuid there are what they are, unless it is a shell.
+// packaged are where programs of the system's packages lie: what is setuid there is what it is on a host whose packages cannot be asked, unless it is a shell.
 var packaged = []string{"usr/bin/", "usr/sbin/", "usr/lib/", "usr/libexec/", "usr/lib64/", "bin/", "sbin/"}
 
-// setuid are setuid programs of root's that are no system's, or a shell's copy. Directories that root alone enters are left out. find(1) looks, as it is quick.
+// setuid are setuid programs of root's, and setgid ones of groups that amount to root, that are no system's, or a shell's copy. Directories that root alone
+// enters are left out. find(1) looks, as it is quick.
 func (h *Host) setuid(ctx context.Context) (found []string, err error) {
-	argv := []string{"find", "-P"}
-	for _, place := range places {
-		if info, err := fs.Lstat(h.Files, place); err == nil && info.IsDir() {
-			argv = append(argv, "/"+place)
+	argv := append([]string{"find", "-P"}, h.places()...)
+	// Images of containers lie where root and its group alone enter.
+	argv = append(argv, "-ignore_readdir_race", "(", "-type", "d", "-uid", "0", "!", "-perm", "/001", "(", "-gid", "0", "-o", "!", "-perm", "/010", ")", "-prune", ")",
+		"-o", "(", "-type", "f", "(", "-uid", "0", "-perm", "-4000")
+	for _, gid := range h.gids(mighty) {
+		argv = append(argv, "-o", "-gid", gid, "-perm", "-2000")
+	}
+	text, err := h.Run(ctx, append(argv, ")", "-print0", ")")...)
+	var names []string
+	for name := range strings.SplitSeq(text, "\x00") {
+		if name = strings.TrimPrefix(name, "/"); name != "" {
+			names = append(names, name)
 		}
 	}
-	// Images of containers lie where root and its group alone enter.
-	text, err := h.Run(ctx, append(argv, "-ignore_readdir_race", "(", "-type", "d", "-uid", "0", "!", "-perm", "/001", "(", "-gid", "0", "-o", "!", "-perm", "/010", ")", "-prune", ")",
-		"-o", "(", "-type", "f", "-uid", "0", "-perm", "-4000", "-print0", ")")...)
-	shells := h.shells()
-	for name := range strings.SplitSeq(text, "\x00") {
-		if name = strings.TrimPrefix(name, "/"); name == "" {
-			continue
-		}
+	shells, owned := h.shells(), h.ofPackages(ctx, names)
+	for _, name := range names {
 		info, err := fs.Lstat(h.Files, name)
-		if err != nil || h.suspicious(name, info, shells) {
+		if err != nil || !owned[name] || h.isShell(name, info, shells) {
 			found = append(found, name)
 		}
 	}
 	return found, err
 }
 
-func (h *Host) suspicious(name string, info fs.FileInfo, shells map[int64][][]byte) bool {
-	if !slices.ContainsFunc(packaged, func(dir string) bool { return strings.HasPrefix(name, dir) }) {
-		return !h.ofPackage(name)
+func (h *Host) places() (there []string) {
+	for _, place := range places {
+		if info, err := fs.Lstat(h.Files, place); err == nil && info.IsDir() {
+			there = append(there, "/"+place)
+		}
 	}
+	return there
+}
+
+func (h *Host) gids(groups []string) (gids []string) {
+	text, _, _ := h.read("etc/group")
+	for line := range strings.Lines(text) {
+		if f := strings.Split(line, ":"); len(f) == 4 && slices.Contains(groups, f[0]) {
+			gids = append(gids, f[2])
+		}
+	}
+	return gids
+}
+
+// isShell reports whether a program is one that runs what it is told, by another name.
+func (h *Host) isShell(name string, info fs.FileInfo, shells map[int64][][]byte) bool {
 	sums := shells[info.Size()]
 	if len(sums) == 0 {
 		return false
@@ -54,13 +74,29 @@ func (h *Host) suspicious(name string, info fs.FileInfo, shells map[int64][][]by
 	return err != nil || slices.ContainsFunc(sums, func(other []byte) bool { return bytes.Equal(sum, other) })
 }
 
-// ofPackage reports whether dpkg has installed a file: a browser's sandbox, in /opt, for instance.
-func (h *Host) ofPackage(name string) bool {
+// ofPackages are those of names that dpkg has installed, or rpm: a browser's sandbox, in /opt, for instance. Where neither is, a directory has to do.
+func (h *Host) ofPackages(ctx context.Context, names []string) map[string]bool {
+	owned := map[string]bool{}
 	lists, _ := fs.Glob(h.Files, "var/lib/dpkg/info/*.list")
-	return slices.ContainsFunc(lists, func(list string) bool {
+	for _, list := range lists {
 		text, _, _ := h.read(list)
-		return strings.Contains("\n"+text, "\n/"+name+"\n")
-	})
+		for _, name := range names { // /bin was a directory once, and is in some lists
+			if text := "\n" + text; strings.Contains(text, "\n/"+name+"\n") || strings.Contains(text, "\n/"+strings.TrimPrefix(name, "usr/")+"\n") {
+				owned[name] = true
+			}
+		}
+	}
+	rpm := len(lists) == 0 && h.exists("usr/bin/rpm", "bin/rpm") != ""
+	for _, name := range names {
+		switch {
+		case rpm:
+			_, err := h.Run(ctx, "rpm", "-qf", "/"+name)
+			owned[name] = err == nil
+		case len(lists) == 0:
+			owned[name] = slices.ContainsFunc(packaged, func(dir string) bool { return strings.HasPrefix(name, dir) })
+		}
+	}
+	return owned
 }
 
 // shells are the sums of programs that run what they are told, by size.
