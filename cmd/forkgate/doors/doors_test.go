@@ -119,10 +119,20 @@ func openings() []opening {
 		{"sudo", "not understood", add("etc/sudoers", "mal\\lory ALL=(ALL) ALL\n")},
 		{"sudo", "cannot read", drop("etc/sudoers")},
 		{"sudo", "from elsewhere", write("etc/nsswitch.conf", "passwd: files\nsudoers: files sss\n")},
+		{"sudo", "not understood", add("etc/sudoers", denial+"\n\"mallory\" ALL=(ALL) ALL\n")},
 		{"sudo", "mallory", add("etc/sudoers", denial+"\nmallory ALL=(ALL) ALL\n")},
 		{"polkit", "mallory", write("etc/group", strings.Replace(group, "sudo:x:27:ada", "sudo:x:27:mallory", 1))},
 		{"polkit", "rules of this host's own", write("etc/polkit-1/rules.d/10-x.rules", "")},
 		{"doas", "permit mallory", func(f *fake) { f.write("usr/bin/doas", ""); f.write("etc/doas.conf", "permit mallory\n") }},
+		{"doas", "permit nopass mallory as root", func(f *fake) {
+			f.write("usr/bin/doas", "")
+			f.write("etc/doas.conf", "permit nopass mallory as root\n")
+		}},
+		{"doas", "mallory cmd", func(f *fake) {
+			f.write("usr/bin/doas", "")
+			f.write("etc/doas.conf", "permit root\npermit setenv { A root } mallory cmd :forkgate-admin\n")
+		}},
+		{"doas", "persist", func(f *fake) { f.write("usr/bin/doas", ""); f.write("etc/doas.conf", "permit persist\n") }},
 		{"groups", "mallory in docker", write("etc/group", strings.Replace(group, "docker:x:999:ada", "docker:x:999:mallory", 1))},
 		{"groups", "mallory in disk", write("etc/passwd", strings.Replace(passwd, "1001:1001", "1001:6", 1))},
 		{"groups", "perhaps those of ldap", write("etc/nsswitch.conf", "group: files [NOTFOUND=continue] ldap\n")},

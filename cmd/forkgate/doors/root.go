@@ -199,7 +199,7 @@ func doasProbe(_ context.Context, h *Host) finding {
 	}
 	text, _, err := h.read("etc/doas.conf")
 	for _, line := range lines(text) {
-		if f := strings.Fields(line); f[0] != "deny" && !slices.Contains(f, ":"+AdminGroup) && !slices.Contains(f, "root") {
+		if f := strings.Fields(line); f[0] != "deny" && !slices.Contains([]string{":" + AdminGroup, "root"}, permitted(f)) {
 			return open("take it out of /etc/doas.conf", "%.60q", line)
 		}
 	}
@@ -207,6 +207,29 @@ func doasProbe(_ context.Context, h *Host) finding {
 		return open("look at /etc/doas.conf", "%v", err)
 	}
 	return gated("root, and who is in %s", AdminGroup)
+}
+
+// permitted is whom a rule of doas.conf(5) is for; empty where that cannot be told.
+func permitted(rule []string) string {
+	if rule[0] != "permit" {
+		return ""
+	}
+	inside := false // of setenv's braces
+	for _, word := range rule[1:] {
+		switch {
+		case strings.ContainsAny(word, `"\\`):
+			return ""
+		case strings.ContainsAny(word, "{}"):
+			inside = strings.LastIndex(word, "{") > strings.LastIndex(word, "}")
+			if !strings.HasSuffix(word, "{") && !strings.HasSuffix(word, "}") && !inside {
+				return ""
+			}
+		case inside || slices.Contains([]string{"nopass", "persist", "nolog", "keepenv", "setenv"}, word):
+		default:
+			return word
+		}
+	}
+	return ""
 }
 
 func looseProbe(_ context.Context, h *Host) finding {

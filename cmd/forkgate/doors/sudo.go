@@ -69,7 +69,7 @@ func (h *Host) sudoersLine(s *sudoers, name, line string, depth int) error {
 	default:
 		m := userSpec.FindStringSubmatch(line)
 		if m == nil {
-			s.strange = fmt.Sprintf("%.60q in /%s", line, name)
+			s.last, s.strange = line, fmt.Sprintf("%.60q in /%s", line, name)
 			return nil
 		}
 		s.users, s.last = append(s.users, fields(m[1])...), line
