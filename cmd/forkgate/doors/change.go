@@ -38,7 +38,7 @@ func (d *Doors) apply(ctx context.Context, b *book, way string, s step) error {
 
 // plan is what a step comes to, and all that it takes to go back.
 func (d *Doors) plan(way string, s step) (change, error) {
-	c := change{Way: way, Path: s.path, Undo: s.undo, Block: s.block}
+	c := change{Way: way, Path: s.path, Undo: s.undo, Block: s.block, Out: s.out}
 	if s.path == "" {
 		return c, nil
 	}
@@ -61,13 +61,18 @@ func (d *Doors) plan(way string, s step) (change, error) {
 	case s.chmod != nil:
 		mode := uint32(*s.chmod)
 		c.Chmod, c.File.Text = &mode, nil
+	case s.was != "" && (c.File == nil || string(c.File.Text) != s.was):
+		return c, fmt.Errorf("%s: %w", c.Path, errChanged)
 	case !s.remove:
 		c.After = sum([]byte(s.text))
 	}
 	return c, nil
 }
 
-// make changes a file.
+// errChanged is why a file is left alone that somebody else works on.
+var errChanged = errors.New("somebody else has changed it just now; once more")
+
+// make changes a file, where it is what was written down.
 func (d *Doors) make(c change, s step) error {
 	unlock, locked := d.lockAccounts(c.Path)
 	defer unlock()
@@ -75,10 +80,13 @@ func (d *Doors) make(c change, s step) error {
 		return errors.New("somebody else changes accounts just now")
 	}
 	name := d.Root + c.Path
-	switch {
-	case s.chmod != nil:
+	if s.chmod != nil {
 		return chmod(name, c.File, *c.Chmod)
-	case s.remove:
+	}
+	if now, err := look(name); err != nil || !c.was(now) {
+		return errors.Join(fmt.Errorf("%s: %w", c.Path, errChanged), err)
+	}
+	if s.remove {
 		return errors.Join(os.Remove(name), syncDir(name))
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -194,6 +202,9 @@ func (d *Doors) cutOut(c change, now *file) error {
 	if now != nil && c.Block != "" && strings.Count(string(now.Text), c.Block) == 1 {
 		return putBack(d.Root+c.Path, []byte(strings.Replace(string(now.Text), c.Block, "", 1)), now.dress)
 	}
+	if now != nil && len(c.Out) > 0 {
+		return putBack(d.Root+c.Path, []byte(within(string(now.Text), d.stillThere(c.Out))), now.dress)
+	}
 	saved := filepath.Join(d.State, "before"+strings.ReplaceAll(c.Path, "/", "."))
 	if c.File == nil {
 		return final{fmt.Errorf("%s was changed after it was made, and stays", c.Path)}
@@ -202,6 +213,20 @@ func (d *Doors) cutOut(c change, now *file) error {
 		return fmt.Errorf("cannot save what %s was: %w", c.Path, err)
 	}
 	return final{fmt.Errorf("%s was changed since, and stays as it is; %s is what it was", c.Path, saved)}
+}
+
+// stillThere are the members who have accounts still.
+func (d *Doors) stillThere(all members) members {
+	a, err := d.Host.accounts()
+	there := members{}
+	for group, names := range all {
+		for _, name := range names {
+			if _, known := a.find(name); known || err != nil || a.elsewhere != "" {
+				there[group] = append(there[group], name)
+			}
+		}
+	}
+	return there
 }
 
 // removeDirs removes the directories that were made for a file, where nobody has put something else there.

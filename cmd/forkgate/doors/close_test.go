@@ -255,20 +255,89 @@ func TestWhatWasChangedSinceStays(t *testing.T) {
 	}
 	sudoers, _ := os.ReadFile(h.root + "/etc/sudoers")
 	h.put(t, "etc/sudoers", string(sudoers)+"bob ALL = ALL\n")
-	h.put(t, "etc/group", "new:x:1:\n")
+	h.put(t, "etc/cron.allow", "root\n")
+	h.put(t, "etc/group", strings.Replace(group, "forkgate-admin:x", "new:x:1003:\nforkgate-admin:x", 1))
 	err := h.Undo(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "/etc/group was changed since") {
+	if err == nil || !strings.Contains(err.Error(), "/etc/cron.allow was changed after it was made") {
 		t.Errorf("got %v", err)
+	}
+	if l := h.ledger(t); len(l.Changes) > 0 {
+		t.Errorf("the ledger has %+v", l)
+	}
+	if err := h.Undo(t.Context()); err != nil {
+		t.Errorf("once more: %v", err)
 	}
 	after := h.shape(t)
 	if got := after["/etc/sudoers"]; strings.Contains(got, denial) || !strings.Contains(got, "bob") {
 		t.Errorf("sudoers is %q", got)
 	}
-	if got := after["/etc/group"]; !strings.HasSuffix(got, "new:x:1:\n") {
+	if got := after["/etc/group"]; !strings.Contains(got, "new:x:1003:\n") || !strings.Contains(got, "docker:x:999:ada,mallory\n") || !strings.Contains(got, "disk:x:6:\n") {
 		t.Errorf("group is %q", got)
 	}
-	if saved, err := os.ReadFile(h.State + "/before.etc.group"); err != nil || !strings.Contains(string(saved), "ada,mallory") {
+}
+
+// What cannot be told from what somebody did since is saved, and nobody asks for it again.
+func TestWhatItWasIsSaved(t *testing.T) {
+	h := build(t)
+	h.put(t, "etc/cron.allow", "root\nmallory\n")
+	if _, err := h.Close(t.Context(), "cron"); err != nil {
+		t.Fatal(err)
+	}
+	h.put(t, "etc/cron.allow", "root\nbob\n")
+	if err := h.Undo(t.Context()); err == nil || !strings.Contains(err.Error(), "/etc/cron.allow was changed since") {
+		t.Errorf("got %v", err)
+	}
+	if saved, err := os.ReadFile(h.State + "/before.etc.cron.allow"); err != nil || string(saved) != "root\nmallory\n" {
 		t.Errorf("what it was is %q, %v", saved, err)
+	}
+	if text, err := os.ReadFile(h.State + "/ledger.json"); err != nil || strings.Contains(string(text), `"way"`) {
+		t.Errorf("the ledger is %s, %v", text, err)
+	}
+	if err := h.Undo(t.Context()); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+}
+
+// Who writes a file between that it is looked at and that it is changed loses nothing.
+func TestNothingOfOthersIsLost(t *testing.T) {
+	for name, text := range map[string]string{"etc/group": group + "late:x:1003:\n", "etc/cron.allow": "late\n", "var/spool/cron/crontabs/mallory": "late"} {
+		h := build(t)
+		for way, shut := range map[string]func(context.Context, *Host) ([]step, error){"groups": closeGroups, "cron": closeCron} {
+			steps, err := shut(t.Context(), h.Host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range steps {
+				if s.path != "/"+name {
+					continue
+				}
+				c, err := h.plan(way, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.put(t, name, text)
+				if err := h.make(c, s); !errors.Is(err, errChanged) {
+					t.Errorf("%s: %v", name, err)
+				}
+				if _, err := h.plan(way, s); s.was != "" && !errors.Is(err, errChanged) {
+					t.Errorf("%s, planned: %v", name, err)
+				}
+			}
+		}
+		if now, err := os.ReadFile(h.root + "/" + name); err != nil || string(now) != text {
+			t.Errorf("%s is %q, %v", name, now, err)
+		}
+	}
+}
+
+// crontab(1) reads it as who asks.
+func TestWhoIsAllowedMayReadThat(t *testing.T) {
+	h := build(t)
+	if _, err := h.Close(t.Context(), "cron"); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(h.root + "/etc/cron.allow"); err != nil || info.Mode() != 0o644 {
+		t.Error(info.Mode(), err)
 	}
 }
 

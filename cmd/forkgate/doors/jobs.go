@@ -145,7 +145,7 @@ func closeCron(_ context.Context, h *Host) ([]step, error) {
 	return append(steps, removals(append(files, others...))...), err
 }
 
-// allow leaves a program to root and the admins.
+// allow leaves a program to root and the admins. crontab(1) and at(1) read it as who asks, and let nobody where they cannot.
 func (h *Host) allow(name string) ([]step, error) {
 	a, err := h.accounts()
 	if err != nil {
@@ -154,7 +154,7 @@ func (h *Host) allow(name string) ([]step, error) {
 	admins := slices.Clone(a.members[AdminGroup])
 	slices.Sort(admins)
 	who := slices.Compact(append([]string{"root"}, slices.DeleteFunc(admins, func(n string) bool { return n == "root" })...))
-	return []step{{path: "/etc/" + name + ".allow", text: strings.Join(who, "\n") + "\n"}}, nil
+	return []step{{path: "/etc/" + name + ".allow", text: strings.Join(who, "\n") + "\n", mode: 0o644}}, nil
 }
 
 func removals(files []string) (steps []step) {

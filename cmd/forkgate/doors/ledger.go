@@ -22,10 +22,15 @@ type step struct {
 	mode   fs.FileMode // of one that is new; 0: 0600
 	remove bool
 	chmod  *fs.FileMode // the file's mode from now on, which may be 0, and nothing else
+	was    string       // what text was made from; the file has to be that still
+	out    members      // who is taken out of groups by it
 	block  string       // what of text is ours, where the rest is the host's
 	do     []string
 	undo   []string
 }
+
+// members of groups, by group.
+type members map[string][]string
 
 // change is a step that was written down before it was made.
 type change struct {
@@ -35,6 +40,7 @@ type change struct {
 	After string   `json:"after,omitempty"` // SHA-256 of what was made of it; empty: nothing is left
 	Chmod *uint32  `json:"chmod,omitempty"`
 	Block string   `json:"block,omitempty"`
+	Out   members  `json:"out,omitempty"`
 	Dirs  []string `json:"dirs,omitempty"` // that had to be made for it
 	Undo  []string `json:"undo,omitempty"`
 }

@@ -80,7 +80,7 @@ func gateStep(h *Host, service string) ([]step, error) {
 		return nil, fmt.Errorf("PAM has no pam_exec.so or no pam_succeed_if.so here")
 	}
 	block := gateBlock(service, h.Program)
-	return []step{{path: file, text: block + text, block: block}}, nil
+	return []step{{path: file, text: block + text, was: text, block: block}}, nil
 }
 
 // module is where one of PAM's lies: a stack that names one that is not there lets nobody in.

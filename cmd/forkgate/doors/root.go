@@ -25,12 +25,12 @@ func rootWays() []way {
 // mighty are groups that amount to root.
 var mighty = []string{"docker", "disk", "shadow", "kmem", "lxd", "incus-admin", "incus", "libvirt", "podman"}
 
-func (h *Host) mighty() (groups map[string][]string, who []string, err error) {
+func (h *Host) mighty() (groups members, who []string, err error) {
 	a, err := h.accounts()
 	if err != nil {
 		return nil, nil, err
 	}
-	groups = map[string][]string{}
+	groups = members{}
 	for _, group := range mighty {
 		for _, name := range a.strangers(a.members[group]) {
 			groups[group] = append(groups[group], name)
@@ -66,27 +66,57 @@ func closeGroups(_ context.Context, h *Host) ([]step, error) {
 			return nil, err
 		}
 		if now := without(text, groups); ok && now != text {
-			steps = append(steps, step{path: "/" + file, text: now})
+			steps = append(steps, step{path: "/" + file, text: now, was: text, out: taken(text, groups)})
 		}
 	}
 	return steps, nil
 }
 
+// taken are the members of groups that a text has.
+func taken(text string, groups members) members {
+	out := members{}
+	for line := range strings.Lines(text) {
+		group, _, _ := strings.Cut(line, ":")
+		for _, name := range groups[group] {
+			if slices.Contains(fields(line[strings.LastIndex(line, ":")+1:len(strings.TrimSuffix(line, "\n"))]), name) {
+				out[group] = append(out[group], name)
+			}
+		}
+	}
+	return out
+}
+
 // without takes members out of groups, in the format of group(5) and gshadow(5): their last field.
-func without(text string, groups map[string][]string) string {
+func without(text string, out members) string {
+	return edit(text, func(group string, names []string) []string {
+		return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(out[group], name) })
+	})
+}
+
+// within puts them back into groups that are there.
+func within(text string, back members) string {
+	return edit(text, func(group string, names []string) []string {
+		for _, name := range back[group] {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		return names
+	})
+}
+
+func edit(text string, now func(group string, names []string) []string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		name, _, _ := strings.Cut(line, ":")
-		head, list, _ := strings.Cut(line, ":")
-		if i := strings.LastIndex(line, ":"); i >= 0 {
-			head, list = line[:i+1], line[i+1:]
+		rest := strings.TrimSuffix(line, "\n")
+		group, _, _ := strings.Cut(rest, ":")
+		i := strings.LastIndex(rest, ":")
+		if i < 0 {
+			b.WriteString(line)
+			continue
 		}
-		if out := groups[name]; len(out) > 0 {
-			members := strings.Split(strings.TrimSuffix(list, "\n"), ",")
-			members = slices.DeleteFunc(members, func(m string) bool { return slices.Contains(out, m) })
-			line = head + strings.Join(members, ",") + list[len(strings.TrimSuffix(list, "\n")):]
-		}
-		b.WriteString(line)
+		names := slices.DeleteFunc(strings.Split(rest[i+1:], ","), func(name string) bool { return name == "" })
+		b.WriteString(rest[:i+1] + strings.Join(now(group, names), ",") + line[len(rest):])
 	}
 	return b.String()
 }

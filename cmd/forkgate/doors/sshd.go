@@ -147,7 +147,7 @@ func dropIn(name, text string) func(context.Context, *Host) ([]step, error) {
 		steps := []step{{undo: reload("--no-block")}, {path: file, text: "# " + mark + "\n" + text}}
 		if first := lines(config); len(first) == 0 || !slices.Equal(strings.Fields(first[0]), []string{"Include", dropIns + "*.conf"}) {
 			block := "# " + mark + "\nInclude " + file + "\n"
-			steps = append(steps, step{path: "/" + sshdConfig, text: block + config, block: block})
+			steps = append(steps, step{path: "/" + sshdConfig, text: block + config, was: config, block: block})
 		}
 		return append(steps, step{do: []string{"sshd", "-t"}}, step{do: reload()}), nil
 	}

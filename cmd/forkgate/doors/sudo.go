@@ -158,11 +158,12 @@ func closeSudo(ctx context.Context, h *Host) ([]step, error) {
 	if !ok {
 		return nil, fmt.Errorf("cannot read /etc/sudoers: %v", err)
 	}
+	was := text
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
 	block := "# " + mark + "\n" + denial + "\n"
-	steps := []step{{path: "/etc/sudoers", text: text + block, block: block}}
+	steps := []step{{path: "/etc/sudoers", text: text + block, was: was, block: block}}
 	check := []string{"visudo", "-c", "-q"}
 	if _, err := h.Run(ctx, check...); err == nil {
 		steps = append(steps, step{do: check})
