@@ -36,9 +36,7 @@ func (p *packaged) ports() {
 		return machine.RunCommand(t, p.Client(t.Context(), append([]string{"ssh", "-F", "none", "-p", port, "-i", filepath.Join(p.Dir, "alice"), "-o", "IdentitiesOnly=yes",
 			"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + filepath.Join(p.Dir, "sshd_hosts"), who + "@127.0.0.1"}, command...)...))
 	}
-	if r := at("22", "root", "id -u"); r.Stdout != "0\n" {
-		t.Fatalf("control: sshd's port leads to the host: %+v", r)
-	}
+	need.Eventually(t, "control: sshd's port leads to the host", func() bool { return at("22", "root", "id -u").Stdout == "0\n" })
 	setup := p.Command(t.Context(), "sh", "-c", "exec forkgate setup --yes --port-22 --principal alice 2>&1")
 	out, err := setup.StdoutPipe()
 	if err != nil {
@@ -79,9 +77,7 @@ func (p *packaged) ports() {
 	}
 	p.shows("ss -Htln 'sport = :2222' | awk '{print $4}'; systemctl is-active forkgate-doors-rollback.timer || :", "127.0.0.1:2222\ninactive")
 	p.Must(t, "forkgate", "doors", "--undo")
-	if r := at("22", "root", "id -u"); r.Stdout != "0\n" {
-		t.Errorf("taken back: %+v", r)
-	}
+	need.Eventually(t, "sshd is at its port again", func() bool { return at("22", "root", "id -u").Stdout == "0\n" })
 	need.Eventually(t, "the gate is at its port", func() bool { return at("2222", "gate", "whoami").Code == 0 })
 	p.Must(t, "sh", "-c", "systemctl stop ssh; rm /etc/systemd/system/ssh.service; systemctl daemon-reload")
 }
