@@ -125,10 +125,12 @@ func closeDoors(ctx context.Context, out io.Writer, d *doors.Doors, names []stri
 	if err != nil {
 		return err
 	}
-	if len(done.Ways) == 0 {
+	if len(done.Ways) > 0 {
+		fmt.Fprintf(out, "closed: %s\n", strings.Join(done.Ways, ", "))
+	}
+	if done.Until.IsZero() {
 		fmt.Fprintln(out, "nothing to close")
 	} else {
-		fmt.Fprintf(out, "closed: %s\n", strings.Join(done.Ways, ", "))
 		fmt.Fprintf(out, "unless you log in anew, and say: forkgate doors --confirm there, it is taken back at %s\n", done.Until.Local().Format(time.TimeOnly))
 	}
 	if len(done.Left) > 0 {

@@ -64,6 +64,9 @@ func (d *Doors) Close(ctx context.Context, names ...string) (Closing, error) {
 	if err := d.somebodyIsLeft(ctx, chosen); err != nil {
 		return Closing{}, err
 	}
+	if err := d.ahead(ctx, chosen); err != nil {
+		return Closing{}, err
+	}
 	if err := d.begin(ctx, b); err != nil {
 		return Closing{}, err
 	}
@@ -71,11 +74,41 @@ func (d *Doors) Close(ctx context.Context, names ...string) (Closing, error) {
 		if err := d.shut(ctx, b, w); err != nil {
 			return Closing{}, errors.Join(err, d.end(ctx, b, b.Pending.First))
 		}
-		done.Ways = append(done.Ways, w.name)
 	}
+	d.look(ctx, chosen, &done)
 	done.Until = b.Pending.Until
 	b.Pending.Ticks = ticks()
 	return done, b.write()
+}
+
+// ahead works out what takes long before the time runs. The others are worked out one after the other: some change the same file.
+func (d *Doors) ahead(ctx context.Context, chosen []way) error {
+	for i, w := range chosen {
+		if !w.slow {
+			continue
+		}
+		steps, err := w.shut(ctx, d.Host)
+		if err != nil {
+			return fmt.Errorf("cannot close %s: %w", w.name, err)
+		}
+		chosen[i].shut = func(context.Context, *Host) ([]step, error) { return steps, nil }
+	}
+	return nil
+}
+
+// look says of ways whether they are closed by now: what is to close one may not be all that opens it. A way that is gone is closed.
+func (d *Doors) look(ctx context.Context, chosen []way, done *Closing) {
+	now := ways(ctx, d.Host)
+	for _, w := range chosen {
+		still := slices.ContainsFunc(now, func(other way) bool {
+			return other.name == w.name && !w.slow && other.probe(ctx, d.Host).state == Open
+		})
+		if still {
+			done.Left = append(done.Left, w.name)
+		} else {
+			done.Ways = append(done.Ways, w.name)
+		}
+	}
 }
 
 // choose finds the ways that are to be closed.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -440,5 +441,37 @@ func TestForcedIsByItsShell(t *testing.T) {
 		if got := forced(c.one, c.in); got != c.want {
 			t.Errorf("%+v, %t: %t", c.one, c.in, got)
 		}
+	}
+}
+
+// What is open after all is not told to be closed: mallory's first group is one of those.
+func TestWhatStaysOpenIsSaid(t *testing.T) {
+	h := build(t)
+	h.put(t, "etc/passwd", strings.Replace(passwd, "1001:1001", "1001:6", 1))
+	done, err := h.Close(t.Context(), some3...)
+	if err != nil || slices.Contains(done.Ways, "groups") || !slices.Contains(done.Left, "groups") || len(done.Ways) != 2 || done.Until.IsZero() {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+// The disk is looked through before the time runs.
+func TestWhatTakesLongIsDoneBefore(t *testing.T) {
+	h := build(t)
+	h.programs["find"] = "/opt/x\x00"
+	h.put(t, "opt/x", "")
+	if err := os.Chmod(h.root+"/opt/x", fs.ModeSetuid|0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.watch = func(command string) {
+		if strings.HasPrefix(command, "find") && h.armed() {
+			t.Error("it is looked for while the time runs")
+		}
+	}
+	done, err := h.Close(t.Context(), "setuid", "sudo")
+	if err != nil || len(done.Ways) != 2 {
+		t.Error(done, err)
+	}
+	if info, err := os.Stat(h.root + "/opt/x"); err != nil || info.Mode() != 0o755 {
+		t.Error(info.Mode(), err)
 	}
 }

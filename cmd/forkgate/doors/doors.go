@@ -61,6 +61,7 @@ type way struct {
 	// shut says what to change; nil: that is for the operator. By name alone it is where what is changed may serve something else.
 	shut   func(context.Context, *Host) ([]step, error)
 	byName bool
+	slow   bool // looks at all of the disk
 }
 
 // finding is what a probe has found. The zero finding is open.

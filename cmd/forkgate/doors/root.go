@@ -16,7 +16,7 @@ func rootWays() []way {
 		{name: "doas", why: "who may be root by doas needs no door", probe: doasProbe},
 		{name: "groups", why: "who is in such a group has the disk, the memory, the passwords or Docker of the host, and with it the host", probe: groupsProbe, shut: closeGroups},
 		{name: "sockets", why: "who can write to the socket of a container engine is root of the host", probe: socketsProbe, shut: closeSockets},
-		{name: "setuid", why: "a shell that is setuid root makes root of everybody", probe: setuidProbe, shut: closeSetuid},
+		{name: "setuid", why: "a shell that is setuid root makes root of everybody", probe: setuidProbe, shut: closeSetuid, slow: true},
 		{name: "capabilities", why: "a file with such capabilities makes as good as root of everybody who runs it", probe: capabilitiesProbe},
 		{name: "root's files", why: "who can write what root, sshd or PAM reads can let himself in", probe: looseProbe},
 	}
@@ -221,45 +221,6 @@ func polkitProbe(_ context.Context, h *Host) finding {
 func closePolkit(context.Context, *Host) ([]step, error) {
 	text := "// " + mark + "\npolkit.addAdminRule(function() { return [\"unix-group:" + AdminGroup + "\"]; });\n"
 	return []step{{path: polkitRule, text: text, mode: 0o644}}, nil
-}
-
-func doasProbe(_ context.Context, h *Host) finding {
-	if h.exists("usr/bin/doas", "usr/local/bin/doas") == "" {
-		return closed("there is no doas")
-	}
-	text, _, err := h.read("etc/doas.conf")
-	for _, line := range lines(text) {
-		if f := strings.Fields(line); f[0] != "deny" && !slices.Contains([]string{":" + AdminGroup, "root"}, permitted(f)) {
-			return open("take it out of /etc/doas.conf", "%.60q", line)
-		}
-	}
-	if err != nil {
-		return open("look at /etc/doas.conf", "%v", err)
-	}
-	return gated("root, and who is in %s", AdminGroup)
-}
-
-// permitted is whom a rule of doas.conf(5) is for; empty where that cannot be told.
-func permitted(rule []string) string {
-	if rule[0] != "permit" {
-		return ""
-	}
-	inside := false // of setenv's braces
-	for _, word := range rule[1:] {
-		switch {
-		case strings.ContainsAny(word, `"\\`):
-			return ""
-		case strings.ContainsAny(word, "{}"):
-			inside = strings.LastIndex(word, "{") > strings.LastIndex(word, "}")
-			if !strings.HasSuffix(word, "{") && !strings.HasSuffix(word, "}") && !inside {
-				return ""
-			}
-		case inside || slices.Contains([]string{"nopass", "persist", "nolog", "keepenv", "setenv"}, word):
-		default:
-			return word
-		}
-	}
-	return ""
 }
 
 func looseProbe(_ context.Context, h *Host) finding {
