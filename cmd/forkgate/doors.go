@@ -65,7 +65,7 @@ func doorsCommand() *cobra.Command {
 		}
 		d := doors.New()
 		d.Patience, d.Except = *patience, *except
-		if *closes || *undo || *confirm || *rollback {
+		if *closes || *undo || *confirm {
 			tellOfDoors(cmd, args)
 		}
 		out := cmd.OutOrStdout()
@@ -79,6 +79,7 @@ func doorsCommand() *cobra.Command {
 		case *rollback:
 			done, err := d.Rollback(cmd.Context())
 			if done {
+				tellOfDoors(cmd, args) // afterwards: nothing keeps an admin's way in waiting
 				fmt.Fprintln(out, "what was closed, and not confirmed, is taken back")
 			}
 			return err
@@ -88,7 +89,7 @@ func doorsCommand() *cobra.Command {
 	return c
 }
 
-// tellOfDoors has the record say what root is about to do to the doors. Where the warden does not run that is no reason not to.
+// tellOfDoors has the record say what root does to the doors. Where the warden does not run that is no reason not to.
 func tellOfDoors(cmd *cobra.Command, args []string) {
 	said := "doors"
 	for _, name := range []string{"close", "undo", "confirm", "rollback"} {
@@ -98,7 +99,7 @@ func tellOfDoors(cmd *cobra.Command, args []string) {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
 	defer cancel()
-	_ = withWarden(func(c *client.Client) error {
+	_ = withWardenWithin(ctx, func(c *client.Client) error {
 		return c.Reading(ctx, strings.Join(append([]string{said}, args...), " "))
 	})
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/syslog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,9 +34,8 @@ func pamCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "pam", Args: words(0, 0), Short: "whether a login may have a shell on the host, asked by PAM", Long: pamHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			who := doors.Login{
-				Type: os.Getenv("PAM_TYPE"), Service: os.Getenv("PAM_SERVICE"), User: os.Getenv("PAM_USER"), Terminal: os.Getenv("PAM_TTY"), From: os.Getenv("PAM_RHOST"),
-			}
+			environ, wrong := os.ReadFile("/proc/self/environ")
+			who, twice := asked(string(environ))
 			// PAM's environment is what the modules before have put there, of the user's too.
 			os.Clearenv()
 			if err := os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"); err != nil {
@@ -44,12 +45,29 @@ func pamCommand() *cobra.Command {
 			defer cancel()
 			known, err := doors.Identify(ctx, doors.Here(), who.User)
 			verdict := doors.Admit(who, known)
-			if err != nil {
+			switch {
+			case wrong != nil || twice != nil:
+				verdict = doors.Verdict{Why: errors.Join(wrong, twice).Error()}
+			case err != nil:
 				verdict = doors.Verdict{Why: fmt.Sprintf("%.80s is not known: %v", who.User, err)}
 			}
 			return admit(ctx, cmd.OutOrStdout(), who, verdict, toldOf)
 		},
 	}
+}
+
+// asked is what PAM asks about, from the environment as the kernel has it: pam_exec adds its own words to those that modules before have put there, from a user's
+// ~/.pam_environment too, and where one is there twice nobody knows whose it is.
+func asked(environ string) (who doors.Login, err error) {
+	words := map[string]string{}
+	for entry := range strings.SplitSeq(environ, "\x00") {
+		key, value, _ := strings.Cut(entry, "=")
+		if _, twice := words[key]; twice && strings.HasPrefix(key, "PAM_") {
+			err = fmt.Errorf("%.40s is twice in the environment", key)
+		}
+		words[key] = value
+	}
+	return doors.Login{Type: words["PAM_TYPE"], Service: words["PAM_SERVICE"], User: words["PAM_USER"], Terminal: words["PAM_TTY"], From: words["PAM_RHOST"]}, err
 }
 
 // admit has the record say what is about to become of a login, and then has it become that.
@@ -69,11 +87,16 @@ func admit(ctx context.Context, out io.Writer, who doors.Login, v doors.Verdict,
 	return nil
 }
 
-// toldOf has the warden record a login. A warden that hangs keeps nobody waiting for longer than ctx: connecting to its socket may, too.
+// toldOf has the warden record a login.
 func toldOf(ctx context.Context, q client.LoginRequest) error {
+	return withWardenWithin(ctx, func(c *client.Client) error { return c.Login(ctx, q) })
+}
+
+// withWardenWithin is withWarden for who has no time: a warden that hangs keeps nobody waiting for longer than ctx. Connecting to its socket may, too.
+func withWardenWithin(ctx context.Context, do func(*client.Client) error) error {
 	done := make(chan error, 1)
-	go func() { // ends with this process at the latest, which lives for one answer
-		done <- withWarden(func(c *client.Client) error { return c.Login(ctx, q) })
+	go func() { // ends with this process at the latest, which lives for one command
+		done <- withWarden(do)
 	}()
 	select {
 	case err := <-done:
