@@ -68,6 +68,13 @@ func openings() []opening {
 		{"sshd", "does not begin", write("etc/pam.d/sshd", strings.ReplaceAll(gate, "success=2", "success=3"))},
 		{"sshd", "cannot be read", drop("etc/pam.d/sshd")},
 		{"sshd", "UsePAM no", sshdSaying("usepam yes", "usepam no")},
+		{"sshd", "another service (PAMServiceName own)", sshdSaying("usepam yes\n", "usepam yes\npamservicename own\n")},
+		{"sshd", "another service", func(f *fake) {
+			f.add("etc/ssh/sshd_config", "Match LocalPort 2200\n  PAMServiceName own\n")
+			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=2200"] = sshdSays + "pamservicename own\n"
+		}},
+		{"sshd", "not understood", add("etc/ssh/sshd_config", "Match exec /bin/true\n  pamservicename=own\n")},
+		{"sshd", "127.0.0.1:222: the account stack", ungated("sshd", sshdSaying("port 22\n", "port 22\nlistenaddress 127.0.0.1:222\n"))},
 		{"sshd", "does not say", sshdSaying("port 22\n", "")},
 		{"sshd root", "root logs in", ungated("sshd", sshdSaying("permitrootlogin no", "permitrootlogin without-password"))},
 		{"sshd root", "not understood", ungated("sshd", add("etc/ssh/sshd_config", "Match User !root,*\n  PermitRootLogin yes\n"))},

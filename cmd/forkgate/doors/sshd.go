@@ -88,33 +88,6 @@ func (h *Host) every(ctx context.Context, user string) ([]settings, error) {
 	return all, nil
 }
 
-// sshdGate says why sshd does not ask the gate; empty: it does. UsePAM is of the whole, and no Match block changes it.
-func (h *Host) sshdGate(ctx context.Context) string {
-	s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
-	switch {
-	case err != nil:
-		return err.Error()
-	case !s.is("usepam", "yes"):
-		return "sshd does not ask PAM (UsePAM no)"
-	}
-	return h.gate(sshdService)
-}
-
-func sshdProbe(ctx context.Context, h *Host) finding {
-	if !h.sshdThere() {
-		return closed("there is no /%s", sshdProgram)
-	}
-	s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
-	if err != nil {
-		return open("sshd -t", "%v", err)
-	}
-	ports := "port " + strings.Join(s["port"], ", ")
-	if why := h.sshdGate(ctx); why != "" {
-		return open("", "%s: %s", ports, why)
-	}
-	return gated("%s: who is in %s, and who is in %s into forkgate session", ports, AdminGroup, AccountsGroup)
-}
-
 // closeSSHD has sshd ask PAM, and PAM the gate.
 func closeSSHD(ctx context.Context, h *Host) ([]step, error) {
 	steps, err := gateStep(h, sshdService)
