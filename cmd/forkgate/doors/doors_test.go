@@ -183,6 +183,11 @@ func openings() []opening {
 			f.write("proc/net/udp", hears("0A00000A:0045", "07"))
 			f.files["proc/1/exe"] = &fstest.MapFile{Data: []byte("/usr/lib/systemd/systemd"), Mode: fs.ModeSymlink}
 		}},
+		{"listener 69/udp", "systemd of tftp.socket hears", func(f *fake) {
+			f.write("proc/net/udp", hears("0A00000A:0045", "07"))
+			f.files["proc/1/exe"] = &fstest.MapFile{Data: []byte("/usr/lib/systemd/systemd"), Mode: fs.ModeSymlink}
+			f.programs["systemctl show "+properties+" -- *.socket"] = "Id=x.socket\nListen=[::]:169 (Datagram)\nListen=[::]:69 (Stream)\n\nId=tftp.socket\nListen=[::]:6900 (Datagram)\nListen=0.0.0.0:69 (Datagram)\n"
+		}},
 		{"listener 23/tcp", "in.telnetd of telnet.service", func(f *fake) {
 			f.add("proc/net/tcp", strings.Replace(hears("00000000:0017", "0A"), "18436", "7", 1))
 			f.files["proc/77/fd/0"] = &fstest.MapFile{Data: []byte("socket:[7]"), Mode: fs.ModeSymlink}

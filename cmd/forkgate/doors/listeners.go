@@ -41,6 +41,9 @@ func listenerWays(ctx context.Context, h *Host) []way {
 	own := h.own(ctx)
 	var ways []way
 	for _, l := range all {
+		if l.pid == 1 && l.service == "" {
+			l.service = h.socketUnit(ctx, l)
+		}
 		switch key := fmt.Sprintf("%d/%s", l.port, l.proto); {
 		case own[key] == "gate" && (l.pid == 1 || l.program == "forkgate"):
 			ways = append(ways, way{name: l.name(), why: whyListens, probe: is(gated("forkgate's gate"))})
@@ -114,6 +117,18 @@ func (h *Host) own(ctx context.Context) map[string]string {
 		}
 	}
 	return own
+}
+
+// socketUnit is the unit by which systemd listens at a port; empty where none says so.
+func (h *Host) socketUnit(ctx context.Context, l listener) string {
+	units, _ := h.units(ctx, "*.socket")
+	ending := fmt.Sprintf(":%d (%s)", l.port, map[string]string{"tcp": "Stream", "udp": "Datagram"}[l.proto])
+	for _, u := range units {
+		if listens := u["Listen"] + " "; strings.HasSuffix(u["Id"], ".socket") && strings.Contains(listens, ending+" ") {
+			return u["Id"]
+		}
+	}
+	return ""
 }
 
 // listeners reads /proc/net (proc_pid_net(5)); the states are those of include/net/tcp_states.h, which UDP has as well.
