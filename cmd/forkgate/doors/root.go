@@ -186,43 +186,6 @@ func closeSockets(_ context.Context, h *Host) ([]step, error) {
 	return steps, err
 }
 
-// polkitGroups are whom polkit takes for administrators unless it is told otherwise: Debian, Ubuntu; Fedora.
-var polkitGroups = []string{"sudo", "admin", "wheel"}
-
-const polkitRule = "/etc/polkit-1/rules.d/00-forkgate-doors.rules"
-
-func polkitProbe(_ context.Context, h *Host) finding {
-	if h.exists("usr/bin/pkexec", "usr/lib/polkit-1/polkitd", "usr/libexec/polkitd", "usr/lib/policykit-1/polkitd") == "" {
-		return closed("there is no polkit")
-	}
-	if h.exists(polkitRule[1:]) != "" {
-		return gated("who is in %s", AdminGroup)
-	}
-	a, err := h.accounts()
-	if err != nil {
-		return open("look at it", "%v", err)
-	}
-	var who []string
-	for _, group := range polkitGroups {
-		who = append(who, a.strangers(a.members[group])...)
-	}
-	rules, err := h.list("etc/polkit-1/rules.d")
-	switch {
-	case err != nil:
-		return open("", "%v", err)
-	case len(who) > 0 || a.elsewhere != "":
-		return open("", "%s", some(append(who, strings.Fields(a.elsewhere)...)))
-	case len(rules) > 0:
-		return open("read /etc/polkit-1/rules.d, then: forkgate doors --close polkit", "rules of this host's own: %s", some(rules))
-	}
-	return closed("nobody but %s is in its groups", AdminGroup)
-}
-
-func closePolkit(context.Context, *Host) ([]step, error) {
-	text := "// " + mark + "\npolkit.addAdminRule(function() { return [\"unix-group:" + AdminGroup + "\"]; });\n"
-	return []step{{path: polkitRule, text: text, mode: 0o644}}, nil
-}
-
 func looseProbe(_ context.Context, h *Host) finding {
 	loose, err := h.loose([]string{"etc", "etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/ld.so.preload", "usr/bin/forkgate", "root"},
 		"etc/sudoers.d", "etc/ssh", "etc/ssh/sshd_config.d", "etc/pam.d", "etc/security", "etc/systemd/system", "etc/profile.d", "usr/lib/forkgate")

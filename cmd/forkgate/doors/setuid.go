@@ -16,7 +16,7 @@ import (
 var places = []string{"usr", "bin", "sbin", "opt", "home", "srv", "tmp", "var", "etc", "root", "dev/shm", "run", "mnt"}
 
 // packaged are where programs of the system's packages lie: what is setuid there is what it is on a host whose packages cannot be asked, unless it is a shell.
-var packaged = []string{"usr/bin/", "usr/sbin/", "usr/lib/", "usr/libexec/", "usr/lib64/", "bin/", "sbin/"}
+var packaged = []string{"usr/bin/", "usr/sbin/", "usr/lib/", "usr/libexec/", "usr/lib64/", "bin/", "sbin/", packagedRules + "/"}
 
 // setuid are setuid programs of root's, and setgid ones of groups that amount to root, that are no system's, or a shell's copy. Directories that root alone
 // enters are left out. find(1) looks, as it is quick.
