@@ -171,7 +171,12 @@ func TestWhatIsNotListenedOn(t *testing.T) {
 		}
 	}
 	for range 2 { // the second finds what the first has left
-		door, said := p.listens(t, "unix", "/tmp/s")
+		var door *offering
+		var said wire.Message
+		need.Eventually(t, "what the one that was killed has left makes way", func() bool { // its socket is closed a moment after its connection to the door
+			door, said = p.listens(t, "unix", "/tmp/s")
+			return said.Type != wire.TypeNo
+		})
 		port(t, said)
 		if out, _ := p.sh(t, "stat -c '%a %U %F' /tmp/s"); out != "600 rediacc socket\n" {
 			t.Errorf("%q", out)

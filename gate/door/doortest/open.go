@@ -27,13 +27,16 @@ func (w *Warden) open(who *asserted, m wire.Message) (any, []*os.File, error) {
 	if q.AgentForward && w.AgentSocket == "" {
 		reply.Said = "no ssh-agent here"
 	}
-	files, err := w.run(q)
-	if q.AgentForward && w.AgentSocket != "" && err == nil {
-		reply.Agent = true
-		var agent *os.File
-		agent, err = w.offer("unix", w.AgentSocket)
-		files = append(files, agent)
+	var agent []*os.File
+	if q.AgentForward && w.AgentSocket != "" { // before the command, which asks it at once
+		offered, err := w.offer("unix", w.AgentSocket)
+		if err != nil {
+			return nil, nil, err
+		}
+		reply.Agent, agent = true, []*os.File{offered}
 	}
+	files, err := w.run(q)
+	files = append(files, agent...)
 	if err != nil || w.Record == "" {
 		return reply, files, err
 	}
