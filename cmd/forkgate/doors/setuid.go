@@ -21,7 +21,7 @@ var packaged = []string{"usr/bin/", "usr/sbin/", "usr/lib/", "usr/libexec/", "us
 // setuid are setuid programs of root's, and setgid ones of groups that amount to root, that are no system's, or a shell's copy. Directories that root alone
 // enters are left out. find(1) looks, as it is quick.
 func (h *Host) setuid(ctx context.Context) (found []string, err error) {
-	argv := append([]string{"find", "-P"}, h.places()...)
+	argv := append([]string{"find", "-P"}, h.below(places)...)
 	// Images of containers lie where root and its group alone enter.
 	argv = append(argv, "-ignore_readdir_race", "(", "-type", "d", "-uid", "0", "!", "-perm", "/001", "(", "-gid", "0", "-o", "!", "-perm", "/010", ")", "-prune", ")",
 		"-o", "(", "-type", "f", "(", "-uid", "0", "-perm", "-4000")
@@ -45,7 +45,7 @@ func (h *Host) setuid(ctx context.Context) (found []string, err error) {
 	return found, err
 }
 
-func (h *Host) places() (there []string) {
+func (h *Host) below(places []string) (there []string) {
 	for _, place := range places {
 		if info, err := fs.Lstat(h.Files, place); err == nil && info.IsDir() {
 			there = append(there, "/"+place)
