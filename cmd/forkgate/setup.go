@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -95,10 +94,10 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 // hostPorts are this host's.
 type hostPorts struct{}
 
-// Taken is not said of what is still to be confirmed.
+// Taken is false where it cannot be seen: taking the port says what is the matter.
 func (hostPorts) Taken() bool {
-	_, err := os.Lstat("/etc/systemd/system/forkgate-doors-rollback.timer")
-	return doors.Here().PortTaken() && errors.Is(err, fs.ErrNotExist)
+	taken, err := doors.New().PortTaken()
+	return taken && err == nil
 }
 
 func (hostPorts) Take(ctx context.Context, port uint16, sshd netip.AddrPort, patience time.Duration) error {

@@ -40,7 +40,7 @@ func OpenBucket(ctx context.Context, name string, getenv func(string) string) (*
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(name, scheme), "/")
 	prefix = strings.Trim(prefix, "/")
 	if !bucketForm.MatchString(bucket) || prefix != "" && (!fs.ValidPath(prefix) || len(prefix) > 512) {
-		return nil, fmt.Errorf("%.200q is no bucket: write s3://BUCKET/PREFIX", name)
+		return nil, fmt.Errorf("%.200q is no bucket: write s3://BUCKET/PREFIX, where BUCKET has 3 to 63 of a to z, 0 to 9, dots and hyphens", name)
 	}
 	id, secret := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY")
 	if id == "" || secret == "" {

@@ -34,10 +34,10 @@ func LoadHostCertificates(dir string, keys HostKeys) (certs []*ssh.Certificate, 
 
 // otherKeys are what the host has beside its keys, and can do without: of what is of no use the journal tells.
 func otherKeys(dir string, keys HostKeys, journal *slog.Logger) (next, retired HostKeys, certificates []*ssh.Certificate) {
-	next, err := LoadNextKeys(dir)
-	retired, err2 := LoadRetiredKeys(dir)
-	certificates, err3 := LoadHostCertificates(dir, keys)
-	if err := errors.Join(err, err2, err3); err != nil {
+	next, noNext := LoadNextKeys(dir)
+	retired, noRetired := LoadRetiredKeys(dir)
+	certificates, noCertificates := LoadHostCertificates(dir, keys)
+	if err := errors.Join(noNext, noRetired, noCertificates); err != nil {
 		journal.Warn("some of what lies beside the host keys is of no use", "error", err)
 	}
 	for _, cert := range certificates {

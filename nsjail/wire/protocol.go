@@ -12,7 +12,7 @@ var ErrVersion = errors.New("parts of forkgate are of builds too far apart")
 // is understood in two versions, the newest and the one before.
 //
 // Who opens a connection says by Message.Version of its first message what it speaks. Who answers takes what it knows, and tells of any other by
-// TypeVersions, before it has done anything: then the first may come again with less.
+// TypeVersions, before it has done anything. Nobody comes again with less: of two that are replaced, the one that answers goes first.
 //
 // Whoever changes what is said raises Newest, keeps the messages of the version before in testdata, where tests speak them, and has what is older go.
 type Protocol struct {

@@ -49,14 +49,11 @@ type Closing struct {
 // Close closes ways by their names, or All. Unless it is confirmed in time, systemd takes it back. When it fails nothing is changed. It refuses where
 // nobody would be left who can come in.
 func (d *Doors) Close(ctx context.Context, names ...string) (Closing, error) {
-	b, err := openBook(d.State)
+	b, err := d.nothingPending()
 	if err != nil {
 		return Closing{}, err
 	}
 	defer b.close()
-	if b.Pending != nil {
-		return Closing{}, &gate.Refusal{Reason: "a closing waits to be confirmed", Hint: "forkgate doors --confirm, in a new connection; or forkgate doors --undo"}
-	}
 	chosen, done, err := d.choose(ctx, names)
 	if err != nil || len(chosen) == 0 {
 		return done, err
@@ -77,8 +74,23 @@ func (d *Doors) Close(ctx context.Context, names ...string) (Closing, error) {
 	}
 	d.look(ctx, chosen, &done)
 	done.Until = b.Pending.Until
+	return done, b.awaitConfirmation()
+}
+
+// nothingPending opens the ledger for something new.
+func (d *Doors) nothingPending() (*book, error) {
+	b, err := openBook(d.State)
+	if err == nil && b.Pending != nil {
+		b.close()
+		err = &gate.Refusal{Reason: "a closing waits to be confirmed", Hint: "forkgate doors --confirm, in a new connection; or forkgate doors --undo"}
+	}
+	return b, err
+}
+
+// awaitConfirmation says that all is changed: who logs in from now on can confirm it.
+func (b *book) awaitConfirmation() error {
 	b.Pending.Ticks = ticks()
-	return done, b.write()
+	return b.write()
 }
 
 // ahead works out what takes long before the time runs. The others are worked out one after the other: some change the same file.
@@ -175,8 +187,12 @@ func (d *Doors) shut(ctx context.Context, b *book, w way) error {
 	if err != nil {
 		return fmt.Errorf("cannot close %s: %w", w.name, err)
 	}
+	return d.applyAll(ctx, b, w.name, steps)
+}
+
+func (d *Doors) applyAll(ctx context.Context, b *book, way string, steps []step) error {
 	for _, s := range steps {
-		if err := d.apply(ctx, b, w.name, s); err != nil {
+		if err := d.apply(ctx, b, way, s); err != nil {
 			return err
 		}
 	}

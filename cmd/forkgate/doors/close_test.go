@@ -125,6 +125,9 @@ func TestCloseAndUndo(t *testing.T) {
 	if err != nil || len(done.Ways) != 3 || !armed {
 		t.Fatal(done, err, armed)
 	}
+	if !h.holds(t) {
+		t.Error("forkgate's package would be removed from a host whose doors are closed")
+	}
 	after := h.shape(t)
 	for name, want := range map[string]string{
 		"/etc/sudoers": "NOPASSWD: ALL\n# " + mark + "\n" + denial + "\n", "/etc/cron.allow": "root\nada\n", "/etc/gshadow": "docker:!::ada\ndisk:*::\n", "/etc/group": "docker:x:999:ada\n",
@@ -147,10 +150,23 @@ func TestCloseAndUndo(t *testing.T) {
 	if err := h.Undo(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if h.holds(t) {
+		t.Error("forkgate's package would not be removed, with nothing closed")
+	}
 	same(t, "undone", before, h.shape(t))
 	if err := h.Undo(t.Context()); err != nil {
 		t.Errorf("with nothing to undo: %v", err)
 	}
+}
+
+// holds reports what packaging/deb/forkgate.prerm and the Makefile look for in the ledger before forkgate goes.
+func (h *house) holds(t *testing.T) bool {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(h.State, "ledger.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(text), `"way"`)
 }
 
 // Whoever closes may be killed at any moment: what systemd starts then has all that it needs.

@@ -106,6 +106,11 @@ func (d *Doors) Confirm(ctx context.Context) error {
 	if err := since(d.Proc, os.Getpid(), b.Pending.Ticks); err != nil {
 		return &gate.Refusal{Reason: "this is no new connection: " + err.Error(), Hint: "log in anew, outside of tmux and screen, and say it there; this one may be open because it was open before"}
 	}
+	return d.keep(ctx, b)
+}
+
+// keep has nothing be taken back any more.
+func (d *Doors) keep(ctx context.Context, b *book) error {
 	b.Pending = nil
 	if err := b.write(); err != nil {
 		return err

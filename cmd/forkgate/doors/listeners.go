@@ -105,7 +105,7 @@ func (l listener) close(ctx context.Context, h *Host) ([]step, error) {
 // own are the ports of the gate, and those of the host's sshd.
 func (h *Host) own(ctx context.Context) map[string]string {
 	own := map[string]string{}
-	if s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"}); err == nil {
+	if s, err := h.sshd(ctx, anybody()); err == nil {
 		for _, port := range s["port"] {
 			own[port+"/tcp"] = "sshd"
 		}

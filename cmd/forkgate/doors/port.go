@@ -18,20 +18,24 @@ const PortWay = "port"
 // gateSocket is the drop-in that has the gate listen at another port.
 const gateSocket = "/etc/systemd/system/forkgate-gate.socket.d/port.conf"
 
-// PortTaken reports whether the gate has a port of its host's sshd.
-func (h *Host) PortTaken() bool { return h.exists(gateSocket[1:]) != "" }
+// PortTaken reports whether the gate has a port of its host's sshd, for good: not while that waits to be confirmed.
+func (d *Doors) PortTaken() (bool, error) {
+	b, err := openBook(d.State)
+	if err != nil {
+		return false, err
+	}
+	defer b.close()
+	return b.Pending == nil && d.Host.exists(gateSocket[1:]) != "", nil
+}
 
 // TakePort has the gate listen at a port that sshd has, and sshd at one address alone, such as 127.0.0.1:2222. Unless Keep is called in time, systemd takes it
 // back, as with Close. Connections that sshd has go on; those of the gate end.
 func (d *Doors) TakePort(ctx context.Context, port uint16, sshd netip.AddrPort) (until time.Time, err error) {
-	b, err := openBook(d.State)
+	b, err := d.nothingPending()
 	if err != nil {
 		return until, err
 	}
 	defer b.close()
-	if b.Pending != nil {
-		return until, &gate.Refusal{Reason: "a closing waits to be confirmed", Hint: "forkgate doors --confirm, in a new connection; or forkgate doors --undo"}
-	}
 	steps, err := d.Host.portSteps(ctx, port, sshd)
 	if err != nil {
 		return until, err
@@ -39,16 +43,14 @@ func (d *Doors) TakePort(ctx context.Context, port uint16, sshd netip.AddrPort) 
 	if err := d.begin(ctx, b); err != nil {
 		return until, err
 	}
-	for _, s := range steps {
-		if err := d.apply(ctx, b, PortWay, s); err != nil {
-			return until, errors.Join(err, d.end(ctx, b, b.Pending.First))
-		}
+	err = d.applyAll(ctx, b, PortWay, steps)
+	if err == nil {
+		err = d.Host.listensOnlyAt(ctx, sshd)
 	}
-	if err := d.Host.listensOnlyAt(ctx, sshd); err != nil {
+	if err != nil {
 		return until, errors.Join(err, d.end(ctx, b, b.Pending.First))
 	}
-	b.Pending.Ticks = ticks()
-	return b.Pending.Until, b.write()
+	return b.Pending.Until, b.awaitConfirmation()
 }
 
 // Keep keeps what waits to be confirmed. It is for who has seen by himself that people still get in; the operator says Confirm.
@@ -61,16 +63,12 @@ func (d *Doors) Keep(ctx context.Context) error {
 	if b.Pending == nil || b.Pending.Ticks == 0 || time.Now().After(b.Pending.Until) {
 		return &gate.Refusal{Reason: "what was not confirmed in time is taken back", Hint: "forkgate doors"}
 	}
-	b.Pending = nil
-	if err := b.write(); err != nil {
-		return err
-	}
-	return d.disarm(ctx)
+	return d.keep(ctx, b)
 }
 
 // portSteps are what has sshd and the gate change places. Both take their new ones when the old are free: the gate goes first, and comes last.
 func (h *Host) portSteps(ctx context.Context, port uint16, sshd netip.AddrPort) ([]step, error) {
-	now, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
+	now, err := h.sshd(ctx, anybody())
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +126,7 @@ case $sshd in inactive | unknown) ;; *) systemctl reset-failed "$0"; systemctl r
 
 // listensOnlyAt refuses a host whose configuration has sshd listen elsewhere as well: addresses add up.
 func (h *Host) listensOnlyAt(ctx context.Context, sshd netip.AddrPort) error {
-	now, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
+	now, err := h.sshd(ctx, anybody())
 	if err != nil {
 		return err
 	}

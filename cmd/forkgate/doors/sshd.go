@@ -55,6 +55,11 @@ func (h *Host) sshd(ctx context.Context, c connection) (settings, error) {
 	return s, nil
 }
 
+// anybody is a connection that no Match block is about.
+func anybody() connection {
+	return connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"}
+}
+
 // every asks what holds for an account in each kind of connection that the configuration tells apart, and for one that it does not.
 func (h *Host) every(ctx context.Context, user string) ([]settings, error) {
 	a, err := h.accounts()
@@ -74,7 +79,7 @@ func (h *Host) every(ctx context.Context, user string) ([]settings, error) {
 		if user != "" {
 			c["user"] = user
 		}
-		for key, value := range map[string]string{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"} {
+		for key, value := range anybody() {
 			if c[key] == "" {
 				c[key] = value
 			}
@@ -94,7 +99,7 @@ func closeSSHD(ctx context.Context, h *Host) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"}); err == nil && s.is("usepam", "yes") {
+	if s, err := h.sshd(ctx, anybody()); err == nil && s.is("usepam", "yes") {
 		return steps, nil
 	}
 	more, err := dropIn("pam", "UsePAM yes\n")(ctx, h)

@@ -8,7 +8,7 @@ import (
 
 // sshdGate says why sshd does not ask the gate; empty: it does. UsePAM is of the whole, and no Match block changes it.
 func (h *Host) sshdGate(ctx context.Context) string {
-	s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
+	s, err := h.sshd(ctx, anybody())
 	switch {
 	case err != nil:
 		return err.Error()
@@ -45,7 +45,7 @@ func sshdProbe(ctx context.Context, h *Host) finding {
 	if !h.sshdThere() {
 		return closed("there is no /%s", sshdProgram)
 	}
-	s, err := h.sshd(ctx, connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"})
+	s, err := h.sshd(ctx, anybody())
 	if err != nil {
 		return open("sshd -t", "%v", err)
 	}

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,11 +80,10 @@ func startServices(ctx context.Context, h *Host, _ Answers) error {
 }
 
 func rootfsThere(ctx context.Context, h *Host) string {
-	out, err := h.Output(ctx, h.Self, "rootfs", "list", "--json")
-	if err != nil || !strings.Contains(out, "{") {
-		return ""
+	if h.lists(ctx, "rootfs") {
+		return "there is a rootfs"
 	}
-	return "there is a rootfs"
+	return ""
 }
 
 func askRootfs(h *Host, asker Asker, a *Answers) (err error) {
@@ -104,11 +104,17 @@ func makeRootfs(ctx context.Context, h *Host, a Answers) error {
 }
 
 func repoThere(ctx context.Context, h *Host) string {
-	out, err := h.Output(ctx, h.Self, "repo", "list", "--json")
-	if err != nil || !strings.Contains(out, "{") {
-		return ""
+	if h.lists(ctx, "repo") {
+		return "there are repositories"
 	}
-	return "there are repositories"
+	return ""
+}
+
+// lists reports whether forkgate lists any of a kind. A warden that does not run yet lists none.
+func (h *Host) lists(ctx context.Context, kind string) bool {
+	out, err := h.Output(ctx, h.Self, kind, "list", "--json")
+	var all []json.RawMessage
+	return err == nil && json.Unmarshal([]byte(out), &all) == nil && len(all) > 0
 }
 
 func askRepo(_ *Host, asker Asker, a *Answers) (err error) {
