@@ -63,7 +63,7 @@ func (w *workstation) install(t *testing.T) *machine.Machine {
 	for _, args := range [][]string{
 		{"cp", filepath.Join(w.dir, "forkgate-attest"), filepath.Join(w.dir, "bin")},
 		{filepath.Join(w.dir, "forkgate-attest"), "docs", filepath.Join(w.dir, "bin", "docs", "attest")},
-		{"cp", "-r", filepath.Join(checkout, "Makefile"), filepath.Join(checkout, "packaging"), filepath.Join(checkout, "policy.d"), w.dir},
+		{"cp", "-r", filepath.Join(checkout, "Makefile"), filepath.Join(checkout, "README.md"), filepath.Join(checkout, "packaging"), filepath.Join(checkout, "policy.d"), w.dir},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
