@@ -87,24 +87,12 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	if err != nil {
 		return nil, errors.Join(ErrNotRunning, err)
 	}
-	conn, err := wire.Dial(ControlSocket(runDir, guid))
-	if err != nil {
-		return nil, errors.Join(ErrNotRunning, err)
-	}
-	defer func() {
-		if err != nil {
-			conn.Close()
-		}
-	}()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-
 	ours, theirs, err := ends(spec, e)
 	if err != nil {
 		return nil, err
 	}
 	defer wire.CloseAll(theirs)
-	session := &Session{GUID: guid, Files: ours, End: &End{conn}}
+	session := &Session{GUID: guid, Files: ours}
 	defer func() {
 		if err != nil {
 			session.Close()
@@ -117,16 +105,13 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 	for _, v := range e.Env {
 		request.Env = append(request.Env, []byte(v))
 	}
-	conn.Speak(wire.Pods())
-	if err := conn.Send(1, wire.TypeExec, request, theirs...); err != nil {
-		return nil, err
-	}
-	switch err := taken(conn); {
-	case errors.Is(err, wire.ErrVersion): // to start it would not help: it runs
+	conn, err := ask(ctx, ControlSocket(runDir, guid), wire.Pods(), request, theirs)
+	if err != nil {
 		return nil, fmt.Errorf("cannot run in pod %s: %w", guid, err)
-	case err != nil:
-		return nil, errors.Join(ErrNotRunning, err, context.Cause(ctx))
 	}
+	session.End = &End{conn}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
 	master, err := answer(conn, e.Terminal != nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot run in pod %s: %w", guid, errors.Join(err, context.Cause(ctx)))
@@ -135,6 +120,43 @@ func Run(ctx context.Context, runDir, guid string, e Exec) (_ *Session, err erro
 		session.Files = slices.Insert(session.Files, 1, master)
 	}
 	return session, nil
+}
+
+// ask has a pod take a request. It may be of the build before: then it is asked once more, as that one is spoken to.
+func ask(ctx context.Context, socket string, p wire.Protocol, request wire.Exec, files []*os.File) (*wire.Conn, error) {
+	for {
+		conn, err := askBy(ctx, socket, p, request, files)
+		older, there := p.Older(err)
+		if !there {
+			return conn, err
+		}
+		p = older
+	}
+}
+
+func askBy(ctx context.Context, socket string, p wire.Protocol, request wire.Exec, files []*os.File) (_ *wire.Conn, err error) {
+	conn, err := wire.Dial(socket)
+	if err != nil {
+		return nil, errors.Join(ErrNotRunning, err)
+	}
+	defer func() {
+		if err != nil {
+			conn.Close()
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	conn.Speak(p)
+	if err := conn.Send(1, wire.TypeExec, request, files...); err != nil {
+		return nil, err
+	}
+	switch err := taken(conn, p); {
+	case errors.Is(err, wire.ErrVersion): // it runs: to start it would not help
+		return nil, err
+	case err != nil:
+		return nil, errors.Join(ErrNotRunning, err, context.Cause(ctx))
+	}
+	return conn, nil
 }
 
 // ends makes the session's socket and pipes: the door's ends and the pod's. The host makes them, so that a door never reads
@@ -205,11 +227,11 @@ func (w way) make(spec Spec) (outer, inner *os.File, err error) {
 
 // taken waits until the pod has got the request. A pod that dies before has run nothing, and another may be asked; one that dies
 // after may have.
-func taken(conn *wire.Conn) error {
+func taken(conn *wire.Conn, p wire.Protocol) error {
 	m, files, err := conn.Receive()
 	wire.CloseAll(files)
 	if err == nil {
-		err = wire.Pods().Understood(m)
+		err = p.Understood(m)
 	}
 	if err == nil && m.Type != wire.TypeTaken {
 		err = fmt.Errorf("%w: the pod says %.40q first", wire.ErrMalformed, m.Type)

@@ -12,7 +12,8 @@ var ErrVersion = errors.New("parts of forkgate are of builds too far apart")
 // is understood in two versions, the newest and the one before.
 //
 // Who opens a connection says by Message.Version of its first message what it speaks. Who answers takes what it knows, and tells of any other by
-// TypeVersions, before it has done anything. Nobody comes again with less: of two that are replaced, the one that answers goes first.
+// TypeVersions, before it has done anything. Who asks a pod comes again with less then: the pod goes on when the warden and the doors are replaced. Nobody else
+// does: of two that are replaced, the one that answers goes first.
 //
 // Whoever changes what is said raises Newest, keeps the messages of the version before in testdata, where tests speak them, and has what is older go.
 type Protocol struct {
@@ -87,7 +88,26 @@ func (p Protocol) Understood(m Message) error {
 	if err := m.Decode(&theirs); err != nil {
 		return err
 	}
-	return p.Foreign(spoken(theirs.Oldest, theirs.Newest))
+	return &differs{theirs, p.Foreign(spoken(theirs.Oldest, theirs.Newest))}
+}
+
+// differs is what Understood says, with what the other side speaks.
+type differs struct {
+	theirs Versions
+	error
+}
+
+func (d *differs) Unwrap() error { return d.error }
+
+// Older is how to come again where that is why it was not understood, and the other side speaks an older version that is known here. It is for parts that go
+// on when the others are replaced.
+func (p Protocol) Older(why error) (older Protocol, there bool) {
+	var d *differs
+	if !errors.As(why, &d) || d.theirs.Newest >= p.Newest || d.theirs.Newest < p.Oldest {
+		return p, false
+	}
+	p.Newest = d.theirs.Newest
+	return p, true
 }
 
 func spoken(oldest, newest int) string {

@@ -60,8 +60,12 @@ func TestAdmit(t *testing.T) {
 		}
 		if !c.ok {
 			m, _, err := a.Receive()
-			if err != nil || m.ID != 7 || !errors.Is(c.asks.Understood(m), ErrVersion) {
+			why := c.asks.Understood(m)
+			if err != nil || m.ID != 7 || !errors.Is(why, ErrVersion) {
 				t.Errorf("the answer is %+v, %v", m, err)
+			}
+			if less, there := c.asks.Older(why); there != (c.asks.Newest == 3) || less.Newest != min(c.asks.Newest, 2) {
+				t.Errorf("%+v comes again to %+v as %+v, %t", c.asks, c.answers, less, there)
 			}
 		}
 		a.Close()
