@@ -31,6 +31,8 @@ func checks() []check {
 		{"a fork that hoards terminals", hoardsTerminals},
 		{"a fork that fills the table of neighbours", sharesNeighbours},
 		{"network namespaces of a fork", boundsNetworkNamespaces},
+		{"the package is upgraded under a session", upgradesThePackage},
+		{"the package is removed, put back and purged", removesThePackage},
 	}
 }
 

@@ -40,6 +40,7 @@ func boot(t *testing.T) *vm.VM {
 	}
 	host.Build(t, payload)
 	host.Debs(t, runtime.GOARCH, "v1.0.0", payload)
+	host.Debs(t, runtime.GOARCH, "v1.0.1", filepath.Join(payload, newer))
 	v := vm.Boot(t, payload,
 		vm.Disk{Name: "pool", File: vm.Unnamed(t, 20<<30)}, vm.Disk{Name: "rootfs", File: rootfs, ReadOnly: true})
 	t.Logf("%s: booted Linux %s", v.Up(), v.Must(t, "uname", "-r"))
