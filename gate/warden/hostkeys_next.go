@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -49,6 +50,9 @@ type HostKey struct {
 	Hosts []string   `json:"hosts,omitempty"` // that it is for; every one where there is none
 	Until *time.Time `json:"until,omitempty"` // in which it is valid no more; nil: always
 }
+
+// IsCertificate tells certificates from keys.
+func (k HostKey) IsCertificate() bool { return strings.HasSuffix(k.File, certSuffix) }
 
 // ListHostKeys lists those that there are, and those that are to follow.
 func ListHostKeys(dir string) (all []HostKey, err error) {

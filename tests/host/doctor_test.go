@@ -48,6 +48,7 @@ func doctor(t *testing.T, h *host.Host) {
 		{"running", "systemctl stop forkgate-gate.socket", "down: forkgate-gate.socket"},
 		{"units", "systemctl mask --runtime --now forkgate-gate.socket", "not loaded: forkgate-gate.socket"},
 		{"published ports", `printf 'repository "nosuch" {\n  publish = ["` + host.Port + `:80/tcp"]\n}\n' >/etc/forkgate/policy.d/doctor.hcl`, "where the gate hears"},
+		{"host keys", "chmod 644 /var/lib/forkgate/hostkeys/ssh_host_ed25519_key", "others can read it"},
 		{"user forkgate", "sed -i.doctor /^forkgate:/d /etc/passwd", "there is none"},
 	} {
 		h.Must(t, "sh", "-ec", test.breaks)
@@ -57,6 +58,7 @@ func doctor(t *testing.T, h *host.Host) {
 		}
 		h.Must(t, "sh", "-ec", `[ ! -e /etc/passwd.doctor ] || mv /etc/passwd.doctor /etc/passwd
 			rm -f /etc/forkgate/policy.d/doctor.hcl
+			chmod 600 /var/lib/forkgate/hostkeys/ssh_host_ed25519_key
 			systemctl unmask --runtime forkgate-gate.socket
 			mountpoint -q /var/lib/forkgate/pool || systemctl start var-lib-forkgate-pool.mount
 			mount -o remount,nosuid /var/lib/forkgate/pool

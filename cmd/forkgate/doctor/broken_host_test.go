@@ -107,7 +107,7 @@ func others() []other {
 	for name, kind := range map[string]string{"cpu,cpuacct": "cpu", "memory": "memory", "pids": "pids", "blkio": "io"} {
 		hybrid += "40 25 0:30 / /sys/fs/cgroup/" + name + " rw,nosuid - cgroup " + kind + " rw," + name + "\n"
 	}
-	return []other{
+	return append(soundHostKeys(), []other{
 		{"kernel", "7.0.0-rc1", value("kernel.osrelease", "7.0.0-rc1")},
 		{"user namespaces", "made one", value("kernel.apparmor_restrict_unprivileged_userns", "1")}, // it does not concern root
 		{"security modules", "none", remove("sys/kernel/security/lsm")},
@@ -136,5 +136,5 @@ func others() []other {
 		{"repository blocks", "none", func(f *fake) { f.blocks = map[string][]string{} }},
 		{"rootfs", "docker.io 26.1.5+dfsg1-9+b9 in abababababab", func(*fake) {}},
 		{"rootfs", "docker-ce 5:28.0.1-1", func(f *fake) { f.kernel.trees = []Rootfs{{"abcdef", "docker-ce 5:28.0.1-1~debian"}} }},
-	}
+	}...)
 }

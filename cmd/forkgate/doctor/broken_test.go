@@ -74,7 +74,7 @@ func breakages() []breakage {
 			without("modprobe --dry-run --quiet"), file("proc/config.gz", "not gzip"))},
 		{"module br_netfilter", Yellow, "not in this kernel", "CONFIG_BRIDGE_NETFILTER", both(
 			without("modprobe --dry-run --quiet"), remove("lib/modules/6.12.117+deb13-cloud-amd64/modules.builtin"))},
-	}, append(brokenPool(), append(brokenUnits(), brokenSettings()...)...)...)
+	}, append(brokenPool(), append(brokenUnits(), append(brokenHostKeys(), brokenSettings()...)...)...)...)
 }
 
 func brokenPool() []breakage {

@@ -73,7 +73,7 @@ func red(do, format string, args ...any) finding {
 
 // checks are all of them, in the order in which they are printed: what others rest on comes first.
 func checks() []check {
-	return slices.Concat(kernelChecks(), moduleChecks(), poolChecks(), cgroupChecks(), unitChecks(), settingChecks(), networkChecks(), publishedChecks())
+	return slices.Concat(kernelChecks(), moduleChecks(), poolChecks(), cgroupChecks(), unitChecks(), hostKeyChecks(), settingChecks(), networkChecks(), publishedChecks())
 }
 
 // Examine makes every check.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"forkgate/fork"
+	"forkgate/gate/warden"
 )
 
 // Host is what the checks look at.
@@ -22,6 +23,9 @@ type Host struct {
 
 	// Policy lists the ports that policy publishes, by repository: all that have a block, and the caller's own map. Nil: it cannot be seen.
 	Policy func() (map[string][]string, error)
+
+	// HostKeys lists the gate's host keys and their certificates. Nil: they cannot be seen.
+	HostKeys func() ([]warden.HostKey, error)
 }
 
 // Runner runs a program and returns its standard output.
@@ -47,7 +51,8 @@ type Kernel interface {
 
 // Here is the host that this process runs on.
 func Here(pool string, policy func() (map[string][]string, error)) *Host {
-	return &Host{Files: os.DirFS("/"), Root: os.Geteuid() == 0, Pool: pool, Run: run, Kernel: kernel{}, Policy: policy}
+	keys := func() ([]warden.HostKey, error) { return warden.ListHostKeys(warden.HostKeysDir) }
+	return &Host{Files: os.DirFS("/"), Root: os.Geteuid() == 0, Pool: pool, Run: run, Kernel: kernel{}, Policy: policy, HostKeys: keys}
 }
 
 // patience is how long a program may take. None of those that are run here waits for anything.
