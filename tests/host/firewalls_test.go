@@ -87,7 +87,7 @@ func TestRealFirewalls(t *testing.T) {
 func downloaded(t *testing.T, packages ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	fetch := append([]string{"-qq", "-y", "--no-install-recommends", "--download-only", "-o", "Dir::Cache::Archives=" + dir, "-o", "APT::Sandbox::User=root", "install"}, packages...)
+	fetch := append([]string{"-qq", "-y", "--no-install-recommends", "--download-only", "-o", "DPkg::Lock::Timeout=120", "-o", "Dir::Cache::Archives=" + dir, "-o", "APT::Sandbox::User=root", "install"}, packages...)
 	out, err := exec.Command("apt-get", fetch...).CombinedOutput()
 	if err != nil { // the lists may be old, or missing
 		if said, failed := exec.Command("apt-get", "-qq", "update").CombinedOutput(); failed != nil {
