@@ -2,12 +2,14 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"forkgate/gate"
 	"forkgate/gate/policy"
+	"forkgate/tests/need"
 )
 
 // Each command has a manual page, the policy one that names all that it can be written with, and each shell its completion.
@@ -46,5 +48,10 @@ func TestDocs(t *testing.T) {
 		if !strings.Contains(read("completions/"+completion), "forkgate") {
 			t.Errorf("%s completes nothing", completion)
 		}
+	}
+	need.Tools(t, "bash")
+	out, err := exec.Command("bash", "-ec", `source "$0"; complete -p forkgate`, filepath.Join(dir, "completions/forkgate")).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "__start_forkgate") {
+		t.Errorf("bash takes no completion of that: %v\n%s", err, out)
 	}
 }

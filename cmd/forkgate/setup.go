@@ -152,13 +152,21 @@ func afterSetup(cmd *cobra.Command) error {
 	if n := doctor.Count(wanting, doctor.Red); n > 0 {
 		return fmt.Errorf("this host is not as it should be: %d red; what to type is below each", n)
 	}
-	port, ssh := 2222, "ssh -p 2222 "
+	port, ssh := 2222, sshToGate()
 	if (hostPorts{}).Taken() {
-		port, ssh = 22, "ssh "
+		port = 22
 	}
 	at := ssh + gate.ControlUser + "@THIS-HOST "
-	_, err := fmt.Fprintf(out, "\nthe gate listens on port %d. From a workstation:\n  %swhoami\n  %shelp\n", port, at, at)
+	_, err := fmt.Fprintf(out, "\nthe gate listens on port %d. From a workstation:\n  %swhoami\n  %shelp\nOnce it lets you in: what else leads onto this host, past it, and how to close that\n  forkgate doors\n", port, at, at)
 	return err
+}
+
+// sshToGate is how one comes to the gate of this host from elsewhere.
+func sshToGate() string {
+	if (hostPorts{}).Taken() {
+		return "ssh "
+	}
+	return "ssh -p 2222 "
 }
 
 // proposals takes what is proposed.

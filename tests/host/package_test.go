@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -18,11 +19,11 @@ import (
 func TestPackage(t *testing.T) {
 	t.Parallel()
 	debs := t.TempDir()
-	one, _ := host.Debs(t, "amd64", "v0.1.0", debs)
-	two, _ := host.Debs(t, "amd64", "v0.2.0", debs)
+	one, attest := host.Debs(t, runtime.GOARCH, "v0.1.0", debs)
+	two, attestTwo := host.Debs(t, runtime.GOARCH, "v0.2.0", debs)
 	h := host.Start(t, host.Options{Bare: true, Package: one})
 	p := &packaged{h, t}
-	p.add(two)
+	p.add(two, attest, attestTwo)
 
 	p.shows("forkgate version", "forkgate v0.1.0")
 	p.shows("getent passwd rediacc | cut -d: -f3; id -un forkgate; ls /usr/share/man/man1/forkgate.1.gz", "7111\nforkgate\n/usr/share/man/man1/forkgate.1.gz")
@@ -32,12 +33,14 @@ func TestPackage(t *testing.T) {
 	p.ports()
 	p.shows("dpkg --verify forkgate", "")
 	p.upgraded(two)
+	p.changedByBoth(two)
 	p.refusedUpgrade(two)
 	p.removed()
 	h.Must(t, "dpkg", "--install", filepath.Join(h.Built, filepath.Base(two)))
 	h.Must(t, "systemctl", "enable", "--now", "forkgate.target")
 	p.agent("shop+try", "cat kept", "kept\n")
 	p.purged(two)
+	p.workstation(attest, attestTwo)
 }
 
 type packaged struct {
@@ -45,10 +48,10 @@ type packaged struct {
 	t *testing.T
 }
 
-// add puts a package where the machine sees it.
-func (p *packaged) add(deb string) {
+// add puts packages where the machine sees them.
+func (p *packaged) add(debs ...string) {
 	p.t.Helper()
-	if out, err := exec.Command("cp", deb, p.Built).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cp", append(debs, p.Built)...).CombinedOutput(); err != nil {
 		p.t.Fatalf("%v: %s", err, out)
 	}
 }
@@ -148,6 +151,19 @@ func (p *packaged) upgraded(deb string) {
 	p.shows("forkgate status --json | grep -o v0.2.0", "v0.2.0")
 }
 
+// changedByBoth is a file that the operator has changed, and a newer package as well: his stays, where he has told dpkg so or is there to be asked.
+func (p *packaged) changedByBoth(deb string) {
+	t := p.t
+	t.Helper()
+	p.Must(t, "bash", "-ec", `cd $(mktemp -d); dpkg-deb --raw-extract $0 tree; echo '# theirs' >>tree/etc/forkgate/policy.d/baseline.hcl
+		sed -i 's/^Version: .*/Version: 0.3.0/' tree/DEBIAN/control; dpkg-deb --build tree next.deb >/dev/null
+		! dpkg --install next.deb </dev/null || { echo 'nobody was asked'; exit 1; }
+		dpkg --configure --force-confold forkgate </dev/null`, filepath.Join(p.Built, filepath.Base(deb)))
+	p.shows("tail -qn 1 /etc/forkgate/policy.d/baseline.hcl /etc/forkgate/policy.d/baseline.hcl.dpkg-*; forkgate policy check >/dev/null && echo loads", "# mine\n# theirs\nloads")
+	p.agent("shop+try", "cat kept", "kept\n")
+	p.Must(t, "sh", "-ec", "rm /etc/forkgate/policy.d/baseline.hcl.dpkg-*; dpkg --install --force-downgrade --force-confold $0 2>&1 </dev/null", filepath.Join(p.Built, filepath.Base(deb)))
+}
+
 // refusedUpgrade is one that finds a policy that it does not load: a new warden would open no door.
 func (p *packaged) refusedUpgrade(deb string) {
 	t := p.t
@@ -192,7 +208,35 @@ func (p *packaged) purged(deb string) {
 		t.Errorf("dpkg says\n%s", said)
 	}
 	p.shows("ls /var/lib/forkgate/pool/repos | wc -l; ls /etc/forkgate 2>&1 || :", "1\nls: cannot access '/etc/forkgate': No such file or directory")
-	p.Must(t, "sh", "-ec", "dpkg --install $0 && echo forkgate forkgate/purge-data string i-understand-this-deletes-production | debconf-set-selections", filepath.Join(p.Built, filepath.Base(deb)))
-	t.Log(p.Must(t, "sh", "-ec", "DEBIAN_FRONTEND=noninteractive dpkg --purge forkgate 2>&1 </dev/null"))
+	for _, typed := range []string{"yes", "i-understand-this-deletes-production"} {
+		p.Must(t, "dpkg", "--install", filepath.Join(p.Built, filepath.Base(deb)))
+		t.Log(p.Must(t, "expect", "-c", `set timeout 60; spawn env TERM=dumb DEBIAN_FRONTEND=readline dpkg --purge forkgate
+			expect "1 repositories"; expect "Delete production as well?"; expect -re {production *$}; send "`+typed+`\r"; expect eof; exit [lindex [wait] 3]`))
+		if typed == "yes" {
+			p.shows("ls /var/lib/forkgate/pool/repos | wc -l", "1")
+		}
+	}
 	p.shows("ls /var/lib/forkgate 2>&1; mount | grep /var/lib/forkgate; dpkg -l forkgate 2>/dev/null | grep ^.[^n] || :", "ls: cannot access '/var/lib/forkgate': No such file or directory")
+}
+
+// workstation leads the other package's life: what tells people from agents goes on when its program is replaced, and is known by the same key until a purge.
+func (p *packaged) workstation(one, two string) {
+	t := p.t
+	t.Helper()
+	deb := func(name string) string { return filepath.Join(p.Built, filepath.Base(name)) }
+	const pid = "systemctl show -P MainPID forkgate-attest; cat /etc/forkgate-attest/attest_key.pub"
+	p.Must(t, "sh", "-ec", `dpkg --install $0; useradd --uid 7001 ann; forkgate-attest init --principal 7001=ann
+		printf 'events = "optional"\ngate "production" {\n  patterns   = ["gate.example.org"]\n  host_keys  = ["%s"]\n  principals = { "7001" = "ann" }\n}\n' \
+			"$(cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub)" >/etc/forkgate-attest/attest.hcl; forkgate-attest check; systemctl enable --now forkgate-attest.socket forkgate-attest.service`, deb(one))
+	before := p.Must(t, "sh", "-c", pid)
+	p.shows("forkgate-attest version; setpriv --reuid=7001 --clear-groups forkgate-attest whoami | grep -o unverified", "forkgate-attest v0.1.0\nunverified")
+	if said := p.Must(t, "dpkg", "--install", deb(two)); !strings.Contains(said, "the old daemon goes on") {
+		t.Errorf("dpkg says\n%s", said)
+	}
+	p.shows("forkgate-attest version; "+pid, "forkgate-attest v0.2.0\n"+before)
+	p.Must(t, "dpkg", "--remove", "forkgate-attest")
+	p.shows("systemctl is-active forkgate-attest.socket forkgate-attest.service; ls /etc/forkgate-attest/attest_key; ls /usr/bin/forkgate-attest 2>&1 || :",
+		"inactive\ninactive\n/etc/forkgate-attest/attest_key\nls: cannot access '/usr/bin/forkgate-attest': No such file or directory")
+	p.Must(t, "dpkg", "--purge", "forkgate-attest")
+	p.shows("ls -d /etc/forkgate-attest 2>&1 || :", "ls: cannot access '/etc/forkgate-attest': No such file or directory")
 }
