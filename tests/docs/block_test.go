@@ -10,6 +10,7 @@ import (
 // document is what a file shows in blocks.
 type document struct {
 	name   string
+	file   string // its path from here
 	lines  []string
 	blocks []block
 }
@@ -19,6 +20,7 @@ type block struct {
 	info       string
 	first, end int
 	commands   []command // of a console
+	elsewhere  []string  // which tests type them, where that is not this one
 }
 
 // command is typed by somebody: its text, what is to come of it, and which lines of the document say so.
@@ -33,8 +35,8 @@ type command struct {
 // prompts are who types commands, and after what.
 var prompts = map[string]string{"host": "# ", "person": "$ ", "agent": "$ "}
 
-// plain are the kinds of blocks with nothing to run.
-var plain = []string{"text"}
+// plain are the kinds of blocks with nothing to type. What is policy has to load.
+var plain = []string{"text", "hcl"}
 
 // read finds the blocks of a document, and what is wrong with them: nothing in it may escape being run by how it is written.
 func read(name, text string) (document, error) {
@@ -70,14 +72,34 @@ func (b *block) read(lines []string) error {
 	switch prompt, known := prompts[who]; {
 	case kind == "console" && known:
 		return b.readCommands(lines, command{who: who, eventually: eventually}, prompt)
+	case kind == "console" && strings.HasPrefix(who, "elsewhere "):
+		return b.readElsewhere(lines, strings.Fields(who)[1:])
 	case kind == "console":
-		return fmt.Errorf("%d: who types this? console host, person or agent", b.first)
+		return fmt.Errorf("%d: who types this? console host, person or agent, or elsewhere TEST", b.first)
 	case !slices.Contains(plain, b.info):
-		return fmt.Errorf("%d: a block of %q: console WHO, or text", b.first, b.info)
+		return fmt.Errorf("%d: a block of %q: console WHO, hcl, or text", b.first, b.info)
 	}
 	for i, line := range lines[b.first:b.end] {
 		if kind == "text" && looksTyped(line) {
 			return fmt.Errorf("%d: that is a command, in a block that nobody runs: %s", b.first+i+1, line)
+		}
+	}
+	return nil
+}
+
+// readElsewhere reads what other tests type: it shows nothing of what comes, as nobody compares that.
+func (b *block) readElsewhere(lines, tests []string) error {
+	b.elsewhere = tests
+	prompt := prompts["person"]
+	if strings.HasPrefix(lines[b.first], prompts["host"]) {
+		prompt = prompts["host"]
+	}
+	if err := b.readCommands(lines, command{}, prompt); err != nil {
+		return err
+	}
+	for _, c := range b.commands {
+		if c.end > c.first || c.code != 0 {
+			return fmt.Errorf("%d: what comes of it is compared by nobody: %s", c.first+1, lines[c.first])
 		}
 	}
 	return nil

@@ -15,17 +15,18 @@ import (
 )
 
 // order has those documents that others go on from; the others come by their names.
-var order = []string{"tutorial.md", "admin.md"}
+var order = []string{"tutorial.md", "admin.md", "README.md"}
 
 func TestMain(m *testing.M) { need.Parallel(m) }
 
-// documents are packaging/docs/*.md, in the order in which they are run.
+// documents are README and packaging/docs/*.md, in the order in which they are run.
 func documents(t *testing.T) (all []*document) {
 	t.Helper()
 	files, err := filepath.Glob("../../packaging/docs/*.md")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are no documents: %v", err)
 	}
+	files = append(files, "../../README.md")
 	slices.SortStableFunc(files, func(a, b string) int { return place(a) - place(b) })
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -37,6 +38,7 @@ func documents(t *testing.T) (all []*document) {
 			t.Error(err)
 			continue
 		}
+		d.file = file
 		all = append(all, &d)
 	}
 	return all
@@ -64,7 +66,7 @@ func TestDocuments(t *testing.T) {
 			for _, update := range slices.Backward(outdated) { // from the end, as lines move
 				update()
 			}
-			if err := os.WriteFile("../../packaging/docs/"+d.name, []byte(strings.Join(d.lines, "\n")+"\n"), 0o644); err != nil {
+			if err := os.WriteFile(d.file, []byte(strings.Join(d.lines, "\n")+"\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -76,6 +78,9 @@ func TestDocuments(t *testing.T) {
 func (w *world) typeAll(t *testing.T, d *document) (outdated []func()) {
 	t.Helper()
 	for _, b := range d.blocks {
+		if len(b.elsewhere) > 0 {
+			continue
+		}
 		for _, c := range b.commands {
 			started := time.Now()
 			got := w.run(t, c)

@@ -9,7 +9,7 @@ import (
 
 var (
 	inline = regexp.MustCompile("`((?:forkgate|forkgate-attest) [^`]+)`")
-	flag   = regexp.MustCompile(`--[a-z][a-z-]*`)
+	flag   = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
 )
 
 // mentioned are the commands that a document speaks of in a sentence, where nobody types them.

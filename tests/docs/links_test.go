@@ -20,7 +20,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	for _, d := range documents(t) {
 		text := strings.Join(d.lines, "\n")
 		for _, found := range link.FindAllStringSubmatch(text, -1) {
-			if why := leads(filepath.Join("../../packaging/docs", d.name), found[1]); why != "" {
+			if why := leads(d.file, found[1]); why != "" {
 				t.Errorf("%s: %s", d.name, why)
 			}
 		}

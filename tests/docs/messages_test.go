@@ -95,16 +95,12 @@ func texts(t *testing.T) (all []string) {
 	return all
 }
 
-// The table of exit codes, README's and the document's, has the codes that there are.
+// The table of exit codes has the codes that there are.
 func TestExitCodesAreTheProgramsOwn(t *testing.T) {
-	readme := linesOf(t, "../../README.md")
 	for code, word := range map[int]string{gate.ExitRefused: "refused", gate.ExitFailed: "the gate failed"} {
 		row := regexp.MustCompile(`^\| ` + strconv.Itoa(code) + ` \|.*` + word)
-		if !slices.ContainsFunc(linesOf(t, "troubleshooting.md"), row.MatchString) {
-			t.Errorf("troubleshooting.md has no row of %d, %s", code, word)
-		}
-		if !slices.ContainsFunc(readme, row.MatchString) {
-			t.Errorf("README has no row of %d, %s", code, word)
+		if !slices.ContainsFunc(linesOf(t, "callers.md"), row.MatchString) {
+			t.Errorf("callers.md has no row of %d, %s", code, word)
 		}
 	}
 }
