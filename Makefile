@@ -101,6 +101,8 @@ install-attest: ## on a workstation: install the attestor that make build has bu
 	install -D -m 644 packaging/attest/attest.hcl.example $(attestdoc)/attest.hcl.example
 	install -D -m 644 policy.d/agents.hcl $(attestdoc)/agents.hcl
 	install -D -m 644 README.md $(attestdoc)/README.md
+	install -D -m 644 -t $(attestdoc)/packaging/docs packaging/docs/*.md
+	install -D -m 644 -t $(attestdoc)/packaging/docs/pictures packaging/docs/pictures/*.svg
 	install -D -m 644 -t $(sharedir)/man/man1 $(BIN)/docs/attest/man1/*.1
 	install -D -m 644 $(BIN)/docs/attest/completions/forkgate-attest $(sharedir)/bash-completion/completions/forkgate-attest
 	install -D -m 644 $(BIN)/docs/attest/completions/_forkgate-attest $(sharedir)/zsh/vendor-completions/_forkgate-attest
@@ -185,7 +187,7 @@ incident: needs-build build/rootfs.tar ## replay the incident: an agent with a s
 	@packaging/needs test
 	REQUIRE=all $(GO) test -v -count=1 -timeout 5m -exec "$(ROOTEXEC)" -run 'TestAlone/alone.*/incident$$' ./tests/scripts
 
-docs-test: needs-build build/rootfs.tar ## run every command that the documents in packaging/docs show, on a host that boots for it; as root
+docs-test: needs-build build/rootfs.tar ## run every command that README and the documents in packaging/docs show, on a host that boots for it; as root
 	@packaging/needs test package
 	REQUIRE=all $(GO) test -count=1 -timeout 5m -exec "$(ROOTEXEC)" ./tests/docs
 

@@ -37,7 +37,7 @@ func (k *Kind) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Class grades the evidence of who speaks, 0 (none) to 4 (presence). An approval is no class: it is a grant, of one thing. README's section on provenance describes each.
+// Class grades the evidence of who speaks, 0 (none) to 4 (presence). An approval is no class: it is a grant, of one thing. packaging/docs/provenance.md describes each.
 type Class uint8
 
 const (

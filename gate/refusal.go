@@ -2,7 +2,7 @@ package gate
 
 import "errors"
 
-// Exit codes that a client sees when the command's own is not to be had (README, "Exit codes").
+// Exit codes that a client sees when the command's own is not to be had (packaging/docs/callers.md, "Exit codes").
 const (
 	ExitRefused = 254 // policy or input said no; nothing ran
 	ExitFailed  = 255 // the gate itself failed

@@ -53,6 +53,9 @@ func TestInstall(t *testing.T) {
 
 	// A host can be a workstation as well: what is of the attestor stays until that goes.
 	make("install-attest")
+	if page := "opt/fg/share/doc/forkgate-attest/packaging/docs/workstations.md"; !slices.Contains(installed(t, dest), page) {
+		t.Errorf("%s is not installed", page)
+	}
 	make("uninstall")
 	if page := "opt/fg/share/man/man1/forkgate-attest-whoami.1"; !slices.Contains(installed(t, dest), page) {
 		t.Errorf("uninstall took %s", page)

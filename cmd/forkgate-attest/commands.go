@@ -18,7 +18,7 @@ import (
 	"forkgate/gate/provenance/attestor"
 )
 
-// Where things are on a workstation. The units and README say the same.
+// Where things are on a workstation. The units and workstations.md say the same.
 const (
 	configFile = "/etc/forkgate-attest/attest.hcl"
 	keyFile    = "/etc/forkgate-attest/attest_key"

@@ -1,5 +1,5 @@
 // Command forkgate-attest runs on a caller's workstation and tells gates, on the word of root there, whether a person or an agent has
-// opened a connection. It is a daemon and the few commands around it; README says how to install it.
+// opened a connection. It is a daemon and the few commands around it; packaging/docs/workstations.md says how to install it.
 package main
 
 import (

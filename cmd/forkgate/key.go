@@ -38,7 +38,7 @@ Who has the key makes it, with a challenge of yours, and sends back three files:
     --challenge challenge --attestation attestation --root maker.pem
 
 The root certificate is what the key's maker publishes for attestations of FIDO keys. A key without an attestation can
-be marked in the policy instead, for entering alone: see security_key in README.`
+be marked in the policy instead, for entering alone: see security_key in forkgate-policy(5).`
 
 func keyEnrollCommand() *cobra.Command {
 	c := &cobra.Command{Use: "enroll NAME", Short: "enroll a security key by its maker's attestation", Long: enrollHelp, Args: words(1, 1)}

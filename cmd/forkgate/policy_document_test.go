@@ -27,7 +27,7 @@ func TestThePolicyDocument(t *testing.T) {
 func policyDocument(all policy.Reference) string {
 	var text strings.Builder
 	text.WriteString("# Policy, all of it\n\nMade of what `forkgate policy schema` prints; a test keeps it so. What each is for, with examples, is in\n" +
-		"[README](../../README.md#policy). Files `*.hcl` in `/etc/forkgate` and `/etc/forkgate/policy.d` are read together, in HCL. What no permit matches is\n" +
+		"[Writing policy](writing-policy.md). Files `*.hcl` in `/etc/forkgate` and `/etc/forkgate/policy.d` are read together, in HCL. What no permit matches is\n" +
 		"refused, a forbid beats every permit, and the order of files and rules means nothing.\n\n## Blocks\n")
 	for _, block := range all.Blocks {
 		fmt.Fprintf(&text, "\n### %s\n\n", title(block))

@@ -13,7 +13,7 @@ import (
 	"forkgate/gate"
 )
 
-// Where things are on a host. The units and README say the same.
+// Where things are on a host. The units and admin.md say the same.
 const (
 	stateDir   = "/var/lib/forkgate"
 	poolDir    = stateDir + "/pool"

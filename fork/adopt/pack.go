@@ -19,7 +19,7 @@ import (
 )
 
 // hooks is the Rediaccfile of a project that has none.
-const hooks = `# forkgate repo adopt wrote this; "Rediaccfile" in forkgate's README says what it is. It is yours to change.
+const hooks = `# forkgate repo adopt wrote this; "Rediaccfile" in forkgate's forks.md says what it is. It is yours to change.
 up() {
   [ "$REDIACC_ROLE" = grand ] || return 0 # without this line each fork starts all of it, which who enters it first waits for
   docker compose up --detach --no-build --pull missing

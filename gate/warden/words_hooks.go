@@ -28,7 +28,7 @@ func askHook(ctx context.Context, w *word, h hook) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	none := &gate.Refusal{Reason: fmt.Sprintf("%s has no Rediaccfile with a function %s", t.Ref(), h.name), Hint: "README, Rediaccfile"}
+	none := &gate.Refusal{Reason: fmt.Sprintf("%s has no Rediaccfile with a function %s", t.Ref(), h.name), Hint: "packaging/docs/forks.md, Rediaccfile"}
 	file, err := hooksOf(w.trees.Dirs(t).Data)
 	if err != nil {
 		return page{}, err

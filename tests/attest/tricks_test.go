@@ -250,7 +250,7 @@ func TestAnAdmittedHost(t *testing.T) {
 	if a := p.later("hers"); !a.Attested.Person() {
 		t.Errorf("alice's own: %+v", a.Attested.Statement)
 	}
-	// What that costs, as README and forkgate-attest check say: what an agent types there is alice's.
+	// What that costs, as workstations.md and forkgate-attest check say: what an agent types there is alice's.
 	p.types("tmux -L open new -d; ./claude tmux -L open send-keys \"$ssh >$HOME/typed 2>&1\" Enter")
 	if a := p.later("typed"); !a.Attested.Person() {
 		t.Errorf("typed by an agent: %+v", a.Attested.Statement)

@@ -43,7 +43,7 @@ systemctl daemon-reload; systemctl restart forkgate-gate`
 	case $p in forkgate) to=/usr/bin/forkgate;; *) to=/usr/$p;; esac
 	cp $(basename $p) $to.new; mv $to.new $to; done`
 
-	// upgrade is what README tells operators to do.
+	// upgrade is what admin.md tells operators to do.
 	upgrade = `systemctl restart forkgate-warden forkgate-net forkgate-egress; systemctl reload forkgate-gate`
 )
 

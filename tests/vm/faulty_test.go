@@ -127,7 +127,7 @@ func (f faulty) stuck(t *testing.T, argv ...string) (ended func() (said, bool)) 
 	return ended
 }
 
-// mend is what README has an operator do once the disk is well.
+// mend is what admin.md has an operator do once the disk is well.
 func (f faulty) mend(t *testing.T) {
 	t.Helper()
 	began := time.Now()

@@ -73,7 +73,7 @@ func newAdmin(t *testing.T, v *vm.VM) {
 	v.Must(t, "sh", "-ec", others)
 }
 
-// setUp is what README says of an install from source, with the pool on a device, and a principal of each kind. A step that fails ends it all.
+// setUp is what admin.md says of an install from source, with the pool on a device, and a principal of each kind. A step that fails ends it all.
 func setUp(t *testing.T, v *vm.VM, device string) {
 	t.Helper()
 	for _, step := range []struct{ what, command string }{
