@@ -126,13 +126,15 @@ func closeDoors(ctx context.Context, out io.Writer, d *doors.Doors, names []stri
 	if err != nil {
 		return err
 	}
-	if len(done.Ways) > 0 {
-		fmt.Fprintf(out, "closed: %s\n", strings.Join(done.Ways, ", "))
-	}
 	if done.Until.IsZero() {
 		fmt.Fprintln(out, "nothing to close")
 	} else {
-		fmt.Fprintf(out, "unless you log in anew, and say: forkgate doors --confirm there, it is taken back at %s\n", done.Until.Local().Format(time.TimeOnly))
+		fmt.Fprintf(out, "unless you log in anew, and say: forkgate doors --confirm there, it is taken back at %s, in %v\n",
+			done.Until.Local().Format(time.TimeOnly), max(time.Until(done.Until), 0).Round(time.Second))
+		d.Look(ctx, &done)
+	}
+	if len(done.Ways) > 0 {
+		fmt.Fprintf(out, "closed: %s\n", strings.Join(done.Ways, ", "))
 	}
 	if len(done.Left) > 0 {
 		fmt.Fprintf(out, "still open, and for you to close: %s\n", strings.Join(done.Left, ", "))

@@ -32,59 +32,88 @@ type Doors struct {
 	Except   []string      // ways that All leaves as they are
 	Root     string        // where / is; empty but in tests
 	Proc     fs.FS         // /proc
+	Queue    time.Duration // how long another process is waited for that has the ledger
 }
 
 // New is for the host that this process runs on.
 func New() *Doors {
-	return &Doors{Host: Here(), State: StateDir, Patience: Patience, Proc: os.DirFS("/proc")}
+	return &Doors{Host: Here(), State: StateDir, Patience: Patience, Proc: os.DirFS("/proc"), Queue: 10 * time.Second}
 }
 
 // Closing says what Close has done.
 type Closing struct {
-	Ways  []string  // that were closed
+	Ways  []string  // whose closing waits to be confirmed
 	Left  []string  // that are open, and for the operator: by hand, or by name
 	Until time.Time // when it is taken back unless it is confirmed; zero: nothing was changed
 }
 
 // Close closes ways by their names, or All. Unless it is confirmed in time, systemd takes it back. When it fails nothing is changed. It refuses where
-// nobody would be left who can come in.
+// nobody would be left who can come in. Of All a way that cannot be closed is left as it is.
 func (d *Doors) Close(ctx context.Context, names ...string) (Closing, error) {
-	b, err := d.nothingPending()
+	b, err := d.nothingPending(ctx)
 	if err != nil {
 		return Closing{}, err
 	}
 	defer b.close()
 	chosen, done, err := d.choose(ctx, names)
+	if err == nil {
+		chosen, err = d.ahead(ctx, chosen, names, &done)
+	}
 	if err != nil || len(chosen) == 0 {
 		return done, err
 	}
 	if err := d.somebodyIsLeft(ctx, chosen); err != nil {
 		return Closing{}, err
 	}
-	if err := d.ahead(ctx, chosen); err != nil {
-		return Closing{}, err
-	}
 	if err := d.begin(ctx, b); err != nil {
 		return Closing{}, err
 	}
 	for _, w := range chosen {
-		if err := d.shut(ctx, b, w); err != nil {
+		first := len(b.Changes)
+		err := d.shut(ctx, b, w)
+		if err != nil && !slices.Contains(names, w.name) {
+			if wrong := d.takeBack(ctx, b, first); !errors.Is(wrong, errLater) {
+				done.leave(w, errors.Join(err, wrong))
+				continue
+			}
+		}
+		if err != nil {
 			return Closing{}, errors.Join(err, d.end(ctx, b, b.Pending.First))
 		}
+		done.Ways = append(done.Ways, w.name)
 	}
-	d.look(ctx, chosen, &done)
+	if len(done.Ways) == 0 {
+		return done, d.end(ctx, b, b.Pending.First)
+	}
 	done.Until = b.Pending.Until
 	return done, b.awaitConfirmation()
 }
 
+func (c *Closing) leave(w way, why error) {
+	c.Left = append(c.Left, fmt.Sprintf("%s (%v)", w.name, why))
+}
+
 // nothingPending opens the ledger for something new.
-func (d *Doors) nothingPending() (*book, error) {
-	b, err := openBook(d.State)
-	if err == nil && b.Pending != nil {
-		b.close()
+func (d *Doors) nothingPending(ctx context.Context) (*book, error) {
+	b, err := d.openBook()
+	if err != nil || b.Pending == nil {
+		return b, err
+	}
+	if d.late(b.Pending) { // and nothing has taken it back
+		err = d.end(ctx, b, b.Pending.First)
+	} else {
 		err = &gate.Refusal{Reason: "a closing waits to be confirmed", Hint: "forkgate doors --confirm, in a new connection; or forkgate doors --undo"}
 	}
+	if err != nil {
+		b.close()
+	}
 	return b, err
+}
+
+// late reports whether nobody can confirm a closing any more.
+func (d *Doors) late(p *pending) bool {
+	boot, _, err := d.Host.read("proc/sys/kernel/random/boot_id")
+	return err != nil || strings.TrimSpace(boot) != p.Boot || time.Now().After(p.Until)
 }
 
 // awaitConfirmation says that all is changed: who logs in from now on can confirm it.
@@ -94,33 +123,35 @@ func (b *book) awaitConfirmation() error {
 }
 
 // ahead works out what takes long before the time runs. The others are worked out one after the other: some change the same file.
-func (d *Doors) ahead(ctx context.Context, chosen []way) error {
-	for i, w := range chosen {
-		if !w.slow {
-			continue
+func (d *Doors) ahead(ctx context.Context, chosen []way, names []string, done *Closing) (possible []way, err error) {
+	for _, w := range chosen {
+		if w.slow {
+			steps, err := w.shut(ctx, d.Host)
+			switch {
+			case err != nil && slices.Contains(names, w.name):
+				return nil, fmt.Errorf("cannot close %s: %w", w.name, err)
+			case err != nil:
+				done.leave(w, err)
+				continue
+			}
+			w.shut = func(context.Context, *Host) ([]step, error) { return steps, nil }
 		}
-		steps, err := w.shut(ctx, d.Host)
-		if err != nil {
-			return fmt.Errorf("cannot close %s: %w", w.name, err)
-		}
-		chosen[i].shut = func(context.Context, *Host) ([]step, error) { return steps, nil }
+		possible = append(possible, w)
 	}
-	return nil
+	return possible, nil
 }
 
-// look says of ways whether they are closed by now: what is to close one may not be all that opens it. A way that is gone is closed.
-func (d *Doors) look(ctx context.Context, chosen []way, done *Closing) {
+// Look moves the ways that are open after all to what is left: what is to close one may not be all that opens it. A way that is gone is closed. It may take
+// longer than the closing waits: what accounts have at home is looked at.
+func (d *Doors) Look(ctx context.Context, done *Closing) {
 	now := ways(ctx, d.Host)
-	for _, w := range chosen {
-		still := slices.ContainsFunc(now, func(other way) bool {
-			return other.name == w.name && !w.slow && other.probe(ctx, d.Host).state == Open
-		})
+	done.Ways = slices.DeleteFunc(done.Ways, func(name string) bool {
+		still := slices.ContainsFunc(now, func(w way) bool { return w.name == name && !w.slow && w.probe(ctx, d.Host).state == Open })
 		if still {
-			done.Left = append(done.Left, w.name)
-		} else {
-			done.Ways = append(done.Ways, w.name)
+			done.Left = append(done.Left, name)
 		}
-	}
+		return still
+	})
 }
 
 // choose finds the ways that are to be closed.
@@ -172,9 +203,10 @@ func (d *Doors) begin(ctx context.Context, b *book) error {
 		return err
 	}
 	b.Pending = &pending{First: len(b.Changes), Boot: strings.TrimSpace(boot), Until: time.Now().Add(d.Patience).UTC()}
-	err = b.write()
+	// Whoever dies in between leaves a timer that finds nothing to take back, rather than a closing that nothing takes back.
+	err = d.arm(ctx)
 	if err == nil {
-		err = d.arm(ctx)
+		err = b.write()
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("nothing is closed, as nothing would take it back: %w", err), d.end(ctx, b, b.Pending.First))
@@ -217,7 +249,7 @@ func (d *Doors) end(ctx context.Context, b *book, first int) error {
 
 // Undo takes back all that was ever closed.
 func (d *Doors) Undo(ctx context.Context) error {
-	b, err := openBook(d.State)
+	b, err := d.openBook()
 	if err != nil {
 		return err
 	}
@@ -227,7 +259,11 @@ func (d *Doors) Undo(ctx context.Context) error {
 
 // Rollback takes back a closing that is not confirmed. It is what systemd runs.
 func (d *Doors) Rollback(ctx context.Context) (done bool, err error) {
-	b, err := openBook(d.State)
+	b, err := d.openBook()
+	if held := (heldError{}); errors.As(err, &held) { // by who hangs, or was stopped: what is closed is not left to him
+		_ = held.kill(d.Proc)
+		b, err = d.openBook()
+	}
 	if err != nil {
 		return false, err
 	}

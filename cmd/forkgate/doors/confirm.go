@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"time"
 
 	"forkgate/gate"
 	"forkgate/gate/provenance/chain"
@@ -91,7 +90,7 @@ func (d *Doors) disarm(ctx context.Context) error {
 // has to have started since. That shows that somebody got in and became root through the closed doors, by the way that he came, and nothing of other people and
 // other ways.
 func (d *Doors) Confirm(ctx context.Context) error {
-	b, err := openBook(d.State)
+	b, err := d.openBook()
 	if err != nil {
 		return err
 	}
@@ -99,8 +98,7 @@ func (d *Doors) Confirm(ctx context.Context) error {
 	if b.Pending == nil {
 		return &gate.Refusal{Reason: "nothing waits to be confirmed", Hint: "what was not confirmed in time is taken back: forkgate doors"}
 	}
-	boot, _, _ := d.Host.read("proc/sys/kernel/random/boot_id")
-	if strings.TrimSpace(boot) != b.Pending.Boot || b.Pending.Ticks == 0 || time.Now().After(b.Pending.Until) {
+	if b.Pending.Ticks == 0 || d.late(b.Pending) {
 		return &gate.Refusal{Reason: "that closing is being taken back", Hint: "forkgate doors --close, once more"}
 	}
 	if err := since(d.Proc, os.Getpid(), b.Pending.Ticks); err != nil {

@@ -34,12 +34,18 @@ func Here() *Host {
 
 // patience is how long a program may take. None of those that are run here waits for anything.
 // Only find and getcap have much to look at, and a script that was cut off would leave things half done: systemd bounds what those wait for.
-const patience, thorough = 20 * time.Second, 10 * time.Minute
+const patience, thorough, briefly = 20 * time.Second, 10 * time.Minute, 5 * time.Second
+
+// reading is how long it may take to read a file.
+const reading = 2 * time.Second
 
 func run(ctx context.Context, argv ...string) (string, error) {
 	limit := patience
 	if argv[0] == "find" || argv[0] == "getcap" || argv[0] == "sh" {
 		limit = thorough
+	}
+	if argv[0] == "systemctl" && argv[1] == "stop" { // what does not end by then has no part in a closing: the time runs
+		limit = briefly
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -63,8 +69,28 @@ func run(ctx context.Context, argv ...string) (string, error) {
 // most is how much of a file is read. Some of them are users' own, who may have put anything there.
 const most = 16 << 20
 
-// read returns a file's text, and false where there is none.
+// read returns a file's text, and false where there is none. A user's file may be a link to one that nobody ever gets to the end of, or lie where he decides when
+// it is read.
 func (h *Host) read(name string) (string, bool, error) {
+	type answer struct {
+		text  string
+		there bool
+		err   error
+	}
+	read := make(chan answer, 1)
+	go func() { // ends with this process at the latest, which lives for one command
+		text, there, err := h.readNow(name)
+		read <- answer{text, there, err}
+	}()
+	select {
+	case a := <-read:
+		return a.text, a.there, a.err
+	case <-time.After(reading):
+		return "", false, fmt.Errorf("/%s cannot be read within %v", name, reading)
+	}
+}
+
+func (h *Host) readNow(name string) (string, bool, error) {
 	info, err := fs.Stat(h.Files, name)
 	if os.IsNotExist(err) {
 		return "", false, nil

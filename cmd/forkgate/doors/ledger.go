@@ -77,19 +77,16 @@ type book struct {
 }
 
 // openBook locks the ledger and reads it. What was cut off is no ledger, and an error: nothing must be changed on top of what nobody can take back.
-func openBook(dir string) (*book, error) {
+func (d *Doors) openBook() (*book, error) {
+	dir := d.State
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make %s: %w", dir, err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := takeLock(filepath.Join(dir, "lock"), d.Proc, d.Queue)
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the ledger: %w", err)
 	}
 	b := &book{dir: dir, lock: lock}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		b.close()
-		return nil, fmt.Errorf("cannot lock the ledger: %w", err)
-	}
 	text, err := os.ReadFile(filepath.Join(dir, "ledger.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &b.ledger)

@@ -20,7 +20,7 @@ const gateSocket = "/etc/systemd/system/forkgate-gate.socket.d/port.conf"
 
 // PortTaken reports whether the gate has a port of its host's sshd, for good: not while that waits to be confirmed.
 func (d *Doors) PortTaken() (bool, error) {
-	b, err := openBook(d.State)
+	b, err := d.openBook()
 	if err != nil {
 		return false, err
 	}
@@ -31,7 +31,7 @@ func (d *Doors) PortTaken() (bool, error) {
 // TakePort has the gate listen at a port that sshd has, and sshd at one address alone, such as 127.0.0.1:2222. Unless Keep is called in time, systemd takes it
 // back, as with Close. Connections that sshd has go on; those of the gate end.
 func (d *Doors) TakePort(ctx context.Context, port uint16, sshd netip.AddrPort) (until time.Time, err error) {
-	b, err := d.nothingPending()
+	b, err := d.nothingPending(ctx)
 	if err != nil {
 		return until, err
 	}
@@ -55,7 +55,7 @@ func (d *Doors) TakePort(ctx context.Context, port uint16, sshd netip.AddrPort) 
 
 // Keep keeps what waits to be confirmed. It is for who has seen by himself that people still get in; the operator says Confirm.
 func (d *Doors) Keep(ctx context.Context) error {
-	b, err := openBook(d.State)
+	b, err := d.openBook()
 	if err != nil {
 		return err
 	}

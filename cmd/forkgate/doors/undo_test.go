@@ -21,7 +21,7 @@ func (h *house) armed() bool {
 
 func (h *house) ledger(t *testing.T) ledger {
 	t.Helper()
-	b, err := openBook(h.State)
+	b, err := h.openBook()
 	if err != nil {
 		t.Fatal(err)
 	}
