@@ -2,44 +2,28 @@ package doors
 
 import (
 	"context"
-	"io/fs"
+	"encoding/binary"
 	"path"
 	"slices"
-	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // rootly are capabilities that amount to root (capabilities(7)).
-var rootly = []string{
-	"cap_setuid", "cap_setgid", "cap_setfcap", "cap_setpcap", "cap_dac_override", "cap_dac_read_search", "cap_chown", "cap_fowner", "cap_fsetid", "cap_mknod",
-	"cap_sys_admin", "cap_sys_module", "cap_sys_rawio", "cap_sys_ptrace", "cap_sys_chroot", "cap_bpf", "cap_perfmon",
+var rootly = []int{
+	unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETFCAP, unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_CHOWN, unix.CAP_FOWNER,
+	unix.CAP_FSETID, unix.CAP_MKNOD, unix.CAP_SYS_ADMIN, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYS_PTRACE, unix.CAP_SYS_CHROOT, unix.CAP_BPF, unix.CAP_PERFMON,
 }
 
 // trusted have some of those on hosts that are as they should be, where a package has brought them.
 var trusted = []string{"newuidmap", "newgidmap", "snap-confine", "fusermount3"}
 
-// installed is where programs are put. Elsewhere there are none but those that root has made by hand: getcap reads an attribute of each file, and takes minutes
-// for a host's data.
-var installed = []string{"usr", "opt", "srv"}
-
-// capabilitiesProbe asks getcap(8). They are for the operator to take away: to give them back, as --undo would, may give them to another file by then.
+// capabilitiesProbe leaves them for the operator to take away: to give them back, as --undo would, may give them to another file by then.
 func capabilitiesProbe(ctx context.Context, h *Host) finding {
-	if h.exists("usr/sbin/getcap", "sbin/getcap", "usr/bin/getcap") == "" {
-		return open("apt-get install libcap2-bin, and look again", "there is no getcap to see them by")
-	}
-	text, err := h.Run(ctx, append([]string{"getcap", "-r"}, h.below(installed)...)...)
-	var found, names []string
-	for line := range strings.Lines(text) {
-		// A name may have spaces, and an equals sign before the capabilities in old versions.
-		name, caps := strings.TrimRight(line, "\n"), ""
-		if i := strings.LastIndex(name, " "); i > 0 {
-			name, caps = strings.TrimSuffix(name[:i], " ="), name[i+1:]
-		}
-		if isRootly(caps) && h.reachable(name) {
-			names = append(names, strings.TrimPrefix(name, "/"))
-		}
-	}
-	owned := h.ofPackages(ctx, names)
-	for _, name := range names {
+	all := h.walk(ctx)
+	var found []string
+	owned := h.ofPackages(ctx, all.capable)
+	for _, name := range all.capable {
 		if !owned[name] || !slices.Contains(trusted, path.Base(name)) {
 			found = append(found, "/"+name)
 		}
@@ -47,31 +31,30 @@ func capabilitiesProbe(ctx context.Context, h *Host) finding {
 	switch {
 	case len(found) > 0:
 		return open("setcap -r "+found[0], "%s", some(found))
-	case err != nil:
-		return open("getcap -r /; and --except capabilities where nothing is wrong with what that finds", "%v", err)
+	case all.err != nil:
+		return open("getcap -r /; and --except capabilities where nothing is wrong with what that finds", "%v", all.err)
 	}
-	return closed("none but the system's own, in %s", strings.Join(h.below(installed), ", "))
+	return closed("%s", walked)
 }
 
-// reachable reports whether somebody beside root may enter all directories of a file: images of containers lie where nobody does.
-func (h *Host) reachable(name string) bool {
-	for dir := path.Dir(strings.TrimPrefix(name, "/")); dir != "." && dir != "/"; dir = path.Dir(dir) {
-		info, err := fs.Stat(h.Files, dir)
-		if err != nil {
-			continue
-		}
-		if uid, gid := owner(info); uid == 0 && info.Mode()&0o001 == 0 && (gid == 0 || info.Mode()&0o010 == 0) {
+// walked is said where nothing was found.
+const walked = "none but the system's own, beside nosuid mounts and what root alone enters"
+
+// isRootly reads struct vfs_cap_data: what is not understood amounts to root.
+func isRootly(attribute []byte) bool {
+	const revision, second, third = 0xff000000, 0x02000000, 0x03000000
+	switch n := len(attribute); {
+	case n == 0:
+		return false
+	case n == 20 && binary.LittleEndian.Uint32(attribute)&revision == second:
+	case n == 24 && binary.LittleEndian.Uint32(attribute)&revision == third:
+		if binary.LittleEndian.Uint32(attribute[20:]) != 0 { // in force in a user namespace of that root's alone
 			return false
 		}
+	default:
+		return true
 	}
-	return true
-}
-
-// isRootly reports whether a list, such as cap_setuid,cap_net_raw=ep, has one that amounts to root. All of them are written as none: =ep.
-func isRootly(caps string) bool {
-	list := caps
-	if i := strings.IndexAny(caps, "=+"); i >= 0 {
-		list = caps[:i]
-	}
-	return list == "" || list == "all" || slices.ContainsFunc(strings.Split(list, ","), func(c string) bool { return slices.Contains(rootly, c) })
+	word := func(i int) uint64 { return uint64(binary.LittleEndian.Uint32(attribute[i:])) }
+	has := word(4) | word(8) | word(12)<<32 | word(16)<<32
+	return slices.ContainsFunc(rootly, func(c int) bool { return has>>c&1 != 0 })
 }

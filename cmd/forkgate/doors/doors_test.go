@@ -2,6 +2,7 @@ package doors
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func row(t *testing.T, f *fake, name string) Row {
@@ -46,6 +48,22 @@ func add(name, text string) func(*fake)   { return func(f *fake) { f.add(name, t
 func drop(name string) func(*fake)        { return func(f *fake) { delete(f.files, name) } }
 func sshdSaying(from, to string) func(*fake) {
 	return func(f *fake) { says(f, "sshd -T", from, to) }
+}
+
+func setuid(name string, uid uint32) func(*fake) {
+	return func(f *fake) { f.put(name, fs.ModeSetuid|0o755, uid, 0) }
+}
+
+// capable puts a file with permitted capabilities (struct vfs_cap_data, revision 2).
+func capable(name string, permitted uint64) func(*fake) {
+	return func(f *fake) {
+		f.put(name, 0o755, 0, 0)
+		text := make([]byte, 20)
+		for i, word := range []uint32{0x02000001, uint32(permitted), 0, uint32(permitted >> 32), 0} {
+			binary.LittleEndian.PutUint32(text[4*i:], word)
+		}
+		f.has[name+":security.capability"] = text
+	}
 }
 
 func ungated(service string, also ...func(*fake)) func(*fake) {
@@ -146,32 +164,37 @@ func openings() []opening {
 		{"sockets", "everybody's to write", func(f *fake) { f.put("run/docker.sock", fs.ModeSocket|0o666, 0, 999) }},
 		{"sockets", "is uid 1001's", func(f *fake) { f.put("run/docker.sock", fs.ModeSocket|0o600, 1001, 999) }},
 		{"sockets", "for the group mallory", func(f *fake) { f.put("run/podman/podman.sock", fs.ModeSocket|0o660, 0, 1001) }},
-		{"setuid", "/usr/local/bin/x", func(f *fake) {
-			f.programs["find"] = "/usr/local/bin/x\x00"
-			f.put("usr/local/bin/x", fs.ModeSetuid|0o755, 0, 0)
-		}},
-		{"setuid", "/usr/bin/x", func(f *fake) {
-			f.programs["find"] = "/usr/bin/x\x00/usr/bin/su\x00"
-			f.write("usr/bin/x", "a shell")
+		{"setuid", "/usr/local/bin/x", setuid("usr/local/bin/x", 0)},
+		{"setuid", "/data/x", setuid("data/x", 0)},
+		{"setuid", "/home/mallory/x", func(f *fake) { f.put("home/mallory/x", fs.ModeSetgid|0o755, 1001, 999) }},
+		{"setuid", "/usr/bin/su", func(f *fake) {
+			setuid("usr/bin/su", 0)(f)
+			f.files["usr/bin/su"].Data = []byte("a shell")
 			f.write("bin/bash", "a shell")
-			f.write("usr/bin/su", "su")
 		}},
-		{"setuid", "/usr/bin/own", func(f *fake) {
-			f.programs["find"] = "/usr/bin/own\x00/usr/bin/su\x00/usr/bin/sudo\x00"
+		{"setuid", "/usr/bin/passwd", func(f *fake) {
+			setuid("usr/bin/passwd", 0)(f)
+			setuid("usr/bin/su", 0)(f)
 			f.write("var/lib/dpkg/info/sudo.list", "/.\n/usr/bin/sudo\n/bin/su\n")
-			f.put("usr/bin/own", fs.ModeSetuid|0o755, 0, 0)
+		}},
+		{"setuid", "/usr/bin/tar", func(f *fake) {
+			setuid("usr/bin/tar", 0)(f)
+			f.write("var/lib/dpkg/info/tar.list", "/.\n/usr/bin/tar\n")
 		}},
 		{"capabilities", "/home/mallory/p y", func(f *fake) {
-			f.programs["getcap"] = "/usr/bin/ping cap_net_raw=ep\n/home/mallory/p y cap_net_raw,cap_setuid=ep\n"
+			capable("usr/bin/ping", 1<<unix.CAP_NET_RAW)(f)
+			capable("home/mallory/p y", 1<<unix.CAP_NET_RAW|1<<unix.CAP_SETUID)(f)
 		}},
-		{"capabilities", "/tmp/x", func(f *fake) { f.programs["getcap"] = "/tmp/x = cap_dac_override+ep\n" }},
-		{"capabilities", "/tmp/x", func(f *fake) { f.programs["getcap"] = "/tmp/x =ep\n" }},
+		{"capabilities", "/x", capable("x", 1<<unix.CAP_DAC_OVERRIDE)},
+		{"capabilities", "/srv/a/b/x", capable("srv/a/b/x", 1<<unix.CAP_BPF)},
+		{"capabilities", "/opt/x", func(f *fake) { capable("opt/x", 0)(f); f.has["opt/x:security.capability"] = []byte("what is new") }},
 		{"capabilities", "/usr/bin/python3", func(f *fake) {
-			f.programs["getcap"] = "/usr/bin/python3 cap_setuid=ep\n/usr/bin/newuidmap cap_setuid=ep\n"
+			capable("usr/bin/python3", 1<<unix.CAP_SETUID)(f)
+			capable("usr/bin/newuidmap", 1<<unix.CAP_SETUID)(f)
 			f.write("var/lib/dpkg/info/x.list", "/usr/bin/python3\n/usr/bin/newuidmap\n")
 		}},
-		{"capabilities", "no getcap", drop("usr/sbin/getcap")},
-		{"setuid", "exit status", func(f *fake) { delete(f.programs, "find") }},
+		{"setuid", "there is no file", func(f *fake) { clear(f.files) }},
+		{"capabilities", "there is no file", func(f *fake) { clear(f.files) }},
 		{"root's files", "/etc/pam.d/x is not", func(f *fake) { f.put("etc/pam.d/x", 0o664, 0, 1001) }},
 		{"root's files", "/etc/sudoers is not", func(f *fake) { f.put("etc/sudoers", 0o440, 1001, 0) }},
 		{"debug shell", "enabled", func(f *fake) { says(f, "systemctl show", "disabled", "enabled") }},

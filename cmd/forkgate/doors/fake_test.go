@@ -14,11 +14,13 @@ import (
 type fake struct {
 	files    fstest.MapFS
 	programs map[string]string
+	has      map[string][]byte // extended attributes, by name:attribute
 	ran      []string
 }
 
 func (f *fake) host() *Host {
-	return &Host{Files: f.files, Program: "/usr/bin/forkgate", Run: func(_ context.Context, argv ...string) (string, error) {
+	attribute := func(name, attribute string) ([]byte, error) { return f.has[name+":"+attribute], nil }
+	return &Host{Files: f.files, Program: "/usr/bin/forkgate", Attribute: attribute, Run: func(_ context.Context, argv ...string) (string, error) {
 		command := strings.Join(argv, " ")
 		f.ran = append(f.ran, command)
 		best := ""
@@ -73,8 +75,8 @@ build:x:1002:1002::/:/usr/bin/forkgate
 
 // shut is a Debian whose doors are all closed, or gated.
 func shut() *fake {
-	f := &fake{files: fstest.MapFS{}, programs: map[string]string{
-		"sshd -T": sshdSays, "sshd -T -C addr=192.0.2.1 -C host=client.invalid -C user=build": forcedSays, "systemctl show": unitSays, "find": "", "getcap": "/usr/bin/ping cap_net_raw=ep\n",
+	f := &fake{files: fstest.MapFS{}, has: map[string][]byte{}, programs: map[string]string{
+		"sshd -T": sshdSays, "sshd -T -C addr=192.0.2.1 -C host=client.invalid -C user=build": forcedSays, "systemctl show": unitSays,
 		"systemctl show " + properties + " -- getty@*.service": "Id=getty@tty1.service\nActiveState=active\nExecStart={ path=/sbin/agetty ; argv[]=/sbin/agetty -o -p -- \\u --noclear - $TERM ; }\n",
 		"systemctl show " + properties + " -- forkgate-gate":   "Id=forkgate-gate.socket\nListen=[::]:2222 (Stream)\n",
 		"systemctl show " + properties + " -- ssh.service":     "Id=ssh.service\nLoadState=loaded\n\nId=sshd.service\nLoadState=not-found\n",
@@ -83,7 +85,7 @@ func shut() *fake {
 		"etc/passwd": passwd, "etc/shadow": shadow, "etc/group": group, "etc/gshadow": "docker:!::ada\n", "etc/nsswitch.conf": "passwd: files systemd\ngroup: files systemd\n",
 		"etc/pam.d/sshd":  gateBlock(sshdService, "/usr/bin/forkgate") + "@include common-auth\n@include common-account\n",
 		"etc/pam.d/login": gateBlock(console, "/usr/bin/forkgate") + "auth optional pam_faildelay.so\n@include common-account\n",
-		"usr/sbin/getcap": "", "usr/sbin/sshd": "", "bin/login": "", "etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n", "usr/sbin/cron": "", "etc/cron.allow": "root\nada\n",
+		"usr/sbin/sshd":   "", "bin/login": "", "etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n", "usr/sbin/cron": "", "etc/cron.allow": "root\nada\n",
 		"usr/bin/sudo": "", "etc/sudoers": "Defaults env_reset\nroot ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n", "usr/bin/pkexec": "",
 		"proc/cmdline": "root=/dev/sda1 ro quiet\n", "proc/net/tcp": hears("00000000:0016", "0A") + hears("0100007F:1F90", "0A"), "proc/net/tcp6": hears("00000000000000000000000000000000:08AE", "0A"),
 		"proc/net/udp": "", "home/ada/.ssh/authorized_keys": "ssh-ed25519 AAAA ada\n", "proc/1/cgroup": "0::/init.scope\n", "lib/x/security/pam_exec.so": "", "lib/x/security/pam_succeed_if.so": "",

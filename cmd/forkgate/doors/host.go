@@ -2,15 +2,20 @@ package doors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Host is what is looked at.
@@ -18,6 +23,11 @@ type Host struct {
 	Files   fs.FS // the root directory
 	Run     Runner
 	Program string // forkgate, as PAM and systemd start it
+	// Attribute is an extended attribute of a file (xattr(7)); nothing where it has none.
+	Attribute func(name, attribute string) ([]byte, error)
+
+	once sync.Once
+	disk disk
 }
 
 // Runner runs a program and returns its standard output. An error has the last of its standard error.
@@ -29,11 +39,22 @@ func Here() *Host {
 	if err != nil {
 		program = "/usr/bin/forkgate"
 	}
-	return &Host{Files: os.DirFS("/"), Run: run, Program: program}
+	return &Host{Files: os.DirFS("/"), Run: run, Program: program, Attribute: attributesBelow("/")}
+}
+
+func attributesBelow(root string) func(name, attribute string) ([]byte, error) {
+	return func(name, attribute string) ([]byte, error) {
+		var text [1024]byte // none that is asked for has more, and what has is an error
+		n, err := unix.Getxattr(filepath.Join(root, name), attribute, text[:])
+		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.EOPNOTSUPP) {
+			return nil, nil
+		}
+		return text[:max(n, 0)], err
+	}
 }
 
 // patience is how long a program may take. None of those that are run here waits for anything.
-// Only find and getcap have much to look at, and a script that was cut off would leave things half done: systemd bounds what those wait for.
+// A script that was cut off would leave things half done: systemd bounds what those wait for.
 const patience, thorough, briefly = 20 * time.Second, 10 * time.Minute, 5 * time.Second
 
 // reading is how long it may take to read a file.
@@ -41,7 +62,7 @@ const reading = 2 * time.Second
 
 func run(ctx context.Context, argv ...string) (string, error) {
 	limit := patience
-	if argv[0] == "find" || argv[0] == "getcap" || argv[0] == "sh" {
+	if argv[0] == "sh" {
 		limit = thorough
 	}
 	if argv[0] == "systemctl" && argv[1] == "stop" { // what does not end by then has no part in a closing: the time runs

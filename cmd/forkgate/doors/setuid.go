@@ -9,56 +9,41 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
-
-// places are where a setuid program is looked for: all that everybody can reach on a usual host.
-var places = []string{"usr", "bin", "sbin", "opt", "home", "srv", "tmp", "var", "etc", "root", "dev/shm", "run", "mnt"}
 
 // packaged are where programs of the system's packages lie: what is setuid there is what it is on a host whose packages cannot be asked, unless it is a shell.
 var packaged = []string{"usr/bin/", "usr/sbin/", "usr/lib/", "usr/libexec/", "usr/lib64/", "bin/", "sbin/", packagedRules + "/"}
 
-// setuid are setuid programs of root's, and setgid ones of groups that amount to root, that are no system's, or a shell's copy. Directories that root alone
-// enters are left out. find(1) looks, as it is quick.
+// usual are programs that packages bring setuid, or setgid of a group that amounts to root. Any other one of a package's somebody has made so.
+var usual = strings.Fields(`
+	at auth_pam_tool bwrap chage check_dhcp check_icmp chfn chrome-sandbox chsh cockpit-session crontab dbus-daemon-launch-helper dma dma-mbox-create doas exim4 expiry fping
+	fusermount fusermount3 gpasswd grub2-set-bootflag krb5_child ksu ldap_child lxc-user-nic maildrop mount mount.cifs mount.davfs mount.ecryptfs_private mount.nfs mtr-packet
+	newgidmap newgrp newuidmap ntfs-3g nvidia-modprobe p11_child pam_timestamp_check passwd ping ping6 pkexec polkit-agent-helper-1 pppd procmail proxy_child qemu-bridge-helper
+	selinux_child sg snap-confine spice-client-glib-usb-acl-helper ssh-keysign sssd_pam su sudo sudoedit suexec traceroute6.iputils umount unix_chkpwd unix_update
+	userhelper usernetctl Xorg.wrap`)
+
+// setuid are setuid programs of root's, and setgid ones of groups that amount to root, that are no system's, or a shell's copy.
 func (h *Host) setuid(ctx context.Context) (found []string, err error) {
-	argv := append([]string{"find", "-P"}, h.below(places)...)
-	// Images of containers lie where root and its group alone enter.
-	argv = append(argv, "-ignore_readdir_race", "(", "-type", "d", "-uid", "0", "!", "-perm", "/001", "(", "-gid", "0", "-o", "!", "-perm", "/010", ")", "-prune", ")",
-		"-o", "(", "-type", "f", "(", "-uid", "0", "-perm", "-4000")
-	for _, gid := range h.gids(mighty) {
-		argv = append(argv, "-o", "-gid", gid, "-perm", "-2000")
-	}
-	text, err := h.Run(ctx, append(argv, ")", "-print0", ")")...)
-	var names []string
-	for name := range strings.SplitSeq(text, "\x00") {
-		if name = strings.TrimPrefix(name, "/"); name != "" {
-			names = append(names, name)
-		}
-	}
-	shells, owned := h.shells(), h.ofPackages(ctx, names)
-	for _, name := range names {
+	all := h.walk(ctx)
+	shells, owned := h.shells(), h.ofPackages(ctx, all.setuid)
+	for _, name := range all.setuid {
 		info, err := fs.Lstat(h.Files, name)
-		if err != nil || !owned[name] || h.isShell(name, info, shells) {
+		if err != nil || !owned[name] || !slices.Contains(usual, path.Base(name)) || h.isShell(name, info, shells) {
 			found = append(found, name)
 		}
 	}
-	return found, err
+	return found, all.err
 }
 
-func (h *Host) below(places []string) (there []string) {
-	for _, place := range places {
-		if info, err := fs.Lstat(h.Files, place); err == nil && info.IsDir() {
-			there = append(there, "/"+place)
-		}
-	}
-	return there
-}
-
-func (h *Host) gids(groups []string) (gids []string) {
+func (h *Host) gids(groups []string) (gids []int) {
 	text, _, _ := h.read("etc/group")
 	for line := range strings.Lines(text) {
 		if f := strings.Split(line, ":"); len(f) == 4 && slices.Contains(groups, f[0]) {
-			gids = append(gids, f[2])
+			if gid, err := strconv.Atoi(f[2]); err == nil {
+				gids = append(gids, gid)
+			}
 		}
 	}
 	return gids
@@ -76,12 +61,15 @@ func (h *Host) isShell(name string, info fs.FileInfo, shells map[int64][][]byte)
 
 // ofPackages are those of names that dpkg has installed, or rpm: a browser's sandbox, in /opt, for instance. Where neither is, a directory has to do.
 func (h *Host) ofPackages(ctx context.Context, names []string) map[string]bool {
-	owned := map[string]bool{}
+	owned, called := map[string]bool{}, map[string]string{}
+	for _, name := range names { // /bin was a directory once, and is in some lists
+		called["/"+name], called["/"+strings.TrimPrefix(name, "usr/")] = name, name
+	}
 	lists, _ := fs.Glob(h.Files, "var/lib/dpkg/info/*.list")
 	for _, list := range lists {
 		text, _, _ := h.read(list)
-		for _, name := range names { // /bin was a directory once, and is in some lists
-			if text := "\n" + text; strings.Contains(text, "\n/"+name+"\n") || strings.Contains(text, "\n/"+strings.TrimPrefix(name, "usr/")+"\n") {
+		for line := range strings.Lines(text) {
+			if name := called[strings.TrimSpace(line)]; name != "" {
 				owned[name] = true
 			}
 		}
@@ -138,7 +126,7 @@ func setuidProbe(ctx context.Context, h *Host) finding {
 	case err != nil:
 		return open("find / -perm -4000 -user root; and --except setuid where nothing is wrong with what that finds", "%v", err)
 	}
-	return closed("none but the system's own")
+	return closed("%s", walked)
 }
 
 func closeSetuid(ctx context.Context, h *Host) ([]step, error) {

@@ -2,12 +2,12 @@ package doors
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"forkgate/tests/need"
 )
@@ -21,7 +21,6 @@ func TestASetuidFileOfModeNothing(t *testing.T) {
 	if err := os.Chmod(h.root+name, fs.ModeSetuid); err != nil {
 		t.Fatal(err)
 	}
-	h.programs["find"] = name + "\x00"
 	before := h.shape(t)
 	if _, err := h.Close(t.Context(), "setuid"); err != nil {
 		t.Fatal(err)
@@ -37,33 +36,51 @@ func TestASetuidFileOfModeNothing(t *testing.T) {
 }
 
 func TestWhatRootAloneReachesIsNoWay(t *testing.T) {
-	f := shut()
-	f.programs["getcap"] = "/var/images/a/python3 cap_setuid=ep\n"
-	if r := row(t, f, "capabilities"); r.State != Open {
-		t.Errorf("control: %+v", r)
-	}
-	f.put("var/images", fs.ModeDir|0o700, 0, 0)
-	if r := row(t, f, "capabilities"); r.State == Open {
-		t.Errorf("%+v", r)
+	for name, hides := range map[string]func(*fake){
+		"root's alone": func(f *fake) { f.put("var/images", fs.ModeDir|0o700, 0, 0) },
+		"nosuid":       write("proc/self/mountinfo", "1 0 0:1 / / rw - ext4 /dev/x rw\n2 1 0:2 / /var/images rw,nosuid - ext4 /dev/y rw\n"),
+		"a FUSE of a user's": func(f *fake) {
+			f.write("proc/self/mountinfo", "2 1 0:2 / /var/images rw,nosuid,nodev - fuse.x x rw,user_id=1001\n")
+			f.put("var/images/a/x", fs.ModeIrregular, 1001, 0)
+		},
+	} {
+		f := shut()
+		setuid("var/images/a/rootsh", 0)(f)
+		capable("var/images/a/python3", 1<<unix.CAP_SETUID)(f)
+		for _, way := range []string{"setuid", "capabilities"} {
+			if r := row(t, f, way); r.State != Open {
+				t.Errorf("control: %+v", r)
+			}
+		}
+		hides(f)
+		for _, way := range []string{"setuid", "capabilities"} {
+			if r := row(t, f, way); r.State == Open {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+		f.write("proc/self/mountinfo", "2 1 0:2 / /var/images rw,nosuid - ext4 /dev/y rw\n3 2 0:3 / /var/images/a rw - ext4 /dev/z rw\n")
+		if r := row(t, f, "setuid"); (r.State == Open) != (name != "root's alone") {
+			t.Errorf("%s, with a mount below that is not: %+v", name, r)
+		}
 	}
 }
 
-// What is setgid of a group that amounts to root is looked for, by find itself.
-func TestFindLooksForGroups(t *testing.T) {
-	need.Root(t)
-	f, dir := shut(), t.TempDir()
-	for name, gid := range map[string]int{"docker": 999, "ada": 1000} {
-		name = filepath.Join(dir, name)
-		if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Chown(name, 1001, gid), os.Chmod(name, fs.ModeSetgid|0o755)); err != nil {
-			t.Fatal(err)
+// What cannot be looked at may be anything.
+func TestWhatCannotBeWalkedIsOpen(t *testing.T) {
+	h := shut().host()
+	h.Files = refusing{h.Files}
+	for _, probe := range []func(context.Context, *Host) finding{setuidProbe, capabilitiesProbe} {
+		if got := probe(t.Context(), h); got.state != Open || !strings.Contains(got.found, "permission denied") {
+			t.Errorf("%+v", got)
 		}
 	}
-	h := f.host()
-	h.Run = func(ctx context.Context, argv ...string) (string, error) {
-		i := slices.Index(argv, "-ignore_readdir_race")
-		return run(ctx, append([]string{"find", "-P", dir}, argv[i:]...)...)
+}
+
+type refusing struct{ fs.FS }
+
+func (r refusing) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name == "home/ada" {
+		return nil, fs.ErrPermission
 	}
-	if found, err := h.setuid(t.Context()); err != nil || !slices.Equal(found, []string{filepath.Join(dir, "docker")[1:]}) {
-		t.Errorf("found %q, %v", found, err)
-	}
+	return fs.ReadDir(r.FS, name)
 }
