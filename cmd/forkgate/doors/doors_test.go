@@ -66,6 +66,22 @@ func capable(name string, permitted uint64) func(*fake) {
 	}
 }
 
+// entry is one of an access control list: what it is for, what that may, and whose it is.
+type entry struct {
+	Tag, May uint16
+	ID       int32
+}
+
+func listed(name string, entries ...entry) func(*fake) {
+	return func(f *fake) {
+		text := []byte{2, 0, 0, 0}
+		for _, e := range entries {
+			text, _ = binary.Append(text, binary.LittleEndian, e)
+		}
+		f.has[name+":system.posix_acl_access"] = text
+	}
+}
+
 func ungated(service string, also ...func(*fake)) func(*fake) {
 	return func(f *fake) {
 		f.write("etc/pam.d/"+service, "@include common-account\n")
@@ -164,6 +180,13 @@ func openings() []opening {
 		{"sockets", "everybody's to write", func(f *fake) { f.put("run/docker.sock", fs.ModeSocket|0o666, 0, 999) }},
 		{"sockets", "is uid 1001's", func(f *fake) { f.put("run/docker.sock", fs.ModeSocket|0o600, 1001, 999) }},
 		{"sockets", "for the group mallory", func(f *fake) { f.put("run/podman/podman.sock", fs.ModeSocket|0o660, 0, 1001) }},
+		{"sockets", "/run/docker.sock is for uid 1001, by its access", listed("run/docker.sock", entry{2, 6, 1000}, entry{2, 6, 1001}, entry{0x10, 6, -1})},
+		{"sockets", "for gid 1001", listed("run/docker.sock", entry{8, 4, 999}, entry{8, 2, 1001})},
+		{"sockets", "for uid 1003", listed("run/docker.sock", entry{2, 2, 1003})},
+		{"sockets", "not understood", func(f *fake) { f.has["run/docker.sock:system.posix_acl_access"] = []byte("what is new") }},
+		{"root's files", "/etc/sudoers is not", listed("etc/sudoers", entry{2, 6, 1001})},
+		{"cron", "/etc/crontab is not", func(f *fake) { f.put("etc/crontab", 0o644, 0, 0); listed("etc/crontab", entry{8, 6, 27})(f) }},
+		{"groups", "mallory in root", write("etc/group", strings.Replace(group, "root:x:0:", "root:x:0:mallory", 1))},
 		{"setuid", "/usr/local/bin/x", setuid("usr/local/bin/x", 0)},
 		{"setuid", "/data/x", setuid("data/x", 0)},
 		{"setuid", "/home/mallory/x", func(f *fake) { f.put("home/mallory/x", fs.ModeSetgid|0o755, 1001, 999) }},

@@ -98,7 +98,7 @@ func cronProbe(_ context.Context, h *Host) finding {
 	}
 	loose, err := h.loose([]string{"etc/crontab", "etc/anacrontab"}, "etc/cron.d", "etc/cron.hourly", "etc/cron.daily", "etc/cron.weekly", "etc/cron.monthly")
 	if loose != "" && there {
-		return open("chown root: "+loose+" && chmod go-w "+loose, "%s is not root's alone to write", loose)
+		return open("chown root: "+loose+" && chmod go-w "+loose+" && setfacl -b "+loose, "%s is not root's alone to write", loose)
 	}
 	switch why, wrong := h.leave("cron", false); {
 	case !there:
@@ -130,6 +130,9 @@ func (h *Host) loose(files []string, dirs ...string) (string, error) {
 		}
 		if uid, gid := owner(info); uid != 0 || info.Mode()&0o002 != 0 || info.Mode()&0o020 != 0 && gid != 0 {
 			return "/" + file, nil
+		}
+		if others, err := h.others(file); err != nil || others != "" {
+			return "/" + file, err
 		}
 	}
 	return "", nil

@@ -23,7 +23,7 @@ func rootWays() []way {
 }
 
 // mighty are groups that amount to root.
-var mighty = []string{"docker", "disk", "shadow", "kmem", "lxd", "incus-admin", "incus", "libvirt", "podman"}
+var mighty = []string{"root", "docker", "disk", "shadow", "kmem", "lxd", "incus-admin", "incus", "libvirt", "podman"}
 
 func (h *Host) mighty() (groups members, who []string, err error) {
 	a, err := h.accounts()
@@ -33,6 +33,9 @@ func (h *Host) mighty() (groups members, who []string, err error) {
 	groups = members{}
 	for _, group := range mighty {
 		for _, name := range a.strangers(a.members[group]) {
+			if one, known := a.find(name); group == "root" && known && one.gid == 0 && !one.hasShell() { // sync, halt and operator of Fedora's
+				continue
+			}
 			groups[group] = append(groups[group], name)
 			who = append(who, name+" in "+group)
 		}
@@ -141,7 +144,12 @@ func (h *Host) loosely() (sockets, why []string, err error) {
 		uid, gid := owner(info)
 		mode := info.Mode()
 		group := h.group(gid)
+		others, err := h.others(name)
 		switch {
+		case err != nil:
+			return nil, nil, err
+		case others != "":
+			why = append(why, fmt.Sprintf("/%s is for %s, by its access control list", name, others))
 		case mode&0o002 != 0:
 			why = append(why, "/"+name+" is everybody's to write")
 		case uid != 0:
@@ -193,7 +201,7 @@ func looseProbe(_ context.Context, h *Host) finding {
 	case err != nil:
 		return open("look at it", "%v", err)
 	case loose != "":
-		return open("chown root: "+loose+" && chmod go-w "+loose, "%s is not root's alone to write", loose)
+		return open("chown root: "+loose+" && chmod go-w "+loose+" && setfacl -b "+loose, "%s is not root's alone to write", loose)
 	}
 	return closed("those that were looked at are root's")
 }

@@ -65,6 +65,20 @@ func TestWhatRootAloneReachesIsNoWay(t *testing.T) {
 	}
 }
 
+// A list that the mask makes nothing of, or that has admins alone, is no way.
+func TestAnAccessControlListThatIsNone(t *testing.T) {
+	for _, entries := range [][]entry{{{2, 6, 1001}, {0x10, 4, -1}}, {{2, 6, 1000}, {8, 6, 998}, {8, 6, 0}}, {{2, 4, 1001}}} {
+		f := shut()
+		listed("run/docker.sock", entries...)(f)
+		listed("etc/sudoers", entries...)(f)
+		for _, way := range []string{"sockets", "root's files"} {
+			if r := row(t, f, way); r.State == Open {
+				t.Errorf("%+v: %+v", entries, r)
+			}
+		}
+	}
+}
+
 // What cannot be looked at may be anything.
 func TestWhatCannotBeWalkedIsOpen(t *testing.T) {
 	h := shut().host()
