@@ -66,6 +66,17 @@ func capable(name string, permitted uint64) func(*fake) {
 	}
 }
 
+// hearing has a process of a service's hear a port.
+func hearing(port, program, service, cmdline string) func(*fake) {
+	return func(f *fake) {
+		f.add("proc/net/tcp", strings.Replace(hears("00000000:"+port, "0A"), "18436", "7", 1))
+		f.files["proc/77/fd/0"] = &fstest.MapFile{Data: []byte("socket:[7]"), Mode: fs.ModeSymlink}
+		f.files["proc/77/exe"] = &fstest.MapFile{Data: []byte(program), Mode: fs.ModeSymlink}
+		f.write("proc/77/cgroup", "1:name=systemd:/system.slice/"+service+"\n0::/\n")
+		f.write("proc/77/cmdline", cmdline)
+	}
+}
+
 // entry is one of an access control list: what it is for, what that may, and whose it is.
 type entry struct {
 	Tag, May uint16
@@ -110,6 +121,10 @@ func openings() []opening {
 		{"sshd", "not understood", add("etc/ssh/sshd_config", "Match exec /bin/true\n  pamservicename=own\n")},
 		{"sshd", "127.0.0.1:222: the account stack", ungated("sshd", sshdSaying("port 22\n", "port 22\nlistenaddress 127.0.0.1:222\n"))},
 		{"sshd", "does not say", sshdSaying("port 22\n", "")},
+		{"sshd", "is started with -D -o UsePAM=no (/proc/77/cmdline)", hearing("0016", "/usr/sbin/sshd", "ssh.service", "sshd: /usr/sbin/sshd -D -o UsePAM=no [listener] 0 of 10-100 startups\x00")},
+		{"sshd", "is started with -f other", hearing("0016", "/usr/sbin/sshd", "ssh.service", "/usr/sbin/sshd\x00-f\x00other\x00")},
+		{"sshd", "cannot be seen", hearing("0016", "/usr/sbin/sshd", "ssh.service", "")},
+		{"sshd", "(/etc/default/ssh)", write("etc/default/ssh", "# options\nSSHD_OPTS='-o UsePAM=no'\n")},
 		{"sshd root", "root logs in", ungated("sshd", sshdSaying("permitrootlogin no", "permitrootlogin without-password"))},
 		{"sshd root", "not understood", ungated("sshd", add("etc/ssh/sshd_config", "Match User !root,*\n  PermitRootLogin yes\n"))},
 		{"sshd root", "not understood", ungated("sshd", add("etc/ssh/sshd_config", "Match exec /bin/true\n  PermitRootLogin yes\n"))},
@@ -234,11 +249,13 @@ func openings() []opening {
 			f.files["proc/1/exe"] = &fstest.MapFile{Data: []byte("/usr/lib/systemd/systemd"), Mode: fs.ModeSymlink}
 			f.programs["systemctl show "+properties+" -- *.socket"] = "Id=x.socket\nListen=[::]:169 (Datagram)\nListen=[::]:69 (Stream)\n\nId=tftp.socket\nListen=[::]:6900 (Datagram)\nListen=0.0.0.0:69 (Datagram)\n"
 		}},
-		{"listener 23/tcp", "in.telnetd of telnet.service", func(f *fake) {
-			f.add("proc/net/tcp", strings.Replace(hears("00000000:0017", "0A"), "18436", "7", 1))
-			f.files["proc/77/fd/0"] = &fstest.MapFile{Data: []byte("socket:[7]"), Mode: fs.ModeSymlink}
-			f.files["proc/77/exe"] = &fstest.MapFile{Data: []byte("/usr/sbin/in.telnetd"), Mode: fs.ModeSymlink}
-			f.write("proc/77/cgroup", "1:name=systemd:/system.slice/telnet.service\n0::/\n")
+		{"listener 23/tcp", "in.telnetd of telnet.service", hearing("0017", "/usr/sbin/in.telnetd", "telnet.service", "")},
+		// sshd's own unit, where sshd -T does not say so; and what has sshd's port, and is not sshd.
+		{"listener 2200/tcp", "sshd of ssh.service", hearing("0898", "/usr/sbin/sshd", "ssh.service", "")},
+		{"listener 22/tcp", "sshd of mine.service", hearing("0016", "/home/mallory/sshd", "mine.service", "")},
+		{"listener 2222/tcp", "forkgate of mine.service", func(f *fake) {
+			hearing("08AE", "/home/mallory/forkgate", "mine.service", "")(f)
+			f.write("proc/net/tcp6", "")
 		}},
 		// What has the gate's port, and is not the gate.
 		{"listener 2222/tcp", "nobody knows", func(f *fake) { delete(f.files, "proc/1/fd/3") }},

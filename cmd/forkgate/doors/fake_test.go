@@ -79,6 +79,7 @@ func shut() *fake {
 		"sshd -T": sshdSays, "sshd -T -C addr=192.0.2.1 -C host=client.invalid -C user=build": forcedSays, "systemctl show": unitSays,
 		"systemctl show " + properties + " -- getty@*.service": "Id=getty@tty1.service\nActiveState=active\nExecStart={ path=/sbin/agetty ; argv[]=/sbin/agetty -o -p -- \\u --noclear - $TERM ; }\n",
 		"systemctl show " + properties + " -- forkgate-gate":   "Id=forkgate-gate.socket\nListen=[::]:2222 (Stream)\n",
+		"systemctl show " + properties + " -- *.socket":        "Id=forkgate-gate.socket\nListen=[::]:2222 (Stream)\n",
 		"systemctl show " + properties + " -- ssh.service":     "Id=ssh.service\nLoadState=loaded\n\nId=sshd.service\nLoadState=not-found\n",
 	}}
 	for name, text := range map[string]string{

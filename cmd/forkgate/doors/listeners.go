@@ -44,10 +44,12 @@ func listenerWays(ctx context.Context, h *Host) []way {
 		if l.pid == 1 && l.service == "" {
 			l.service = h.socketUnit(ctx, l)
 		}
-		switch key := fmt.Sprintf("%d/%s", l.port, l.proto); {
-		case own[key] == "gate" && (l.pid == 1 || l.program == "forkgate"):
+		switch {
+		case own.isGate(l):
 			ways = append(ways, way{name: l.name(), why: whyListens, probe: is(gated("forkgate's gate"))})
-		case own[key] == "sshd" && (l.pid == 1 || l.program == "sshd"): // has rows of its own
+		case own.isSSHD(l): // has rows of its own
+		case slices.Contains(own.units, l.service): // stopping it would stop sshd
+			ways = append(ways, way{name: l.name(), why: whyListens, probe: is(open("systemctl cat "+l.service, "%s of %s hears there, and sshd -T does not say so", l.program, l.service))})
 		case l.proto == "udp" && (l.port == 68 || l.port == 546) && slices.Contains(dhcp, l.program):
 			ways = append(ways, way{name: l.name(), why: whyListens, probe: is(closed("%s, which asks for the host's own address", l.program))})
 		default:
@@ -102,21 +104,46 @@ func (l listener) close(ctx context.Context, h *Host) ([]step, error) {
 	return h.stop(ctx, l.service)
 }
 
-// own are the ports of the gate, and those of the host's sshd.
-func (h *Host) own(ctx context.Context) map[string]string {
-	own := map[string]string{}
+// own is what listens that has rows of its own: sshd, and the gate.
+type own struct {
+	sshd, gate map[string]bool // by port
+	units      []string        // by which sshd is started
+}
+
+func (h *Host) own(ctx context.Context) own {
+	o := own{sshd: map[string]bool{}, gate: map[string]bool{}, units: []string{"ssh.socket", "sshd.socket"}}
+	if unit, err := h.sshdUnit(ctx); err == nil {
+		o.units = append(o.units, unit)
+	}
 	if s, err := h.sshd(ctx, anybody()); err == nil {
-		for _, port := range s["port"] {
-			own[port+"/tcp"] = "sshd"
+		ports := s["port"]
+		if addresses := s["listenaddress"]; len(addresses) > 0 { // which has the port, whatever Port says
+			ports = addresses
+		}
+		for _, port := range ports {
+			o.sshd[port[strings.LastIndex(port, ":")+1:]] = true
 		}
 	}
-	units, _ := h.units(ctx, "forkgate-gate.socket")
+	units, _ := h.units(ctx, gateUnit+".socket")
 	for _, u := range units {
 		for _, port := range regexp.MustCompile(`:(\d+) \(Stream\)`).FindAllStringSubmatch(u["Listen"], -1) {
-			own[port[1]+"/tcp"] = "gate"
+			o.gate[port[1]] = true
 		}
 	}
-	return own
+	return o
+}
+
+const gateUnit = "forkgate-gate"
+
+// isGate reports whether a listener is the gate: its port, and its units. Anybody may call a program forkgate.
+func (o own) isGate(l listener) bool {
+	return l.proto == "tcp" && o.gate[fmt.Sprint(l.port)] && (l.service == gateUnit+".socket" && l.pid == 1 || l.service == gateUnit+".service" && l.program == "forkgate")
+}
+
+// isSSHD reports whether a listener is the host's sshd. systemd may not say which socket of its own it is.
+func (o own) isSSHD(l listener) bool {
+	there := slices.Contains(o.units, l.service) && (l.pid == 1 || l.program == "sshd")
+	return l.proto == "tcp" && o.sshd[fmt.Sprint(l.port)] && (there || l.pid == 1 && l.service == "")
 }
 
 // socketUnit is the unit by which systemd listens at a port; empty where none says so.

@@ -41,3 +41,39 @@ func TestASocketOfSystemds(t *testing.T) {
 		t.Errorf("%s, %v", text, err)
 	}
 }
+
+// The host's own sshd is stopped by nobody who closes what listens, wherever it does.
+func TestSSHDIsNotStopped(t *testing.T) {
+	for _, address := range []string{"0.0.0.0:2200", "[::]:2200"} {
+		f := shut()
+		hearing("0898", "/usr/sbin/sshd", "ssh.service", "/usr/sbin/sshd\x00-D\x00")(f)
+		says(f, "sshd -T", "port 22\n", "port 22\nlistenaddress "+address+"\n")
+		for _, r := range Examine(t.Context(), f.host()) {
+			if r.Way == "listener 2200/tcp" || r.Way == "sshd" && r.State == Open {
+				t.Errorf("%s: %+v", address, r)
+			}
+		}
+	}
+	f := shut()
+	hearing("0898", "/usr/sbin/sshd", "ssh.service", "")(f)
+	for _, w := range ways(t.Context(), f.host()) {
+		if w.name == "listener 2200/tcp" && w.shut != nil {
+			t.Error("it would be stopped")
+		}
+	}
+}
+
+// What is written may be newer than the sshd that runs.
+func TestClosingSSHDReloadsIt(t *testing.T) {
+	h := build(t)
+	h.put(t, "etc/pam.d/sshd", "@include common-account\n")
+	h.programs["sshd -t"] = ""
+	var ran []string
+	h.watch = func(command string) { ran = append(ran, command) }
+	if _, err := h.Close(t.Context(), "sshd"); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(ran, "systemctl try-reload-or-restart ssh.service") {
+		t.Errorf("ran %q", ran)
+	}
+}

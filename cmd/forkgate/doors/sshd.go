@@ -99,8 +99,9 @@ func closeSSHD(ctx context.Context, h *Host) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s, err := h.sshd(ctx, anybody()); err == nil && s.is("usepam", "yes") {
-		return steps, nil
+	if s, err := h.sshd(ctx, anybody()); err == nil && s.is("usepam", "yes") { // as it is written; sshd may have been started before that
+		reload, err := h.reloadSSHD(ctx)
+		return append(steps, step{do: []string{"sshd", "-t"}}, step{do: reload()}), err
 	}
 	more, err := dropIn("pam", "UsePAM yes\n")(ctx, h)
 	return append(steps, more...), err
@@ -144,7 +145,7 @@ func closeRoot(ctx context.Context, h *Host) ([]step, error) {
 func (h *Host) reloadSSHD(ctx context.Context) (func(options ...string) []string, error) {
 	unit, err := h.sshdUnit(ctx)
 	if err != nil {
-		return nil, err
+		return func(...string) []string { return nil }, err
 	}
 	return func(options ...string) []string {
 		return slices.Concat([]string{"systemctl", "try-reload-or-restart"}, options, []string{unit})
