@@ -61,6 +61,8 @@ func (d *Doors) plan(way string, s step) (change, error) {
 	case s.chmod != nil:
 		mode := uint32(*s.chmod)
 		c.Chmod, c.File.Text = &mode, nil
+	case c.File != nil && c.File.part: // a link that leads nowhere is not replaced either
+		return c, fmt.Errorf("%s cannot be written down as it is, and stays", c.Path)
 	case s.was != "" && (c.File == nil || string(c.File.Text) != s.was):
 		return c, fmt.Errorf("%s: %w", c.Path, errChanged)
 	case !s.remove:
@@ -115,9 +117,13 @@ func (d *Doors) lockAccounts(name string) (unlock func(), locked bool) {
 	return func() { f.Close() }, err == nil
 }
 
-// dress gives a file the owner and the mode that it is to have.
+// dress gives a file the owner, the mode and the attributes that it is to have.
 func (f file) dress(to *os.File) error {
-	return errors.Join(to.Chown(f.UID, f.GID), unix.Fchmod(int(to.Fd()), f.Mode&0o7777))
+	err := errors.Join(to.Chown(f.UID, f.GID), unix.Fchmod(int(to.Fd()), f.Mode&0o7777))
+	for attribute, value := range f.Attributes {
+		err = errors.Join(err, unix.Fsetxattr(int(to.Fd()), attribute, value, 0))
+	}
+	return err
 }
 
 // chmod changes the mode of one file and no other, whatever has its name by now: it may lie where everybody writes.
@@ -193,7 +199,13 @@ func (d *Doors) restore(c change) error {
 	case c.File == nil:
 		return errors.Join(os.Remove(name), syncDir(name), d.removeDirs(c))
 	}
-	return putBack(name, c.File.Text, c.File.dress)
+	err = putBack(name, c.File.Text, c.File.dress)
+	if err != nil && len(c.File.Attributes) > 0 { // what is taken back may be an admin's way in, and a label is none
+		plain := *c.File
+		plain.Attributes = nil
+		err = putBack(name, plain.Text, plain.dress)
+	}
+	return err
 }
 
 // cutOut takes what is ours out of a file that somebody has changed since. Where that cannot be told from the rest it stays as it is: nobody's work is undone but

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,10 @@ type file struct {
 	GID    int    `json:"gid"`
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
+	// Attributes are the extended ones, with access control lists and labels.
+	Attributes map[string][]byte `json:"attributes,omitempty"`
+
+	part bool // there is more than Text, or it is something else than a text
 }
 
 // ledger is what was changed and not yet taken back, the oldest first.
@@ -182,12 +187,39 @@ func look(name string) (*file, error) {
 		return nil, fmt.Errorf("cannot look at %s: %w", name, err)
 	}
 	f := &file{Mode: s.Mode, UID: int(s.Uid), GID: int(s.Gid), Device: s.Dev, Inode: s.Ino}
-	if s.Mode&unix.S_IFMT != unix.S_IFREG || s.Size > most {
+	if f.part = s.Mode&unix.S_IFMT != unix.S_IFREG || s.Size > most; f.part {
 		return f, nil
 	}
 	text, err := os.ReadFile(name)
+	if err == nil {
+		f.Attributes, err = attributes(name)
+	}
 	f.Text = text
 	return f, err
+}
+
+// attributes are all of a file's (xattr(7)).
+func attributes(name string) (map[string][]byte, error) {
+	text := make([]byte, 64<<10) // the kernel has no longer ones, and no longer lists of names
+	n, err := unix.Llistxattr(name, text)
+	if err != nil {
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			err = nil
+		}
+		return nil, err
+	}
+	all := map[string][]byte{}
+	for attribute := range strings.SplitSeq(strings.TrimSuffix(string(text[:n]), "\x00"), "\x00") {
+		if attribute == "" {
+			continue
+		}
+		n, err := unix.Lgetxattr(name, attribute, text)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s of %s: %w", attribute, name, err)
+		}
+		all[attribute] = bytes.Clone(text[:n])
+	}
+	return all, nil
 }
 
 func sum(text []byte) string {

@@ -25,8 +25,8 @@ func (l listener) name() string { return fmt.Sprintf("listener %d/%s", l.port, l
 
 // remote are programs that are there to let somebody in: these are closed without being named.
 var remote = []string{
-	"sshd", "sshd-session", "dropbear", "telnetd", "in.telnetd", "inetd", "xinetd", "rlogind", "in.rlogind", "rshd", "in.rshd", "rexecd", "cockpit-tls", "cockpit-ws", "xrdp",
-	"xrdp-sesman", "Xvnc", "x11vnc", "vino-server", "ttyd", "gotty", "shellinaboxd", "wetty", "tinysshd", "rsync", "dockerd", "ser2net", "webmin", "gdbserver",
+	"sshd", "sshd-session", "dropbear", "telnetd", "in.telnetd", "rlogind", "in.rlogind", "rshd", "in.rshd", "rexecd", "cockpit-tls", "cockpit-ws", "xrdp",
+	"xrdp-sesman", "Xvnc", "x11vnc", "vino-server", "ttyd", "gotty", "shellinaboxd", "wetty", "tinysshd", "gdbserver",
 }
 
 // listenerWays has one for each port that something outside of the loopback reaches, the gate's and sshd's own aside. What a firewall keeps from them does not

@@ -77,3 +77,16 @@ func TestClosingSSHDReloadsIt(t *testing.T) {
 		t.Errorf("ran %q", ran)
 	}
 }
+
+// A service that may be there for a reason is stopped by name alone.
+func TestWhoIsStoppedUnnamed(t *testing.T) {
+	for program, byName := range map[string]bool{"in.telnetd": false, "dockerd": true, "rsync": true, "xinetd": true, "nginx": true} {
+		f := shut()
+		hearing("0017", "/usr/sbin/"+program, "x.service", "")(f)
+		for _, w := range ways(t.Context(), f.host()) {
+			if w.name == "listener 23/tcp" && w.byName != byName {
+				t.Errorf("%s: by name alone: %t", program, w.byName)
+			}
+		}
+	}
+}

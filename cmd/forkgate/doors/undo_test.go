@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"forkgate/tests/need"
 )
 
 // armed reports whether systemd is to take something back.
@@ -115,5 +117,84 @@ func TestPutBackOnAFullDisk(t *testing.T) {
 	info, err := os.Stat(name)
 	if text, _ := os.ReadFile(name); string(text) != "what was" || err != nil || info.Mode() != 0o640 {
 		t.Errorf("%q, %v, %v", text, info.Mode(), err)
+	}
+}
+
+// Access control lists and labels are attributes of a file, which another one in its place has as well.
+func TestAttributesStay(t *testing.T) {
+	need.Root(t) // nobody else has trusted ones, which every file system knows
+	h := build(t)
+	const attribute = "trusted.forkgate"
+	for _, name := range []string{"/etc/sudoers", "/var/spool/cron/crontabs/mallory"} {
+		if err := unix.Setxattr(h.root+name, attribute, []byte("a label"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	label := func(name string) string {
+		all, err := attributes(h.root + name)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(all[attribute])
+	}
+	if _, err := h.Close(t.Context(), some3...); err != nil {
+		t.Fatal(err)
+	}
+	if got := label("/etc/sudoers"); got != "a label" {
+		t.Errorf("closed: %q", got)
+	}
+	if err := h.Undo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/etc/sudoers", "/var/spool/cron/crontabs/mallory"} {
+		if got := label(name); got != "a label" {
+			t.Errorf("%s, undone: %q", name, got)
+		}
+	}
+}
+
+// Where an attribute is not to be had, the text is.
+func TestATextIsPutBackWithoutItsLabel(t *testing.T) {
+	h := build(t)
+	if _, err := h.Close(t.Context(), "sudo"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := h.openBook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range b.Changes {
+		if b.Changes[i].Path == "/etc/sudoers" {
+			b.Changes[i].File.Attributes = map[string][]byte{"nowhere.x": nil}
+		}
+	}
+	if err := b.write(); err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+	if err := h.Undo(t.Context()); err != nil || strings.Contains(h.shape(t)["/etc/sudoers"], denial) {
+		t.Error(err)
+	}
+}
+
+// What is no text, or too long a one, would come back as nothing: it is not taken.
+func TestWhatCannotBePutBackStays(t *testing.T) {
+	const crontab, allow = "/var/spool/cron/crontabs/mallory", "/etc/cron.allow"
+	for name, becomes := range map[string]func(h *house) error{
+		"a pipe": func(h *house) error {
+			return errors.Join(os.Remove(h.root+crontab), unix.Mkfifo(h.root+crontab, 0o600))
+		},
+		"too long":                  func(h *house) error { return os.Truncate(h.root+crontab, most+1) },
+		"a link that leads nowhere": func(h *house) error { return os.Symlink("nowhere", h.root+allow) },
+	} {
+		h := build(t)
+		if err := becomes(h); err != nil {
+			t.Fatal(err)
+		}
+		before := h.shape(t)
+		if _, err := h.Close(t.Context(), "cron"); err == nil || !strings.Contains(err.Error(), "cannot be written down") {
+			t.Errorf("%s: %v", name, err)
+		}
+		same(t, name, before, h.shape(t))
 	}
 }
