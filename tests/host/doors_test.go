@@ -180,7 +180,7 @@ func nobodyLeft(t *testing.T, h *host.Host, before string) {
 // unconfirmed closes, and nobody confirms: by itself it is all as it was. So it is where the host boots meanwhile, which starts the same service.
 func unconfirmed(t *testing.T, h *host.Host, before string) {
 	for _, how := range []struct{ name, patience, then string }{
-		{"a minute", "3s", "true"},
+		{"a minute", "10s", "true"},
 		{"a boot", "1h", "test -L /etc/systemd/system/multi-user.target.wants/forkgate-doors-rollback-boot.service && systemctl start forkgate-doors-rollback-boot.service"},
 	} {
 		h.Must(t, "forkgate", "doors", "--close", "--patience", how.patience, "all", "listener 7777/tcp")

@@ -172,10 +172,11 @@ func atProbe(_ context.Context, h *Host) finding {
 		return closed("there is no at")
 	}
 	for _, spool := range spools {
-		switch _, who, err := h.theirs(spool, false); {
-		case err != nil:
+		_, who, err := h.theirs(spool, false)
+		if err != nil {
 			return open("look at /"+spool, "%v", err)
-		case len(slices.DeleteFunc(who, func(n string) bool { return n == "daemon" })) > 0:
+		}
+		if who = slices.DeleteFunc(who, func(n string) bool { return n == "daemon" }); len(who) > 0 {
 			return open("", "jobs of %s", some(who))
 		}
 	}

@@ -98,3 +98,14 @@ func (r refusing) ReadDir(name string) ([]fs.DirEntry, error) {
 	}
 	return fs.ReadDir(r.FS, name)
 }
+
+// What at itself leaves in its spool is nobody's job.
+func TestWhoseJobsThereAre(t *testing.T) {
+	f := shut()
+	f.write("usr/sbin/atd", "")
+	f.put("var/spool/cron/atjobs/a01", 0o700, 1, 1)
+	f.put("var/spool/cron/atjobs/a02", 0o700, 1001, 1)
+	if r := row(t, f, "at"); r.Found != "jobs of mallory" {
+		t.Errorf("%+v", r)
+	}
+}
