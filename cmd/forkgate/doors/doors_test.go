@@ -143,6 +143,15 @@ func openings() []opening {
 			f.add("etc/ssh/sshd_config", "Match LocalPort 2200\n  ForceCommand none\n")
 			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=2200 -C user=build"] = sshdSays
 		}},
+		{"forced accounts", "does not force", func(f *fake) {
+			f.add("etc/ssh/sshd_config", "Match User mallory,build Address 10.1.0.0/16\n  ForceCommand none\n")
+			f.programs["sshd -T -C addr=10.1.0.0 -C host=client.invalid -C user=build"] = sshdSays
+			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C user=build"] = forcedSays
+		}},
+		{"forced accounts", "far has another login shell", func(f *fake) {
+			f.write("etc/nsswitch.conf", "passwd: files sss\n")
+			f.write("etc/group", strings.Replace(group, "997:build", "997:build,far", 1))
+		}},
 		{"forced accounts", "not understood", add("etc/ssh/sshd_config", "Match exec /bin/true\n  ForceCommand none\n")},
 		{"console", "does not begin", ungated("login")},
 		{"console", "logs somebody in", func(f *fake) {

@@ -73,7 +73,7 @@ func (h *Host) every(ctx context.Context, user string) ([]settings, error) {
 	var all []settings
 	for _, c := range kinds {
 		c = maps.Clone(c)
-		if of := c["user"]; user != "" && of != "" && of != user {
+		if of := c["user"]; len(c) == 1 && user != "" && of != "" && of != user { // the block may name this one beside that, with an address: asked for then
 			continue
 		}
 		if user != "" {
@@ -209,7 +209,7 @@ func forcedProbe(ctx context.Context, h *Host) finding {
 	for _, name := range who {
 		one, known := a.find(name)
 		switch {
-		case !known:
+		case !known && a.elsewhere == "":
 			continue // and PAM knows none either
 		case !forced(one, true):
 			return open("usermod --shell "+h.Program+" "+name+", or gpasswd -d "+name+" "+AccountsGroup, "%s has another login shell than forkgate: %s", name, one.shell)
