@@ -224,7 +224,7 @@ func (p *packaged) workstation(one, two string) {
 	t := p.t
 	t.Helper()
 	deb := func(name string) string { return filepath.Join(p.Built, filepath.Base(name)) }
-	const pid = "systemctl show -P MainPID forkgate-attest; cat /etc/forkgate-attest/attest_key.pub"
+	const pid = "systemctl show -P MainPID forkgate-attest; sha256sum /etc/forkgate-attest/attest_key"
 	p.Must(t, "sh", "-ec", `dpkg --install $0; useradd --uid 7001 ann; forkgate-attest init --principal 7001=ann
 		printf 'events = "optional"\ngate "production" {\n  patterns   = ["gate.example.org"]\n  host_keys  = ["%s"]\n  principals = { "7001" = "ann" }\n}\n' \
 			"$(cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub)" >/etc/forkgate-attest/attest.hcl; forkgate-attest check; systemctl enable --now forkgate-attest.socket forkgate-attest.service`, deb(one))
