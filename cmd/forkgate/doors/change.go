@@ -184,6 +184,10 @@ func (d *Doors) restore(c change) error {
 	unlock, _ := d.lockAccounts(c.Path) // what is taken back waits for nobody: it may be the admin's own way in
 	defer unlock()
 	name := d.Root + c.Path
+	halves, _ := filepath.Glob(part(name)) // what a power cut has left of replace
+	for _, half := range halves {
+		_ = os.Remove(half)
+	}
 	now, err := look(name)
 	switch {
 	case err != nil:

@@ -102,6 +102,13 @@ func ungated(service string, also ...func(*fake)) func(*fake) {
 	}
 }
 
+// getty has a getty start something.
+func getty(command string) func(*fake) {
+	return func(f *fake) {
+		f.programs["systemctl show "+properties+" -- getty@*.service"] = "Id=serial-getty@ttyS0.service\nExecStart={ path=/x ; argv[]=" + command + " ; ignore_errors=no ; }\n"
+	}
+}
+
 func openings() []opening {
 	gate := gateBlock(sshdService, "/usr/bin/forkgate")
 	return []opening{
@@ -154,15 +161,21 @@ func openings() []opening {
 		}},
 		{"forced accounts", "not understood", add("etc/ssh/sshd_config", "Match exec /bin/true\n  ForceCommand none\n")},
 		{"console", "does not begin", ungated("login")},
-		{"console", "logs somebody in", func(f *fake) {
-			f.programs["systemctl show "+properties+" -- getty@*.service"] = "Id=serial-getty@ttyS0.service\nExecStart={ argv[]=/sbin/agetty --autologin root ttyS0 ; }\n"
-		}},
+		{"console", "logs somebody in", getty("/sbin/agetty --autologin root ttyS0")},
+		{"console", "not by login: -n", getty("/sbin/agetty -n --noclear ttyS0")},
+		{"console", "not by login: -Ll", getty("/sbin/agetty -Ll /bin/bash ttyS0")},
+		{"console", "not by login: --login-program", getty("/sbin/agetty --login-program /bin/bash ttyS0")},
+		{"console", "starts bash, and nobody knows", getty("/bin/bash")},
 		{"console", "systemd does not answer", func(f *fake) {
 			delete(f.programs, "systemctl show")
 			delete(f.programs, "systemctl show "+properties+" -- getty@*.service")
 		}},
 		{"passwords", "mallory, and the console", ungated("login", write("etc/shadow", strings.Replace(shadow, "mallory:!", "mallory:$y$x", 1)))},
 		{"passwords", "mallory, and sshd", ungated("sshd", write("etc/shadow", strings.Replace(shadow, "mallory:!", "mallory:", 1)))},
+		{"passwords", "toor: root by another name", func(f *fake) {
+			f.add("etc/passwd", "toor:x:0:0::/root:/bin/sh\n")
+			f.add("etc/shadow", "toor:$y$x:1::::::\n")
+		}},
 		{"passwords", "cannot read", drop("etc/shadow")},
 		{"desktops", "xrdp-sesman", write("etc/pam.d/xrdp-sesman", "@include common-account\n")},
 		{"cron", "crontabs of mallory", write("var/spool/cron/crontabs/mallory", "* * * * * id\n")},

@@ -117,10 +117,14 @@ func (b *book) write() error {
 	return nil
 }
 
+// part is the pattern of what a file is called while it is written. A name with ~ and a dot is none that sudo, cron or sshd read.
+func part(name string) string {
+	return filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".*.forkgate~")
+}
+
 // replace has a file be another one from one moment to the next.
 func replace(name string, text []byte, dress func(*os.File) error) (err error) {
-	// A name with ~ and a dot is none that sudo, cron or sshd read.
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.forkgate~")
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(part(name)))
 	if err != nil {
 		return err
 	}

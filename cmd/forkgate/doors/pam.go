@@ -105,8 +105,8 @@ func consoleProbe(ctx context.Context, h *Host) finding {
 		return open("systemctl status", "systemd does not answer: %v", err)
 	}
 	for _, u := range units {
-		if strings.Contains(u["ExecStart"], "--autologin") || strings.Contains(u["ExecStart"], " -a ") {
-			return open("systemctl edit --full "+u["Id"]+", without --autologin", "%s logs somebody in whom it does not ask", u["Id"])
+		if why := unasked(u["ExecStart"]); why != "" {
+			return open("systemctl edit --full "+u["Id"]+", to what its package has", "%s %s", u["Id"], why)
 		}
 	}
 	if why := h.gate(console); why != "" {
@@ -121,10 +121,14 @@ func passwordsProbe(ctx context.Context, h *Host) finding {
 	if err != nil {
 		return open("look at it", "%v", err)
 	}
-	var who []string
+	var who, twins []string
 	for _, one := range a.all {
-		if one.password && one.hasShell() && one.uid != 0 {
+		switch {
+		case !one.password || !one.hasShell():
+		case one.uid != 0:
 			who = append(who, one.name)
+		case one.name != "root" && !a.admin(one.name):
+			twins = append(twins, one.name)
 		}
 	}
 	who = a.strangers(who)
@@ -132,6 +136,8 @@ func passwordsProbe(ctx context.Context, h *Host) finding {
 		who = append(who, "those of "+a.elsewhere)
 	}
 	switch {
+	case len(twins) > 0:
+		return open("passwd --lock "+twins[0], "%s: root by another name, whom the console lets in", some(twins))
 	case len(who) == 0:
 		return closed("nobody but root and %s has one", AdminGroup)
 	case h.gate(console) != "":

@@ -198,3 +198,31 @@ func TestWhatCannotBePutBackStays(t *testing.T) {
 		same(t, name, before, h.shape(t))
 	}
 }
+
+// A power cut may leave a closing pending that systemd was not told of, and half a file beside one that is changed.
+func TestAClosingThatAPowerCutEnded(t *testing.T) {
+	h := build(t)
+	before := h.shape(t)
+	if _, err := h.Close(t.Context(), "sudo"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Close(t.Context(), "cron"); err == nil || !strings.Contains(err.Error(), "waits to be confirmed") {
+		t.Errorf("control: in the same boot: %v", err)
+	}
+	if err := h.disarm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.put(t, "proc/sys/kernel/random/boot_id", "another\n")
+	h.put(t, "etc/.sudoers.1.forkgate~", "half")
+	if _, err := h.Close(t.Context(), "cron"); err != nil {
+		t.Errorf("after a boot: %v", err)
+	}
+	if l := h.ledger(t); l.Pending == nil || l.Changes[0].Way != "cron" {
+		t.Errorf("the ledger has %+v", l)
+	}
+	if _, err := h.Rollback(t.Context()); err != nil {
+		t.Error(err)
+	}
+	h.put(t, "proc/sys/kernel/random/boot_id", "0a1b\n")
+	same(t, "after a boot", before, h.shape(t))
+}
