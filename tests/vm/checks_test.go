@@ -31,6 +31,9 @@ func checks() []check {
 		{"a fork that hoards terminals", hoardsTerminals},
 		{"a fork that fills the table of neighbours", sharesNeighbours},
 		{"network namespaces of a fork", boundsNetworkNamespaces},
+		{"doors closes what somebody has opened", closesDoors},
+		{"doors, and a reboot", reboots((*vm.VM).Reboot)},
+		{"doors, and a power cut", reboots((*vm.VM).Cut)},
 		{"the package is upgraded under a session", upgradesThePackage},
 		{"the package is removed, put back and purged", removesThePackage},
 	}

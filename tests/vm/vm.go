@@ -20,6 +20,7 @@ import (
 type VM struct {
 	conn    net.Conn // to the agent
 	in      *json.Decoder
+	monitor *monitor
 	console *os.File
 	ended   <-chan error
 	started time.Time
@@ -45,10 +46,13 @@ func Boot(t testing.TB, payload string, disks ...Disk) *VM {
 	ours, theirs := pair(t)
 	v.conn = ours
 	v.in = json.NewDecoder(ours)
+	monitors, monitored := pair(t)
+	v.monitor = &monitor{conn: monitors, in: json.NewDecoder(monitors)}
 	qemu := exec.Command("qemu-system-x86_64", arguments(image)...)
-	qemu.Args = append(qemu.Args, "-chardev", "socket,id=agent,fd=3", "-chardev", "file,id=console,append=on,path=/dev/fd/4")
+	qemu.Args = append(qemu.Args, "-chardev", "socket,id=agent,fd=3", "-chardev", "file,id=console,append=on,path=/dev/fd/4",
+		"-chardev", "socket,id=monitor,fd=5", "-mon", "chardev=monitor,mode=control")
 	qemu.Env = append(os.Environ(), "TMPDIR=/var/tmp") // for what is written to the image: /tmp may be memory
-	qemu.ExtraFiles = []*os.File{theirs, v.console}
+	qemu.ExtraFiles = []*os.File{theirs, v.console, monitored}
 	for _, d := range disks {
 		mode := "off"
 		if d.ReadOnly {
@@ -63,7 +67,9 @@ func Boot(t testing.TB, payload string, disks ...Disk) *VM {
 	qemu.Stdout, qemu.Stderr = said, said
 	v.ended = start(qemu)
 	theirs.Close()
+	monitored.Close()
 	t.Cleanup(func() { v.close(t, qemu, said) })
+	v.monitor.order(t, "qmp_capabilities", nil)
 	v.Must(t, "systemctl", "is-system-running", "--wait")
 	return v
 }
@@ -116,6 +122,7 @@ func (v *VM) close(t testing.TB, qemu *exec.Cmd, said *os.File) {
 		v.journal(t)
 	}
 	v.conn.Close()
+	v.monitor.conn.Close()
 	if qemu.Process != nil {
 		_ = qemu.Process.Kill() // it may have ended by itself
 	}
