@@ -12,77 +12,31 @@ import (
 	"forkgate/tests/host"
 	"forkgate/tests/machine"
 	"forkgate/tests/need"
+	"forkgate/tests/ways"
 )
 
-// opens opens the host's ways, each as hosts have them, and an admin's. ada is the admin, mallory and penny are whom the doors are closed for; build has the door
+// opens is what the host has beside ways.Opens: sudo and cron, which this machine need not have, units of its own for sshd and logind, and build, who has the door
 // that leads to forks.
 const opens = `
 DEBIAN_FRONTEND=noninteractive dpkg --install --force-confold --force-depends "$1"/*.deb >/dev/null
 mkdir -p /etc/forkgate/authorized_keys
-for name in ada mallory penny; do useradd --create-home --shell /bin/bash --password '*' $name; mkdir -p /home/$name/.ssh; done
 useradd --no-create-home --home-dir / --shell /usr/bin/forkgate --groups forkgate-accounts --password '*' build
-cp "$2/ada.pub" /home/ada/.ssh/authorized_keys; cp "$2/mallory.pub" /home/mallory/.ssh/authorized_keys; mkdir -p /root/.ssh; cp "$2/mallory.pub" /root/.ssh/authorized_keys
 cp "$2/bot.pub" /etc/forkgate/authorized_keys/build
 cp /usr/share/doc/forkgate/sshd_config.d/forkgate.conf /etc/ssh/sshd_config.d/
-for name in ada mallory penny; do chown -R $name: /home/$name; done
-echo penny:secret | chpasswd
-usermod -aG forkgate-admin ada
-echo '%forkgate-admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admins; echo 'mallory ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/mallory
-printf 'PermitRootLogin yes\nPasswordAuthentication no\nMatch Address 127.0.0.0/8\n    PasswordAuthentication yes\n' >/etc/ssh/sshd_config.d/own.conf
+printf '[Service]\nExecStart=/usr/sbin/sshd -D\nExecReload=/bin/kill -HUP $MAINPID\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n' >/etc/systemd/system/ssh.service
+cp "$2"/units/* /usr/lib/systemd/system/`
 
-unit() { printf '[Service]\nExecStart=%s\nExecReload=/bin/kill -HUP $MAINPID\n%s' "$2" "$3" >/etc/systemd/system/$1.service; }
-unit ssh '/usr/sbin/sshd -D' $'RuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n'
-printf 'Port 2299\nUsePAM no\nPermitRootLogin yes\nPidFile none\n' >/etc/ssh/other_config
-unit other '/usr/sbin/sshd -D -f /etc/ssh/other_config'
-unit shell "/usr/bin/socat TCP-LISTEN:7777,reuseaddr,fork EXEC:/bin/sh"
-groupadd -f docker; usermod -aG docker mallory; mkdir -p /run/podman
-unit docker '/usr/bin/socat UNIX-LISTEN:/run/docker.sock,group=docker,mode=660,fork EXEC:/bin/sh'
-unit podman '/usr/bin/socat UNIX-LISTEN:/run/podman/podman.sock,mode=666,fork EXEC:/bin/sh'
-cp "$2"/units/* /usr/lib/systemd/system/
-printf '@reboot /usr/bin/id -un >/var/tmp/cron-ran\n' | crontab -u mallory -
-printf '@reboot touch /var/tmp/cron-of-root\n' | crontab -
-cp /bin/dash /usr/local/bin/rootsh; chmod 4755 /usr/local/bin/rootsh
-mkdir -p /var/lib/systemd/linger /home/mallory/.config/systemd/user/default.target.wants; touch /var/lib/systemd/linger/mallory
-printf '[Service]\nExecStart=/bin/sleep 1d\n' >/home/mallory/.config/systemd/user/own.service; ln -s ../own.service /home/mallory/.config/systemd/user/default.target.wants/
-chown -R mallory: /home/mallory
-systemctl daemon-reload
-systemctl start ssh other shell docker podman cron systemd-logind
-systemctl reload forkgate-warden`
-
-// entry is a way in: how it is called, and how one comes in by it. The command ends with code 0 exactly where somebody is in.
-type entry struct{ way, comes string }
-
-// login is a login at a terminal of the machine's own: it asks PAM's service login, as a getty has it ask.
-const login = `expect -c 'set timeout 20; spawn login penny; expect Password: { send secret\r }; expect -re {penny@.*[$]} { send "exit\r"; expect eof; exit 0 } eof { exit 1 }; exit 1'`
-
-var entries = []entry{
-	{"sshd", "$ssh mallory@127.0.0.1 true"},
-	{"sshd root", "$ssh root@127.0.0.1 true"},
-	{"sshd passwords", "SSH_ASKPASS=/run/secret SSH_ASKPASS_REQUIRE=force ${ssh/BatchMode=yes/BatchMode=no} -o PubkeyAuthentication=no penny@127.0.0.1 true"},
-	{"ssh keys", "$ssh mallory@127.0.0.1 test -r .ssh/authorized_keys"},
-	{"console", login},
-	{"cron", `rm -f /var/tmp/cron-* /run/crond.reboot; systemctl restart cron
-		for n in $(seq 200); do [ ! -e /var/tmp/cron-of-root ] || [ ! -s /var/tmp/cron-ran ] || exit 0; [ ! -e /var/tmp/cron-of-root ] || [ -e /var/spool/cron/crontabs/mallory ] || exit 1; sleep 0.05; done; exit 1`},
-	{"groups", `test "$(echo id -u | runuser -u mallory -- socat - UNIX-CONNECT:/run/docker.sock)" = 0`},
-	{"sockets", `test "$(echo id -u | runuser -u nobody -- socat - UNIX-CONNECT:/run/podman/podman.sock)" = 0`},
-	{"sudo", `test "$(runuser -u mallory -- sudo -n id -u)" = 0`},
-	{"lingering", `for n in $(seq 100); do systemctl show -p ActiveState user@$(id -u mallory) | grep -q '=activ' || exit 1; pgrep -u mallory -x sleep && exit; sleep 0.05; done; exit 1`},
-	{"setuid", `test "$(runuser -u nobody -- /usr/local/bin/rootsh -p -c 'id -u')" = 0`},
-	{"listener 2299/tcp", "$ssh -p 2299 mallory@127.0.0.1 true"},
-	{"listener 7777/tcp", `test "$(echo id -u | socat -t 5 - TCP:127.0.0.1:7777)" = 0`},
-}
+var entries = ways.Entries()
 
 // tries has somebody come in by a way.
-func tries(t *testing.T, h *host.Host, e entry) machine.Result {
+func tries(t *testing.T, h *host.Host, e ways.Entry) machine.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	return h.Run(ctx, t, "bash", "-c", sshOf(h, "mallory")+e.comes)
+	return h.Run(ctx, t, "bash", "-c", sshOf(h, "mallory")+e.Comes)
 }
 
-func sshOf(h *host.Host, key string) string {
-	return `ssh="ssh -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes -o IdentitiesOnly=yes -i ` + filepath.Join(h.Dir, key) + `"; `
-}
+func sshOf(h *host.Host, key string) string { return ways.SSH(filepath.Join(h.Dir, key)) }
 
 // ada runs a command as the admin does: by ssh, as root.
 func ada(t *testing.T, h *host.Host, command string) machine.Result {
@@ -93,8 +47,7 @@ func ada(t *testing.T, h *host.Host, command string) machine.Result {
 // shape is all that closing the doors could change, and what else there is beside it.
 func shape(t *testing.T, h *host.Host) string {
 	t.Helper()
-	return h.Must(t, "sh", "-ec", `cd /; find etc var/spool/cron var/lib/systemd/linger usr/local run/docker.sock run/podman \( -type f -o -type l -o -type s -o -type d \) `+
-		`-not -path '*/.pwd.lock' -printf '%p %y %m %U %G %l\n' | sort; find etc var/spool/cron var/lib/systemd/linger usr/local -type f -exec sha256sum {} + | sort -k 2`)
+	return h.Must(t, "sh", "-ec", ways.Shape, "shape", "run/docker.sock", "run/podman")
 }
 
 func doorsOf(t *testing.T, h *host.Host) map[string]string {
@@ -116,11 +69,11 @@ func all(t *testing.T, h *host.Host, when string, isOpen bool) {
 	states := doorsOf(t, h)
 	for _, e := range entries {
 		if r := tries(t, h, e); (r.Code == 0) != isOpen {
-			t.Errorf("%s: %s ends with code %d\n%s%s", when, e.way, r.Code, r.Stdout, r.Stderr)
+			t.Errorf("%s: %s ends with code %d\n%s%s", when, e.Way, r.Code, r.Stdout, r.Stderr)
 		}
 		// What was there goes away altogether where nothing else is to be said of it.
-		if got := strings.HasPrefix(states[e.way], "open"); got != isOpen {
-			t.Errorf("%s: doors says of %s: %q", when, e.way, states[e.way])
+		if got := strings.HasPrefix(states[e.Way], "open"); got != isOpen {
+			t.Errorf("%s: doors says of %s: %q", when, e.Way, states[e.Way])
 		}
 	}
 }
@@ -146,7 +99,7 @@ func TestDoors(t *testing.T) {
 		}
 	}
 	h.Must(t, "bash", "-ec", opens, "opens", debs, h.Dir)
-	h.Must(t, "sh", "-ec", "printf '#!/bin/sh\necho secret\n' >/run/secret; chmod 755 /run/secret; mount -o remount,exec /run")
+	h.Must(t, "bash", "-ec", ways.Opens+"systemctl reload forkgate-warden", "opens", h.Dir)
 	need.Eventually(t, "sshd hears", func() bool { return ada(t, h, "true").Code == 0 })
 	before := shape(t, h)
 	all(t, h, "control", true)
@@ -158,7 +111,7 @@ func TestDoors(t *testing.T) {
 	t.Run("confirmed", func(t *testing.T) { confirmed(t, h) })
 	h.Must(t, "forkgate", "doors", "--undo")
 	if after := shape(t, h); after != before {
-		t.Errorf("after --undo\n%s", differs(before, after))
+		t.Errorf("after --undo\n%s", ways.Differs(before, after))
 	}
 	need.Eventually(t, "what was stopped runs again", func() bool {
 		return h.Run(t.Context(), t, "sh", "-c", "systemctl is-active other shell user@$(id -u mallory) && ss -ltn | grep -q :7777 && ss -ltn | grep -q :2299").Code == 0
@@ -173,7 +126,7 @@ func nobodyLeft(t *testing.T, h *host.Host, before string) {
 	}
 	h.Must(t, "mv", "/home/ada/.ssh/away", "/home/ada/.ssh/authorized_keys")
 	if after := shape(t, h); after != before {
-		t.Errorf("something was changed:\n%s", differs(before, after))
+		t.Errorf("something was changed:\n%s", ways.Differs(before, after))
 	}
 }
 
@@ -220,7 +173,7 @@ func confirmed(t *testing.T, h *host.Host) {
 		t.Error("it is taken back all the same")
 	}
 	all(t, h, "closed", false)
-	if got := tries(t, h, entry{comes: "${ssh/ERROR/INFO} mallory@127.0.0.1 true"}); !strings.Contains(got.Stderr, "mallory is not in the group forkgate-admin") || !strings.Contains(got.Stderr, "hint: ") {
+	if got := tries(t, h, ways.Entry{Comes: "${ssh/ERROR/INFO} mallory@127.0.0.1 true"}); !strings.Contains(got.Stderr, "mallory is not in the group forkgate-admin") || !strings.Contains(got.Stderr, "hint: ") {
 		t.Errorf("who is kept out hears %q", got.Stderr)
 	}
 	forks(t, h, true)
@@ -255,7 +208,7 @@ func withoutForkgate(t *testing.T, h *host.Host) {
 		}
 		for _, e := range entries[:without.tries] {
 			if r := tries(t, h, e); r.Code == 0 {
-				t.Errorf("after %s: %s is open", without.away, e.way)
+				t.Errorf("after %s: %s is open", without.away, e.Way)
 			}
 		}
 		if without.tries > 1 {
@@ -292,21 +245,4 @@ func atConsole(t *testing.T, h *host.Host, when string, tells bool) {
 			t.Errorf("%s: login of %+v ends with code %d %s%s", when, c, r.Code, r.Stdout, r.Stderr)
 		}
 	}
-}
-
-// differs are the lines that one has and the other has not.
-func differs(a, b string) string {
-	var out []string
-	in := func(line, text string) bool { return strings.Contains("\n"+text+"\n", "\n"+line+"\n") }
-	for _, line := range strings.Split(a, "\n") {
-		if !in(line, b) {
-			out = append(out, "- "+line)
-		}
-	}
-	for _, line := range strings.Split(b, "\n") {
-		if !in(line, a) {
-			out = append(out, "+ "+line)
-		}
-	}
-	return strings.Join(out, "\n")
 }
