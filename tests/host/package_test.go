@@ -229,11 +229,11 @@ func (p *packaged) workstation(one, two string) {
 		printf 'events = "optional"\ngate "production" {\n  patterns   = ["gate.example.org"]\n  host_keys  = ["%s"]\n  principals = { "7001" = "ann" }\n}\n' \
 			"$(cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub)" >/etc/forkgate-attest/attest.hcl; forkgate-attest check; systemctl enable --now forkgate-attest.socket forkgate-attest.service`, deb(one))
 	before := p.Must(t, "sh", "-c", pid)
-	p.shows("forkgate-attest version; setpriv --reuid=7001 --clear-groups forkgate-attest whoami | grep -o unverified", "forkgate-attest v0.1.0\nunverified")
+	p.shows("forkgate-attest --version; setpriv --reuid=7001 --clear-groups forkgate-attest whoami | grep -o unverified", "forkgate-attest version v0.1.0\nunverified")
 	if said := p.Must(t, "dpkg", "--install", deb(two)); !strings.Contains(said, "the old daemon goes on") {
 		t.Errorf("dpkg says\n%s", said)
 	}
-	p.shows("forkgate-attest version; "+pid, "forkgate-attest v0.2.0\n"+before)
+	p.shows("forkgate-attest --version; "+pid, "forkgate-attest version v0.2.0\n"+before)
 	p.Must(t, "dpkg", "--remove", "forkgate-attest")
 	p.shows("systemctl is-active forkgate-attest.socket forkgate-attest.service; ls /etc/forkgate-attest/attest_key; ls /usr/bin/forkgate-attest 2>&1 || :",
 		"inactive\ninactive\n/etc/forkgate-attest/attest_key\nls: cannot access '/usr/bin/forkgate-attest': No such file or directory")
