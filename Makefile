@@ -137,8 +137,8 @@ test-root: needs-test
 
 # tests/attest by itself: it sets what the whole machine has once.
 test-hosts: needs-test
-	REQUIRE=all $(GO) test -p 2 -timeout 15m -exec "$(ROOTEXEC)" $$($(GO) list ./tests/... | grep -vE '/tests/(vm|attest)$$')
-	REQUIRE=all $(GO) test -timeout 15m -exec "$(ROOTEXEC)" ./tests/attest
+	REQUIRE=all $(GO) test -p 2 -timeout 30m -exec "$(ROOTEXEC)" $$($(GO) list ./tests/... | grep -vE '/tests/(vm|attest)$$')
+	REQUIRE=all $(GO) test -timeout 30m -exec "$(ROOTEXEC)" ./tests/attest
 
 # The tools inside the sessions of tests, benchmarks and the demo: built again when what it is made of changes.
 build/rootfs.tar: fork/build.go | needs-build

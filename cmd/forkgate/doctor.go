@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forkgate/cmd/forkgate/doctor"
+	"forkgate/gate/warden"
 )
 
 func doctorCommand() *cobra.Command {
@@ -21,7 +22,7 @@ func doctorCommand() *cobra.Command {
 	pool := c.Flags().String("pool", poolDir, "where the pool is mounted")
 	asJSON := jsonFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		rows := doctor.Examine(cmd.Context(), doctor.Here(*pool, published))
+		rows := doctor.Examine(cmd.Context(), doctor.Here(*pool, published, hostKeys))
 		var err error
 		if *asJSON {
 			err = printJSON(cmd.OutOrStdout(), rows)
@@ -47,4 +48,13 @@ func published() (map[string][]string, error) {
 		all[name] = p.Repository(name).Publish
 	}
 	return all, nil
+}
+
+// hostKeys lists the gate's host keys and their certificates.
+func hostKeys() (all []doctor.HostKey, err error) {
+	keys, err := warden.ListHostKeys(warden.HostKeysDir)
+	for _, k := range keys {
+		all = append(all, doctor.HostKey{File: k.File, Certificate: k.IsCertificate(), Fault: k.Fault, Until: k.Until})
+	}
+	return all, err
 }

@@ -137,7 +137,7 @@ func awaitLogin(ctx context.Context, who string, after time.Time) error {
 // afterSetup says what this host still lacks, and what to type elsewhere.
 func afterSetup(cmd *cobra.Command) error {
 	var wanting []doctor.Row
-	for _, row := range doctor.Examine(cmd.Context(), doctor.Here(poolDir, published)) {
+	for _, row := range doctor.Examine(cmd.Context(), doctor.Here(poolDir, published, hostKeys)) {
 		if row.Level != doctor.Green {
 			wanting = append(wanting, row)
 		}

@@ -10,7 +10,6 @@ import (
 	"testing/fstest"
 
 	"forkgate/fork"
-	"forkgate/gate/warden"
 )
 
 // fake is a host that tests break: its files, what its programs print (by their command lines), and what its kernel answers.
@@ -21,7 +20,7 @@ type fake struct {
 	pool     string
 	notRoot  bool
 	blocks   map[string][]string // of policy; nil: it does not load
-	keys     []warden.HostKey
+	keys     []HostKey
 	noKeys   error
 }
 
@@ -53,7 +52,7 @@ func (f *fake) host() *Host {
 		}
 		return maps.Clone(f.blocks), nil
 	}
-	keys := func() ([]warden.HostKey, error) { return f.keys, f.noKeys }
+	keys := func() ([]HostKey, error) { return f.keys, f.noKeys }
 	return &Host{HostKeys: keys, Files: f.files, Root: !f.notRoot, Pool: f.pool, Kernel: f.kernel, Policy: policy, Run: func(_ context.Context, argv ...string) (string, error) {
 		command := strings.Join(argv, " ")
 		if output, whole := f.programs[command]; whole {
@@ -81,7 +80,7 @@ const mountinfo = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 
 // healthy is a Debian 13 on which everything is green.
 func healthy() *fake {
-	f := &fake{files: fstest.MapFS{}, pool: place, keys: []warden.HostKey{{File: "ssh_host_ed25519_key"}, {File: "ssh_host_ecdsa_key"}}, blocks: map[string][]string{"demo": {"443:8443/tcp", "2222:53/udp"}}, kernel: fakeKernel{
+	f := &fake{files: fstest.MapFS{}, pool: place, keys: []HostKey{{File: "ssh_host_ed25519_key"}, {File: "ssh_host_ecdsa_key"}}, blocks: map[string][]string{"demo": {"443:8443/tcp", "2222:53/udp"}}, kernel: fakeKernel{
 		landlock: 6, room: fork.Room{Free: 15 << 30, Reserve: 2 << 30}, trees: []Rootfs{{strings.Repeat("ab", 32), "docker.io 26.1.5+dfsg1-9+b9"}},
 	}}
 	for name, text := range map[string]string{

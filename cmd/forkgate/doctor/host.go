@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"forkgate/fork"
-	"forkgate/gate/warden"
 )
 
 // Host is what the checks look at.
@@ -25,7 +24,7 @@ type Host struct {
 	Policy func() (map[string][]string, error)
 
 	// HostKeys lists the gate's host keys and their certificates. Nil: they cannot be seen.
-	HostKeys func() ([]warden.HostKey, error)
+	HostKeys func() ([]HostKey, error)
 }
 
 // Runner runs a program and returns its standard output.
@@ -50,8 +49,7 @@ type Kernel interface {
 }
 
 // Here is the host that this process runs on.
-func Here(pool string, policy func() (map[string][]string, error)) *Host {
-	keys := func() ([]warden.HostKey, error) { return warden.ListHostKeys(warden.HostKeysDir) }
+func Here(pool string, policy func() (map[string][]string, error), keys func() ([]HostKey, error)) *Host {
 	return &Host{Files: os.DirFS("/"), Root: os.Geteuid() == 0, Pool: pool, Run: run, Kernel: kernel{}, Policy: policy, HostKeys: keys}
 }
 

@@ -4,9 +4,15 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"forkgate/gate/warden"
 )
+
+// HostKey is a key by which clients know the gate, or a certificate of one.
+type HostKey struct {
+	File        string
+	Certificate bool
+	Fault       string     // why a certificate is of no use
+	Until       *time.Time // in which it is valid no more; nil: always
+}
 
 func hostKeyChecks() []check {
 	return []check{
@@ -24,7 +30,7 @@ func hostKeysCheck(_ context.Context, h *Host) finding {
 	}
 	keys, certificates, faulty := 0, 0, finding{level: Green}
 	for _, k := range all {
-		if !k.IsCertificate() {
+		if !k.Certificate {
 			keys++
 			continue
 		}
@@ -47,7 +53,7 @@ func hostKeysCheck(_ context.Context, h *Host) finding {
 // notice is how long before its end a certificate is told of.
 const notice = 30 * 24 * time.Hour
 
-func wrongWith(certificate warden.HostKey) string {
+func wrongWith(certificate HostKey) string {
 	until, now := certificate.Until, time.Now()
 	switch {
 	case certificate.Fault != "":

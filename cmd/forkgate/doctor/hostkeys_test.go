@@ -1,16 +1,12 @@
 package doctor
 
-import (
-	"time"
-
-	"forkgate/gate/warden"
-)
+import "time"
 
 // certified is a host with a key and a certificate of it, which is over after some time.
 func certified(fault string, left time.Duration) func(*fake) {
 	until := time.Now().Add(left).UTC()
 	return func(f *fake) {
-		f.keys = []warden.HostKey{{File: "ssh_host_ed25519_key"}, {File: "ssh_host_ed25519_key-cert.pub", Fault: fault, Until: &until}}
+		f.keys = []HostKey{{File: "ssh_host_ed25519_key"}, {File: "ssh_host_ed25519_key-cert.pub", Certificate: true, Fault: fault, Until: &until}}
 	}
 }
 
@@ -29,7 +25,7 @@ func soundHostKeys() []other {
 		{"host keys", "the warden makes them", func(f *fake) { f.keys = nil }},
 		{"host keys", "1, and certificates of 1", certified("", 31*24*time.Hour)},
 		{"host keys", "1, and certificates of 1", func(f *fake) {
-			f.keys = []warden.HostKey{{File: "ssh_host_ed25519_key"}, {File: "ssh_host_ed25519_key-cert.pub"}} // for ever
+			f.keys = []HostKey{{File: "ssh_host_ed25519_key"}, {File: "ssh_host_ed25519_key-cert.pub", Certificate: true}} // for ever
 		}},
 	}
 }
