@@ -75,7 +75,7 @@ func admit(ctx context.Context, out io.Writer, who doors.Login, v doors.Verdict,
 	told := record(ctx, client.LoginRequest{Account: who.User, Service: who.Service, Terminal: who.Terminal, From: who.From, Let: v.Let, Why: v.Why})
 	switch {
 	case !v.Let:
-		fmt.Fprintf(out, "forkgate: %s; nobody else has a shell on this host\nhint: repositories and forks are behind the gate: %sREPO+NAME@host\n", gate.Printable(v.Why), sshToGate())
+		fmt.Fprintf(out, "forkgate: %s; nobody else has a shell on this host\nhint: repositories and forks are behind the gate: %sREPO+NAME@host\n", gate.Printable(v.Why), sshTo(gatePort()))
 		return ended{Code: gate.ExitRefused}
 	case told != nil && !v.Glass:
 		fmt.Fprintf(out, "forkgate: this login cannot be put on record\nhint: the operator sees why in systemctl status forkgate-warden\n")

@@ -152,21 +152,26 @@ func afterSetup(cmd *cobra.Command) error {
 	if n := doctor.Count(wanting, doctor.Red); n > 0 {
 		return fmt.Errorf("this host is not as it should be: %d red; what to type is below each", n)
 	}
-	port, ssh := 2222, sshToGate()
-	if (hostPorts{}).Taken() {
-		port = 22
-	}
-	at := ssh + gate.ControlUser + "@THIS-HOST "
+	port := gatePort()
+	at := sshTo(port) + gate.ControlUser + "@THIS-HOST "
 	_, err := fmt.Fprintf(out, "\nthe gate listens on port %d. From a workstation:\n  %swhoami\n  %shelp\nOnce it lets you in: what else leads onto this host, past it, and how to close that\n  forkgate doors\n", port, at, at)
 	return err
 }
 
-// sshToGate is how one comes to the gate of this host from elsewhere.
-func sshToGate() string {
+// gatePort is where the gate of this host listens, as setup has it.
+func gatePort() int {
 	if (hostPorts{}).Taken() {
+		return 22
+	}
+	return 2222
+}
+
+// sshTo begins a command by which one comes to a port from elsewhere.
+func sshTo(port int) string {
+	if port == 22 {
 		return "ssh "
 	}
-	return "ssh -p 2222 "
+	return fmt.Sprintf("ssh -p %d ", port)
 }
 
 // proposals takes what is proposed.

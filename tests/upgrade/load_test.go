@@ -117,25 +117,24 @@ func (s *stage) streams(t *testing.T, ctx context.Context, number int, to string
 	return c
 }
 
-// transfers are copies that take some fifteen seconds, both ways, by both protocols.
+// transfers are copies that take some twelve seconds, both ways, by both protocols.
 func (s *stage) transfers(t *testing.T, ctx context.Context) (all []*client) {
 	t.Helper()
 	for _, way := range []struct {
-		name, arrives string
+		name, arrives string // a file of this side's, or a pattern of the fork's
 		argv          []string
 	}{
 		{"scp down", "scp-down", []string{"scp", "-F", s.Config, "-l", limit, "demo+load@bot:big", "scp-down"}},
 		{"scp -O down", "scp-O-down", []string{"scp", "-O", "-F", s.Config, "-l", limit, "demo+load@bot:big", "scp-O-down"}},
 		{"sftp down", "sftp-down", []string{"sh", "-c", `echo get big sftp-down | exec sftp -F "$0" -l "$1" -b - demo+load@bot`, s.Config, limit}},
-		{"scp up", "", []string{"scp", "-F", s.Config, "-l", limit, "big", "demo+load@bot:scp-up"}},
-		{"rsync up", "", []string{"rsync", "--bwlimit=1000", "-e", "ssh -F " + s.Config, "big", "demo+load@bot:rsync-up"}},
+		{"scp up", "scp-u[p]", []string{"scp", "-F", s.Config, "-l", limit, "big", "demo+load@bot:scp-up"}},
+		{"rsync up", ".rsync-up.*", []string{"rsync", "--bwlimit=1000", "-e", "ssh -F " + s.Config, "big", "demo+load@bot:rsync-up"}},
 	} {
 		c := s.Client(ctx, way.argv...)
 		c.Dir = s.dir
 		one := start(t, way.name, c, io.Discard)
-		one.begun = func() bool { return true }
-		if way.arrives != "" {
-			file := filepath.Join(s.dir, way.arrives)
+		one.begun = func() bool { return s.SSH(ctx, "demo+load@bot", "test -s "+way.arrives).Run() == nil }
+		if file := filepath.Join(s.dir, way.arrives); !strings.HasSuffix(way.name, " up") {
 			one.begun = func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 }
 			one.check = func() error { return same(file, s.sum) }
 		}

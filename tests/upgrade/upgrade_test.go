@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,11 +133,11 @@ func (s *stage) underLoad(t *testing.T) {
 	s.recordIsWhole(t)
 }
 
-// load starts 64 clients, a few at a time, and waits until all are under way.
+// load starts 64 clients, a few at a time, and waits until all are under way. What comes to an end by itself is last.
 func (s *stage) load(t *testing.T, ctx context.Context) (all []*client) {
 	t.Helper()
-	all = append(s.transfers(t, ctx), s.forward(t, ctx)...)
-	for n := len(all); n < 64; n++ {
+	const others = 7
+	for n := others; n < 64; n++ {
 		who, options := "demo+load@bot", []string{}
 		switch {
 		case n%4 == 0:
@@ -149,6 +150,10 @@ func (s *stage) load(t *testing.T, ctx context.Context) (all []*client) {
 		if n%8 == 0 {
 			need.Eventually(t, c.name+" is under way", c.begun)
 		}
+	}
+	all = slices.Concat(all, s.forward(t, ctx), s.transfers(t, ctx))
+	if len(all) != 64 {
+		t.Fatalf("%d clients", len(all))
 	}
 	for _, c := range all {
 		need.Eventually(t, c.name+" is under way", func() bool { return c.begun() || !c.runs() })

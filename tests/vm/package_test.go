@@ -1,15 +1,17 @@
 package vm_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"forkgate/tests/vm"
 )
 
-// newer is where the payload has the version that follows.
-const newer = "newer"
+// newer is where the payload has the version that follows, and installs puts it in place.
+const (
+	newer    = "newer"
+	installs = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends /opt/payload/" + newer + "/forkgate_*.deb </dev/null >/root/apt 2>&1\n"
+)
 
 // upgrades has a newer package take the place of the one that runs, under a session.
 const upgrades = `
@@ -18,7 +20,7 @@ const upgrades = `
 	mkfifo /root/upgrade; ssh demo+x@agent 'echo in; cat' </root/upgrade >/root/upgraded & client=$!
 	exec 3>/root/upgrade; until_ 'grep -q in /root/upgraded'
 	before=$(pids); echo '# mine' >>/etc/forkgate/policy.d/baseline.hcl
-	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends /opt/payload/newer/forkgate_*.deb 3>&- </dev/null >/root/apt 2>&1
+	` + installs + `
 	set -- $before $(pids); test $1 != $3 -a $2 != $4
 	ssh demo+x@agent cat orders.txt </dev/null
 	echo out >&3; exec 3>&-; wait $client; grep out /root/upgraded
@@ -44,7 +46,7 @@ func removesThePackage(t *testing.T, v *vm.VM) {
 	if got := v.Must(t, "sh", "-c", production); got != "1" {
 		t.Errorf("%s repositories outlive the package", got)
 	}
-	v.Must(t, "sh", "-ec", "apt-get install --yes --no-install-recommends "+filepath.Join("/opt/payload", newer, "forkgate_*.deb")+" && systemctl enable --now forkgate.target")
+	v.Must(t, "sh", "-ec", installs+"systemctl enable --now forkgate.target")
 	if got := v.Must(t, "ssh", "demo@person", "cat orders.txt"); got != "orders" {
 		t.Errorf("production, after the package was put back: %q", got)
 	}
@@ -55,11 +57,13 @@ func removesThePackage(t *testing.T, v *vm.VM) {
 	if got := v.Must(t, "sh", "-c", production); got != "1" {
 		t.Errorf("%s repositories outlive a purge without the words", got)
 	}
-	t.Logf("%s", v.Must(t, "sh", "-ec", "apt-get install --yes --no-install-recommends "+filepath.Join("/opt/payload", newer, "forkgate_*.deb")+" >/dev/null 2>&1"+
-		"&& echo forkgate forkgate/purge-data string i-understand-this-deletes-production | debconf-set-selections"+
-		"&& DEBIAN_FRONTEND=noninteractive apt-get purge --yes forkgate 2>&1 </dev/null"))
+	t.Logf("%s", v.Must(t, "sh", "-ec", installs+
+		"echo forkgate forkgate/purge-data string i-understand-this-deletes-production | debconf-set-selections; "+
+		"DEBIAN_FRONTEND=noninteractive apt-get purge --yes forkgate 2>&1 </dev/null"))
 	if got := v.Must(t, "sh", "-c", "ls -d /var/lib/forkgate /etc/forkgate 2>/dev/null; grep /var/lib/forkgate /proc/mounts || :"); got != "" {
 		t.Errorf("after a purge with the words there is\n%s", got)
 	}
-	t.Logf("%s: the pool's disk: %s", v.Up(), v.Must(t, "sh", "-c", "blkid "+poolDisk+" || echo empty"))
+	if got := v.Must(t, "blkid", "--output", "value", "--match-tag", "TYPE", poolDisk); got != "btrfs" {
+		t.Errorf("the pool's own disk has %q after a purge, and is the admin's", got)
+	}
 }

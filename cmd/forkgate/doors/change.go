@@ -61,7 +61,7 @@ func (d *Doors) plan(way string, s step) (change, error) {
 	case s.chmod != nil:
 		mode := uint32(*s.chmod)
 		c.Chmod, c.File.Text = &mode, nil
-	case c.File != nil && c.File.part: // a link that leads nowhere is not replaced either
+	case c.File != nil && c.File.partly: // a link that leads nowhere is not replaced either
 		return c, fmt.Errorf("%s cannot be written down as it is, and stays", c.Path)
 	case s.was != "" && (c.File == nil || string(c.File.Text) != s.was):
 		return c, fmt.Errorf("%s: %w", c.Path, errChanged)
@@ -184,7 +184,7 @@ func (d *Doors) restore(c change) error {
 	unlock, _ := d.lockAccounts(c.Path) // what is taken back waits for nobody: it may be the admin's own way in
 	defer unlock()
 	name := d.Root + c.Path
-	halves, _ := filepath.Glob(part(name)) // what a power cut has left of replace
+	halves, _ := filepath.Glob(drafts(name)) // what a power cut has left of replace
 	for _, half := range halves {
 		_ = os.Remove(half)
 	}

@@ -57,7 +57,7 @@ type file struct {
 	// Attributes are the extended ones, with access control lists and labels.
 	Attributes map[string][]byte `json:"attributes,omitempty"`
 
-	part bool // there is more than Text, or it is something else than a text
+	partly bool // Text is not all of it: it is too long, or no regular file
 }
 
 // ledger is what was changed and not yet taken back, the oldest first.
@@ -117,14 +117,14 @@ func (b *book) write() error {
 	return nil
 }
 
-// part is the pattern of what a file is called while it is written. A name with ~ and a dot is none that sudo, cron or sshd read.
-func part(name string) string {
+// drafts is the pattern of what a file is called while it is written. A name with ~ and a dot is none that sudo, cron or sshd read.
+func drafts(name string) string {
 	return filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".*.forkgate~")
 }
 
 // replace has a file be another one from one moment to the next.
 func replace(name string, text []byte, dress func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(part(name)))
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(drafts(name)))
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func look(name string) (*file, error) {
 		return nil, fmt.Errorf("cannot look at %s: %w", name, err)
 	}
 	f := &file{Mode: s.Mode, UID: int(s.Uid), GID: int(s.Gid), Device: s.Dev, Inode: s.Ino}
-	if f.part = s.Mode&unix.S_IFMT != unix.S_IFREG || s.Size > most; f.part {
+	if f.partly = s.Mode&unix.S_IFMT != unix.S_IFREG || s.Size > most; f.partly {
 		return f, nil
 	}
 	text, err := os.ReadFile(name)

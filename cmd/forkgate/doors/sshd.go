@@ -101,7 +101,10 @@ func closeSSHD(ctx context.Context, h *Host) ([]step, error) {
 	}
 	if s, err := h.sshd(ctx, anybody()); err == nil && s.is("usepam", "yes") { // as it is written; sshd may have been started before that
 		reload, err := h.reloadSSHD(ctx)
-		return append(steps, step{do: []string{"sshd", "-t"}}, step{do: reload()}), err
+		if err != nil {
+			return nil, err
+		}
+		return append(steps, step{do: []string{"sshd", "-t"}}, step{do: reload()}), nil
 	}
 	more, err := dropIn("pam", "UsePAM yes\n")(ctx, h)
 	return append(steps, more...), err
@@ -145,7 +148,7 @@ func closeRoot(ctx context.Context, h *Host) ([]step, error) {
 func (h *Host) reloadSSHD(ctx context.Context) (func(options ...string) []string, error) {
 	unit, err := h.sshdUnit(ctx)
 	if err != nil {
-		return func(...string) []string { return nil }, err
+		return nil, err
 	}
 	return func(options ...string) []string {
 		return slices.Concat([]string{"systemctl", "try-reload-or-restart"}, options, []string{unit})
