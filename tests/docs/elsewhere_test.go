@@ -53,7 +53,7 @@ func TestEssence(t *testing.T) {
 	}{
 		{"make demo      # everything", `make("demo")`, true}, {"make demo", `make("demolish")`, false}, {"make demo", "demo make", false}, {"make demo", "make demo/x", false},
 		{"a init --user 1000=alice", `"a", "init", "--user", "7001=alice"`, true}, {"a init --user 1000=alice", `"a", "init", "--group", "x"`, false},
-		{"a ./b_*.deb", "a /opt/b_*.deb", true}, {"a ./b_*.deb", "a /opt/c_*.deb", false}, {"A=1 b <f >~/g", "A=2 b", true}, {"A=1 b", "b", false}, {"ssh -N x@y 'a -b'", "ssh -N z a -b", true}, {"a\nb", "a; b", true},
+		{"a ./b_*.deb", "a /opt/b_*.deb", true}, {"a ./b_*.deb", "a /opt/c_*.deb", false}, {"A=1 b <f >~/g", "A=2 b", true}, {"A=1 b", "b", false}, {"ssh -N x@y 'a -b'", "ssh -N z a -b", true}, {"a\nb", "a; b", true}, {"/root/x", "/root/x", false},
 	} {
 		if got := essence(c.command).MatchString(c.line); got != c.want {
 			t.Errorf("%q is said by %q: %v", c.command, c.line, got)
@@ -76,6 +76,9 @@ func essence(command string) *regexp.Regexp {
 			parts = append(parts, regexp.QuoteMeta(found[1]+found[2]))
 		}
 		value = strings.HasPrefix(w, "--") && !strings.Contains(w, "=")
+	}
+	if len(parts) == 0 {
+		return regexp.MustCompile(`$.`) // of which nothing is left is said by nobody
 	}
 	return regexp.MustCompile(`(?:^|[^a-z0-9-])` + strings.Join(parts, `(?:[^a-z0-9/-]|[^a-z0-9/-].*[^a-z0-9-])`) + `(?:$|[^a-z0-9/-])`)
 }
