@@ -118,6 +118,13 @@ func (a accounts) find(name string) (account, bool) {
 	return a.all[i], true
 }
 
+// ofService reports whether an account is a service's: of the uids that Debian and Fedora give to nobody who logs in (UID_MIN in login.defs(5)). What such
+// a one has running is what this host is for.
+func (a accounts) ofService(name string) bool {
+	one, known := a.find(name)
+	return known && one.uid > 0 && one.uid < 1000
+}
+
 func (a accounts) admin(name string) bool { return slices.Contains(a.members[AdminGroup], name) }
 
 // strangers are those of names that are neither root nor admins.

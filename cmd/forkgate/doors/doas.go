@@ -10,14 +10,16 @@ func doasProbe(_ context.Context, h *Host) finding {
 	if h.exists("usr/bin/doas", "usr/local/bin/doas") == "" {
 		return closed("there is no doas")
 	}
-	text, _, err := h.read("etc/doas.conf")
-	for _, line := range lines(text) {
-		if f := strings.Fields(line); f[0] != "deny" && !slices.Contains([]string{":" + AdminGroup, "root"}, permitted(f)) {
-			return open("take it out of /etc/doas.conf", "%.60q", line)
+	for _, file := range []string{"etc/doas.conf", "usr/local/etc/doas.conf"} { // the second is of who has built it himself
+		text, _, err := h.read(file)
+		for _, line := range lines(text) {
+			if f := strings.Fields(line); f[0] != "deny" && !slices.Contains([]string{":" + AdminGroup, "root"}, permitted(f)) {
+				return open("take it out of /"+file, "%.60q", line)
+			}
 		}
-	}
-	if err != nil {
-		return open("look at /etc/doas.conf", "%v", err)
+		if err != nil {
+			return open("look at /"+file, "%v", err)
+		}
 	}
 	return gated("root, and who is in %s", AdminGroup)
 }

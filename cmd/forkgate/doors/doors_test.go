@@ -109,11 +109,20 @@ func getty(command string) func(*fake) {
 	}
 }
 
+// postgres has a service of that name, with a file.
+func postgres(file string) func(*fake) {
+	return func(f *fake) {
+		f.add("etc/passwd", "postgres:x:110:110::/var/lib/postgresql:/bin/bash\nwww-data:x:33:33::/:/usr/sbin/nologin\n")
+		f.write(file, "")
+	}
+}
+
 func openings() []opening {
 	gate := gateBlock(sshdService, "/usr/bin/forkgate")
 	return []opening{
 		{"sshd", "does not begin with forkgate pam", ungated("sshd")},
 		{"sshd", "does not begin", write("etc/pam.d/sshd", "account sufficient pam_permit.so\n"+gate)},
+		{"sshd", "does not begin", write("etc/pam.d/sshd", "ACCOUNT sufficient pam_permit.so\n"+gate)},
 		{"sshd", "does not begin", write("etc/pam.d/sshd", "@include common-account\n"+gate)},
 		{"sshd", "does not begin", write("etc/pam.d/sshd", "-account sufficient pam_ldap.so\n"+gate)},
 		{"sshd", "does not begin", write("etc/pam.d/sshd", strings.ReplaceAll(gate, "account requisite", "#account requisite"))},
@@ -165,6 +174,8 @@ func openings() []opening {
 		{"console", "not by login: -n", getty("/sbin/agetty -n --noclear ttyS0")},
 		{"console", "not by login: -Ll", getty("/sbin/agetty -Ll /bin/bash ttyS0")},
 		{"console", "not by login: --login-program", getty("/sbin/agetty --login-program /bin/bash ttyS0")},
+		{"console", "/etc/systemd/system/serial-getty@ttyS1.service.d/a.conf: logs somebody in", write("etc/systemd/system/serial-getty@ttyS1.service.d/a.conf",
+			"[Service]\nExecStart=\nExecStart=-/sbin/agetty --keep-baud --autologin ada - $TERM\n")},
 		{"console", "starts bash, and nobody knows", getty("/bin/bash")},
 		{"console", "systemd does not answer", func(f *fake) {
 			delete(f.programs, "systemctl show")
@@ -179,11 +190,20 @@ func openings() []opening {
 		{"passwords", "cannot read", drop("etc/shadow")},
 		{"desktops", "xrdp-sesman", write("etc/pam.d/xrdp-sesman", "@include common-account\n")},
 		{"cron", "crontabs of mallory", write("var/spool/cron/crontabs/mallory", "* * * * * id\n")},
+		{"cron", "crontabs of services: postgres", postgres("var/spool/cron/crontabs/postgres")},
+		{"cron", "/etc/cron.d/x starts something as mallory", write("etc/cron.d/x", "X = 1\nY=2 3 4 5 6 7\n5 * * * * www-data id\n5 * * * *\tmallory id\n")},
+		{"cron", "/etc/crontab starts something as mallory", write("etc/crontab", "@reboot mallory id\n")},
 		{"cron", "no /etc/cron.allow", drop("etc/cron.allow")},
 		{"cron", "cron.allow has mallory", add("etc/cron.allow", "mallory\n")},
 		{"cron", "/etc/cron.d/x is not root's alone", func(f *fake) { f.put("etc/cron.d/x", 0o666, 0, 0) }},
 		{"at", "jobs of mallory", func(f *fake) { f.write("usr/sbin/atd", ""); f.put("var/spool/cron/atjobs/a01", 0o700, 1001, 1) }},
 		{"at", "no /etc/at.allow", func(f *fake) { f.write("usr/sbin/atd", ""); f.write("etc/at.deny", "") }},
+		{"at", "jobs of services: postgres", func(f *fake) {
+			postgres("x")(f)
+			f.write("usr/sbin/atd", "")
+			f.put("var/spool/at/a01", 0o700, 110, 1)
+		}},
+		{"lingering", "lingering of services: postgres", postgres("var/lib/systemd/linger/postgres")},
 		{"lingering", "of mallory", write("var/lib/systemd/linger/mallory", "")},
 		{"sudo", "mallory", add("etc/sudoers", "mallory ALL=(ALL) NOPASSWD: ALL\n")},
 		{"sudo", "mallory", write("etc/sudoers.d/x", "ada, mallory host=(root) \\\n  /bin/sh\n")},
@@ -211,6 +231,10 @@ func openings() []opening {
 			f.write("etc/doas.conf", "permit root\npermit setenv { A root } mallory cmd :forkgate-admin\n")
 		}},
 		{"doas", "persist", func(f *fake) { f.write("usr/bin/doas", ""); f.write("etc/doas.conf", "permit persist\n") }},
+		{"doas", "permit mallory", func(f *fake) {
+			f.write("usr/local/bin/doas", "")
+			f.write("usr/local/etc/doas.conf", "permit mallory\n")
+		}},
 		{"groups", "mallory in docker", write("etc/group", strings.Replace(group, "docker:x:999:ada", "docker:x:999:mallory", 1))},
 		{"groups", "mallory in disk", write("etc/passwd", strings.Replace(passwd, "1001:1001", "1001:6", 1))},
 		{"groups", "perhaps those of ldap", write("etc/nsswitch.conf", "group: files [NOTFOUND=continue] ldap\n")},
@@ -257,6 +281,8 @@ func openings() []opening {
 		{"capabilities", "there is no file", func(f *fake) { clear(f.files) }},
 		{"root's files", "/etc/pam.d/x is not", func(f *fake) { f.put("etc/pam.d/x", 0o664, 0, 1001) }},
 		{"root's files", "/etc/sudoers is not", func(f *fake) { f.put("etc/sudoers", 0o440, 1001, 0) }},
+		{"root's files", "/usr/local/bin/x is not", func(f *fake) { f.put("usr/local/bin/x", 0o755, 1001, 0) }},
+		{"root's files", "/etc/systemd/system/service.d/x.conf is not", func(f *fake) { f.put("etc/systemd/system/service.d/x.conf", 0o646, 0, 0) }},
 		{"debug shell", "enabled", func(f *fake) { says(f, "systemctl show", "disabled", "enabled") }},
 		{"boot", "systemd.debug_shell", add("proc/cmdline", " systemd.debug_shell=1")},
 		{"boot", "init=/bin/bash", write("proc/cmdline", "ro init=/bin/bash")},

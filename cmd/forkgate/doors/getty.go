@@ -1,6 +1,8 @@
 package doors
 
 import (
+	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"strings"
@@ -8,6 +10,31 @@ import (
 
 // short are agetty's options of one letter that have it not ask: -a, -n, and -l, for what is to ask in login's place (agetty(8)). They may be in one word with others.
 var short = regexp.MustCompile(`^-[A-Za-z0-9]*[aln]`)
+
+// gettys are where an operator says how they are started, of those as well that do not run yet.
+var gettys = []string{"systemd/system/*getty*.service", "systemd/system/*getty*.service.d/*.conf", "systemd/system/autovt@*.service", "systemd/system/autovt@*.service.d/*.conf"}
+
+// unaskedLater is the first file by which a getty that is yet to be started would not ask.
+func (h *Host) unaskedLater() (file, why string) {
+	for _, dir := range []string{"etc/", "run/"} {
+		for _, pattern := range gettys {
+			files, _ := fs.Glob(h.Files, dir+pattern)
+			for _, name := range files {
+				text, _, err := h.read(name)
+				if err != nil {
+					return "/" + name, fmt.Sprint(err)
+				}
+				for _, line := range lines(text) {
+					start, is := strings.CutPrefix(line, "ExecStart=")
+					if why := unasked("argv[]=" + strings.TrimLeft(start, "-@:+!|")); is && why != "" {
+						return "/" + name, why
+					}
+				}
+			}
+		}
+	}
+	return "", ""
+}
 
 // unasked says, of what systemd starts for a getty, why somebody may get in who was not asked; empty: login asks, as far as that shows.
 func unasked(start string) string {

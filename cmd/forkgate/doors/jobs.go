@@ -2,9 +2,9 @@ package doors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -28,40 +28,61 @@ const (
 // spools are where jobs of at's lie, which at calls a00001019f3c2b: whose they are says the file's owner.
 var spools = []string{"var/spool/cron/atjobs", "var/spool/at"}
 
-// theirs are the files in a directory that belong, by name or by owner, to who is neither root nor an admin.
-func (h *Host) theirs(dir string, byName bool) (files, who []string, err error) {
+// theirs are the files in directories that belong, by name or by owner, to who is neither root nor an admin, with whose they are: people's, and services'. A
+// directory that is not there is empty.
+func (h *Host) theirs(byName bool, dirs ...string) (people, services map[string]string, err error) {
 	a, err := h.accounts()
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := h.list(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, file := range all {
-		info, err := fs.Lstat(h.Files, file)
+	people, services = map[string]string{}, map[string]string{}
+	for _, dir := range dirs {
+		all, err := h.list(dir)
 		if err != nil {
 			return nil, nil, err
 		}
-		if info.IsDir() || strings.HasPrefix(path.Base(file), ".") {
-			continue
-		}
-		name := path.Base(file)
-		if !byName {
-			uid, _ := owner(info)
-			name = fmt.Sprintf("uid %d", uid)
-			if i := slices.IndexFunc(a.all, func(one account) bool { return one.uid == uid }); i >= 0 {
-				name = a.all[i].name
+		for _, file := range all {
+			info, err := fs.Lstat(h.Files, file)
+			if err != nil {
+				return nil, nil, err
 			}
-		}
-		if len(a.strangers([]string{name})) > 0 {
-			files = append(files, file)
-			if !slices.Contains(who, name) {
-				who = append(who, name)
+			if info.IsDir() || strings.HasPrefix(path.Base(file), ".") {
+				continue
+			}
+			name := path.Base(file)
+			if !byName {
+				name = a.named(info)
+			}
+			switch {
+			case len(a.strangers([]string{name})) == 0:
+			case a.ofService(name):
+				services[file] = name
+			default:
+				people[file] = name
 			}
 		}
 	}
-	return files, who, nil
+	return people, services, nil
+}
+
+// named is who owns a file.
+func (a accounts) named(info fs.FileInfo) string {
+	uid, _ := owner(info)
+	if i := slices.IndexFunc(a.all, func(one account) bool { return one.uid == uid }); i >= 0 {
+		return a.all[i].name
+	}
+	return fmt.Sprintf("uid %d", uid)
+}
+
+// names are whose some files are, each once.
+func names(whose map[string]string) string {
+	return some(slices.Compact(slices.Sorted(maps.Values(whose))))
+}
+
+// kept is what to say of what services have: it is not taken away, as it may be what the host is for.
+func kept(way, what, remove string, services map[string]string) finding {
+	who := slices.Min(slices.Collect(maps.Values(services)))
+	return open(fmt.Sprintf("--except %s where that is what they are for; else: "+remove, way, who), "%s of services: %s", what, names(services))
 }
 
 // leave says who may use a program by its .allow and .deny: everybody where there is neither, or only .deny.
@@ -84,68 +105,6 @@ func (h *Host) leave(name string, rootAlone bool) (why string, err error) {
 		return "", nil
 	}
 	return fmt.Sprintf("there is no /etc/%s.allow, so that everybody may", name), nil
-}
-
-func cronProbe(_ context.Context, h *Host) finding {
-	_, who, err := h.theirs(crontabs, true)
-	_, others, wrong := h.theirs(cronie, true)
-	if who = append(who, others...); err != nil || wrong != nil {
-		return open("look at /"+crontabs, "%v", errors.Join(err, wrong))
-	}
-	there := h.exists("usr/sbin/cron", "usr/sbin/crond", "usr/sbin/fcron", "usr/sbin/bcron-start") != ""
-	if len(who) > 0 && there {
-		return open("", "crontabs of %s", some(who))
-	}
-	loose, err := h.loose([]string{"etc/crontab", "etc/anacrontab"}, "etc/cron.d", "etc/cron.hourly", "etc/cron.daily", "etc/cron.weekly", "etc/cron.monthly")
-	if loose != "" && there {
-		return open("chown root: "+loose+" && chmod go-w "+loose+" && setfacl -b "+loose, "%s is not root's alone to write", loose)
-	}
-	switch why, wrong := h.leave("cron", false); {
-	case !there:
-		return closed("there is no cron")
-	case err != nil || wrong != nil:
-		return open("look at /etc/cron.allow, and /etc/cron.d", "%v", errors.Join(err, wrong))
-	case why != "":
-		return open("", "%s", why)
-	}
-	return gated("root, and who is in %s", AdminGroup)
-}
-
-// loose is the first of these files, or of these directories and what lies in them, that somebody beside root can write.
-func (h *Host) loose(files []string, dirs ...string) (string, error) {
-	for _, dir := range dirs {
-		inside, err := h.list(dir)
-		if err != nil {
-			return "", err
-		}
-		files = append(append(files, dir), inside...)
-	}
-	for _, file := range files {
-		info, err := fs.Stat(h.Files, file)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() && !info.Mode().IsRegular() { // such as /dev/null, which a masked unit is
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		if uid, gid := owner(info); uid != 0 || info.Mode()&0o002 != 0 || info.Mode()&0o020 != 0 && gid != 0 {
-			return "/" + file, nil
-		}
-		if others, err := h.others(file); err != nil || others != "" {
-			return "/" + file, err
-		}
-	}
-	return "", nil
-}
-
-func closeCron(_ context.Context, h *Host) ([]step, error) {
-	files, _, err := h.theirs(crontabs, true)
-	others, _, wrong := h.theirs(cronie, true)
-	if err = errors.Join(err, wrong); err != nil {
-		return nil, err
-	}
-	steps, err := h.allow("cron")
-	return append(steps, removals(append(files, others...))...), err
 }
 
 // allow leaves a program to root and the admins. crontab(1) and at(1) read it as who asks, and let nobody where they cannot.
@@ -171,14 +130,15 @@ func atProbe(_ context.Context, h *Host) finding {
 	if h.exists("usr/sbin/atd", "usr/bin/at") == "" {
 		return closed("there is no at")
 	}
-	for _, spool := range spools {
-		_, who, err := h.theirs(spool, false)
-		if err != nil {
-			return open("look at /"+spool, "%v", err)
-		}
-		if who = slices.DeleteFunc(who, func(n string) bool { return n == "daemon" }); len(who) > 0 {
-			return open("", "jobs of %s", some(who))
-		}
+	people, services, err := h.theirs(false, spools...)
+	maps.DeleteFunc(services, func(_, who string) bool { return who == "daemon" }) // at's own
+	switch {
+	case err != nil:
+		return open("look at /"+spools[0], "%v", err)
+	case len(people) > 0:
+		return open("", "jobs of %s", names(people))
+	case len(services) > 0:
+		return kept("at", "jobs", "atq, and atrm, as %s", services)
 	}
 	switch why, err := h.leave("at", true); {
 	case err != nil:
@@ -190,30 +150,29 @@ func atProbe(_ context.Context, h *Host) finding {
 }
 
 func closeAt(_ context.Context, h *Host) ([]step, error) {
-	steps, err := h.allow("at")
-	for _, spool := range spools {
-		files, _, wrong := h.theirs(spool, false)
-		if err == nil {
-			err = wrong
-		}
-		steps = append(steps, removals(slices.DeleteFunc(files, func(f string) bool { return path.Base(f) == ".SEQ" }))...)
+	people, _, err := h.theirs(false, spools...)
+	if err != nil {
+		return nil, err
 	}
-	return steps, err
+	steps, err := h.allow("at")
+	return append(steps, removals(slices.Sorted(maps.Keys(people)))...), err
 }
 
 func lingerProbe(_ context.Context, h *Host) finding {
-	_, who, err := h.theirs(linger, true)
+	people, services, err := h.theirs(true, linger)
 	switch {
 	case err != nil:
 		return open("look at /"+linger, "%v", err)
-	case len(who) > 0:
-		return open("", "of %s", some(who))
+	case len(people) > 0:
+		return open("", "of %s", names(people))
+	case len(services) > 0:
+		return kept("lingering", "lingering", "loginctl disable-linger %s", services)
 	}
 	return closed("of nobody but root and %s", AdminGroup)
 }
 
 func closeLinger(_ context.Context, h *Host) ([]step, error) {
-	files, who, err := h.theirs(linger, true)
+	people, _, err := h.theirs(true, linger)
 	if err != nil {
 		return nil, err
 	}
@@ -222,8 +181,8 @@ func closeLinger(_ context.Context, h *Host) ([]step, error) {
 		return nil, err
 	}
 	var steps []step
-	for i, file := range files {
-		one, known := a.find(who[i])
+	for _, file := range slices.Sorted(maps.Keys(people)) {
+		one, known := a.find(people[file])
 		if known {
 			steps = append(steps, step{undo: []string{"systemctl", "start", "--no-block", fmt.Sprintf("user@%d.service", one.uid)}})
 		}

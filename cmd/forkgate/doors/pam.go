@@ -45,7 +45,8 @@ func (h *Host) gate(service string) string {
 	var stack []string
 	want := gateLines(service, h.Program)
 	for _, line := range lines(text) {
-		if f := strings.Fields(line); strings.TrimPrefix(f[0], "-") == "account" || strings.HasPrefix(f[0], "@") {
+		// PAM takes the type in capitals as well (strcasecmp in libpam/pam_handlers.c).
+		if f := strings.Fields(line); strings.EqualFold(strings.TrimPrefix(f[0], "-"), "account") || strings.HasPrefix(f[0], "@") {
 			stack = append(stack, strings.Join(f, " "))
 		}
 	}
@@ -108,6 +109,9 @@ func consoleProbe(ctx context.Context, h *Host) finding {
 		if why := unasked(u["ExecStart"]); why != "" {
 			return open("systemctl edit --full "+u["Id"]+", to what its package has", "%s %s", u["Id"], why)
 		}
+	}
+	if file, why := h.unaskedLater(); why != "" {
+		return open("take it out of "+file, "%s: %s", file, why)
 	}
 	if why := h.gate(console); why != "" {
 		return open("", "%s", why)

@@ -2,6 +2,7 @@ package doors
 
 import (
 	"context"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -42,6 +43,32 @@ func (h *Host) ownRules(ctx context.Context) (own []string, err error) {
 			if !owned[file] && !understood {
 				own = append(own, "/"+file)
 			}
+		}
+	}
+	grants, err := h.grants(ctx)
+	return append(own, grants...), err
+}
+
+// localAuthority has what polkit before 0.106, and pkla-check-authorization beside newer ones, reads (pklocalauthority(8)): a file in a directory of a directory.
+var localAuthority = []string{"etc/polkit-1/localauthority/*/*.pkla", "var/lib/polkit-1/localauthority/*/*.pkla"}
+
+// grants are those files that no package has brought. What they say is in no need of an administrator.
+func (h *Host) grants(ctx context.Context) (own []string, err error) {
+	var files []string
+	for _, pattern := range localAuthority {
+		some, err := fs.Glob(h.Files, pattern)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, some...)
+	}
+	if len(files) == 0 {
+		return nil, nil
+	}
+	owned := h.ofPackages(ctx, files)
+	for _, file := range files {
+		if !owned[file] {
+			own = append(own, "/"+file)
 		}
 	}
 	return own, nil

@@ -20,11 +20,13 @@ func TestPolkitAfterClosing(t *testing.T) {
 		{"usr/local/share/polkit-1/rules.d/x.rules", yes, Open},
 		{"usr/share/polkit-1/rules.d/x.rules", yes, Open},
 		{"usr/share/polkit-1/rules.d/of-a-package.rules", yes, Gated},
+		{"etc/polkit-1/localauthority/50-local.d/x.pkla", "[x]\nIdentity=unix-user:mallory\nAction=*\nResultAny=yes\n", Open},
+		{"var/lib/polkit-1/localauthority/10-vendor.d/of-a-package.pkla", "", Gated},
 		{polkitRule[1:], polkitText + yes, Open},
 		{polkitRule[1:], "", Open},
 	} {
 		f := shut()
-		f.write("var/lib/dpkg/info/x.list", "/usr/share/polkit-1/rules.d/of-a-package.rules\n/etc/polkit-1/rules.d/50-own.rules\n")
+		f.write("var/lib/dpkg/info/x.list", "/usr/share/polkit-1/rules.d/of-a-package.rules\n/etc/polkit-1/rules.d/50-own.rules\n/var/lib/polkit-1/localauthority/10-vendor.d/of-a-package.pkla\n")
 		f.write(polkitRule[1:], polkitText)
 		f.write(c.name, c.text)
 		if r := row(t, f, "polkit"); r.State != c.want {

@@ -193,15 +193,3 @@ func closeSockets(_ context.Context, h *Host) ([]step, error) {
 	}
 	return steps, err
 }
-
-func looseProbe(_ context.Context, h *Host) finding {
-	loose, err := h.loose([]string{"etc", "etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/ld.so.preload", "usr/bin/forkgate", "root"},
-		"etc/sudoers.d", "etc/ssh", "etc/ssh/sshd_config.d", "etc/pam.d", "etc/security", "etc/systemd/system", "etc/profile.d", "usr/lib/forkgate")
-	switch {
-	case err != nil:
-		return open("look at it", "%v", err)
-	case loose != "":
-		return open("chown root: "+loose+" && chmod go-w "+loose+" && setfacl -b "+loose, "%s is not root's alone to write", loose)
-	}
-	return closed("those that were looked at are root's")
-}

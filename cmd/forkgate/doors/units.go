@@ -18,7 +18,7 @@ func unitWays() []way {
 // unit has some of the properties that systemctl show prints.
 type unit map[string]string
 
-const properties = "--property=Id,LoadState,ActiveState,UnitFileState,ExecStart,Listen,Environment,Transient"
+const properties = "--property=Id,LoadState,ActiveState,UnitFileState,ExecStart,Listen,Environment,Transient,TriggeredBy"
 
 // units asks systemd for units. Patterns are of those that are loaded.
 func (h *Host) units(ctx context.Context, names ...string) ([]unit, error) {
@@ -63,19 +63,35 @@ func closeDebug(ctx context.Context, h *Host) ([]step, error) { return h.stop(ct
 // shutUnit is the drop-in by which a unit starts no more.
 func shutUnit(name string) string { return "/etc/systemd/system/" + name + ".d/zz-forkgate-doors.conf" }
 
-// stop has a unit end, and not start again. What is transient is gone then.
+// stop has a unit end, and what has systemd start it again, and neither start. What is transient is gone then.
 func (h *Host) stop(ctx context.Context, name string) ([]step, error) {
 	all, err := h.units(ctx, name)
 	if err != nil || len(all) != 1 {
 		return nil, fmt.Errorf("cannot ask systemd for %s: %w", name, err)
 	}
-	var steps []step
-	if all[0]["ActiveState"] == "active" && all[0]["Transient"] != "yes" {
+	steps := shutSteps(name, all[0])
+	// A socket is started again before what it starts, as it would not be after that: taken back is from the end.
+	for _, socket := range strings.Fields(all[0]["TriggeredBy"]) {
+		if !strings.HasSuffix(socket, ".socket") {
+			continue
+		}
+		all, err := h.units(ctx, socket)
+		if err != nil || len(all) != 1 {
+			return nil, fmt.Errorf("cannot ask systemd for %s: %w", socket, err)
+		}
+		steps = append(steps, shutSteps(socket, all[0])...)
+	}
+	return steps, nil
+}
+
+// shutSteps are those that end a unit, which starts no more.
+func shutSteps(name string, u unit) (steps []step) {
+	if u["ActiveState"] == "active" && u["Transient"] != "yes" {
 		steps = append(steps, step{undo: []string{"systemctl", "start", "--no-block", name}})
 	}
 	return append(steps, step{undo: []string{"systemctl", "daemon-reload"}},
 		step{path: shutUnit(name), text: "# " + mark + "\n[Unit]\nConditionPathExists=/nonexistent/closed-by-forkgate-doors\n", mode: 0o644},
-		step{do: []string{"systemctl", "daemon-reload"}}, step{do: []string{"systemctl", "stop", name}}), nil
+		step{do: []string{"systemctl", "daemon-reload"}}, step{do: []string{"systemctl", "stop", name}})
 }
 
 // bootProbe looks at this boot. What the boot loader lets be typed who stands before the machine shows nowhere.
