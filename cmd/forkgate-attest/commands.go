@@ -32,6 +32,8 @@ var version = "dev"
 func commands() *cobra.Command {
 	root := &cobra.Command{
 		Use: "forkgate-attest", Short: "say to gates whether a person or an agent connects", Version: version,
+		Long: "Say to gates, on the word of this workstation's root, whether a person or an agent has opened a connection.\n\n" +
+			fmt.Sprintf("The exit code is 0, or %d where something is wrong, which a line on standard error tells; who it is that asks\nis no matter of exit codes: whoami says it.", exitFailed),
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

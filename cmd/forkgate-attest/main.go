@@ -22,6 +22,9 @@ func main() {
 	os.Exit(code)
 }
 
+// exitFailed is the one code of whatever goes wrong: scripts have to know no more than that, and who reads has the line.
+const exitFailed = 1
+
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := commands()
 	root.SetArgs(args)
@@ -30,7 +33,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "forkgate-attest: "+strings.ReplaceAll(err.Error(), "\n", " "))
-		return 1
+		return exitFailed
 	}
 	return 0
 }

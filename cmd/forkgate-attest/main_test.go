@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,7 +70,7 @@ func TestComplaints(t *testing.T) {
 		{[]string{"mark", "x"}, "process id"},
 	} {
 		stdout, stderr, code := try(t, c.args...)
-		if code != 1 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "forkgate-attest: ") || !strings.Contains(stderr, c.says) {
+		if code != exitFailed || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "forkgate-attest: ") || !strings.Contains(stderr, c.says) {
 			t.Errorf("%q: %d, %q, %q; want %q", c.args, code, stdout, stderr, c.says)
 		}
 	}
@@ -85,6 +86,18 @@ func TestComplaints(t *testing.T) {
 	if code != 0 || stdout != "0 gates, 1 agent\n" || strings.Count(stderr, "\n") != 2 ||
 		!strings.HasPrefix(stderr, "warning: hosts names /usr/bin/tmux: ") || !strings.Contains(stderr, "\nwarning: logins names /usr/sbin/sshd: ") {
 		t.Errorf("open to all: %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// The manual page says by which exit codes a script knows what came of a command.
+func TestExitCodesAreInTheManual(t *testing.T) {
+	dir := t.TempDir()
+	if _, stderr, code := try(t, "docs", dir); code != 0 {
+		t.Fatal(stderr)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "man1/forkgate-attest.1"))
+	if want := fmt.Sprintf("The exit code is 0, or %d where", exitFailed); err != nil || !strings.Contains(string(page), want) {
+		t.Errorf("%v; no %q in\n%s", err, want, page)
 	}
 }
 
