@@ -48,9 +48,7 @@ func doorsCommand() *cobra.Command {
 	except := f.StringArray("except", nil, "a way that is open for a reason; may be given more than once")
 	patience := f.Duration("patience", doors.Patience, "how long a closing waits to be confirmed")
 	asJSON := jsonFlag(c)
-	for _, hidden := range []string{"rollback", "patience"} {
-		_ = f.MarkHidden(hidden) // fails for flags that are not there
-	}
+	_ = f.MarkHidden("rollback") // fails for flags that are not there
 	c.MarkFlagsMutuallyExclusive("close", "undo", "confirm", "rollback", "json")
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 && !*closes {

@@ -24,7 +24,8 @@ import (
 	"forkgate/gate/policy"
 )
 
-const setupHelp = `Make a gate of this host: a pool for repositories and forks, who may speak, the services, the tools inside sessions, the first repository.
+const setupHelp = `Make a gate of this host: a pool for repositories and forks, who may speak, the services, the tools inside sessions, the first repository,
+and when somebody was seen to come in through the gate: port 22, and the other ways onto this host.
 It asks what it needs to know, before it does anything; --yes takes what it proposes, and flags say it. Each step is shown as the command that it
 is; what is there already is left as it is, so that a setup that failed goes on when it is said again.
 
@@ -32,7 +33,8 @@ Who may speak is whoever has one of the keys in --keys, by default those by whic
 says that no agent reaches any of them: agents work in forks, and never in a repository.
 
   forkgate setup
-  forkgate setup --yes --principal alice --vouched --from /srv/shop`
+  forkgate setup --yes --principal alice --vouched --from /srv/shop
+  forkgate setup --yes --principal alice --port-22 --doors    # on a host where all else is done`
 
 func setupCommand() *cobra.Command {
 	c := &cobra.Command{Use: "setup", Short: "make a gate of this host, step by step", Long: setupHelp, Args: words(0, 0)}
@@ -46,6 +48,7 @@ func setupCommand() *cobra.Command {
 	c.Flags().StringVar(&a.From, "from", "", "what the first repository is made of: a directory, a tar file, or a directory with a Compose project that runs")
 	c.Flags().StringVar(&a.Repo, "repo", "", "the first repository's name")
 	c.Flags().BoolVar(&a.Port, "port-22", false, "the gate takes port 22, and sshd listens at "+setup.SSHD.String()+" alone")
+	c.Flags().BoolVar(&a.Doors, "doors", false, "close the other ways onto this host, to all but the group forkgate-admin, as forkgate doors --close does")
 	yes := c.Flags().Bool("yes", false, "ask nothing, and take what would be proposed")
 	c.MarkFlagsMutuallyExclusive("device", "size")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -78,7 +81,7 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
 	return &setup.Host{
-		Root: "/", Self: self, Out: out, Ports: hostPorts{}, Login: awaitLogin,
+		Root: "/", Self: self, Out: out, Ports: hostPorts{}, Doors: hostDoors{}, Login: awaitLogin,
 		Run: func(ctx context.Context, argv ...string) error {
 			c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 			c.Stdout, c.Stderr = out, os.Stderr
@@ -108,6 +111,17 @@ func (hostPorts) Take(ctx context.Context, port uint16, sshd netip.AddrPort, pat
 }
 
 func (hostPorts) Keep(ctx context.Context) error { return doors.New().Keep(ctx) }
+
+// hostDoors are this host's.
+type hostDoors struct{}
+
+// Kept is false where it cannot be seen: closing them says what is the matter.
+func (hostDoors) Kept() bool {
+	kept, err := doors.New().Kept()
+	return kept && err == nil
+}
+
+func (hostDoors) Settled(ctx context.Context) (bool, error) { return doors.New().Settled(ctx) }
 
 // awaitLogin reads along in the record until the gate has let a principal in.
 func awaitLogin(ctx context.Context, who string, after time.Time) error {
@@ -154,7 +168,10 @@ func afterSetup(cmd *cobra.Command) error {
 	}
 	port := gatePort()
 	at := sshTo(port) + gate.ControlUser + "@THIS-HOST "
-	_, err := fmt.Fprintf(out, "\nthe gate listens on port %d. From a workstation:\n  %swhoami\n  %shelp\nOnce it lets you in: what else leads onto this host, past it, and how to close that\n  forkgate doors\n", port, at, at)
+	if _, err := fmt.Fprintf(out, "\nthe gate listens on port %d. From a workstation:\n  %swhoami\n  %shelp\n", port, at, at); err != nil || (hostDoors{}).Kept() {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "Once it lets you in: what else leads onto this host, past it, and how to close that\n  forkgate doors\n  forkgate setup --doors")
 	return err
 }
 

@@ -73,6 +73,13 @@ func (p *packaged) agent(at, command, want string) {
 	}
 }
 
+// typed answers all that setup asks, at a terminal: by an empty line where what is proposed will do, and once by what is no answer.
+const typed = `set timeout 240; spawn forkgate setup
+proc answer {question word} { expect timeout { exit 9 } eof { exit 8 } $question { send "$word\r" } }
+answer "an empty disk" ""; answer {20G\]} ""; answer "known by the keys of this host's sshd" ""; answer "your name" alice; answer "your public keys" ""
+answer "no AI agent" maybe; answer "no AI agent" yes; answer "a tar file with a Debian" $env(ROOTFS); answer "the first repository" /srv/shop; answer {its name \[shop} ""
+answer "have port 22" ""; answer "the other ways onto this host" no; expect eof; exit [lindex [wait] 3]`
+
 // setUp has forkgate setup do all of it, with the key by which root is known to sshd.
 func (p *packaged) setUp() {
 	t := p.t
@@ -82,14 +89,13 @@ func (p *packaged) setUp() {
 	if out, err := exec.Command("cp", "--reflink=auto", need.Rootfs(t), rootfs).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	const setup = "forkgate setup --yes --principal alice --vouched --from /srv/shop --rootfs "
-	if said := p.Must(t, "sh", "-c", setup+rootfs+" 2>&1 </dev/null"); !strings.Contains(said, "+ forkgate repo create shop --from /srv/shop") {
+	if said := p.Must(t, "env", "ROOTFS="+rootfs, "expect", "-c", typed); !strings.Contains(said, "+ forkgate repo create shop --from /srv/shop") {
 		t.Errorf("setup says\n%s", said)
 	}
 	if err := os.Remove(rootfs); err != nil {
 		t.Fatal(err)
 	}
-	again := p.Must(t, "sh", "-c", setup+"/nowhere 2>&1")
+	again := p.Must(t, "sh", "-c", "forkgate setup --yes --principal alice --rootfs /nowhere 2>&1 </dev/null")
 	if strings.Contains(again, "\n+ ") || strings.Count(again, ": ") < 5 {
 		t.Errorf("said again, setup says\n%s", again)
 	}

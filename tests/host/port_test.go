@@ -37,7 +37,42 @@ func (p *packaged) ports() {
 			"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + filepath.Join(p.Dir, "sshd_hosts"), who + "@127.0.0.1"}, command...)...))
 	}
 	need.Eventually(t, "control: sshd's port leads to the host", func() bool { return at("22", "root", "id -u").Stdout == "0\n" })
-	setup := p.Command(t.Context(), "sh", "-c", "exec forkgate setup --yes --port-22 --principal alice 2>&1")
+	p.talks("--port-22",
+		turn{"logs in through the gate", func() {
+			if r := at("2222", "gate", "whoami"); r.Code != 0 {
+				t.Errorf("the gate beside sshd: %+v", r)
+			}
+		}},
+		turn{"logs in there", func() {
+			if r := at("22", "gate", "whoami"); r.Code != 0 || !strings.Contains(r.Stdout, "alice") {
+				t.Errorf("port 22 is the gate's, by sshd's key: %+v", r)
+			}
+		}})
+	if r := at("22", "root", "id -u"); r.Code == 0 {
+		t.Errorf("port 22 leads to the host still: %+v", r)
+	}
+	if r := at("2222", "root", "id -u"); r.Stdout != "0\n" {
+		t.Errorf("sshd on the host itself: %+v", r)
+	}
+	p.shows("ss -Htln 'sport = :2222' | awk '{print $4}'; systemctl is-active forkgate-doors-rollback.timer || :", "127.0.0.1:2222\ninactive")
+	p.others(func() machine.Result { return at("2222", "root", "id -u") })
+	p.Must(t, "forkgate", "doors", "--undo")
+	need.Eventually(t, "sshd is at its port again", func() bool { return at("22", "root", "id -u").Stdout == "0\n" })
+	need.Eventually(t, "the gate is at its port", func() bool { return at("2222", "gate", "whoami").Code == 0 })
+	p.Must(t, "sh", "-c", "systemctl stop ssh; rm /etc/systemd/system/ssh.service; systemctl daemon-reload")
+}
+
+// turn is what somebody does elsewhere when setup has said something.
+type turn struct {
+	words string
+	do    func()
+}
+
+// talks has forkgate setup do what it waits with for somebody.
+func (p *packaged) talks(flag string, turns ...turn) {
+	t := p.t
+	t.Helper()
+	setup := p.Command(t.Context(), "sh", "-c", "exec forkgate setup --yes --principal alice $0 2>&1", flag)
 	out, err := setup.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -46,41 +81,29 @@ func (p *packaged) ports() {
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	lines := bufio.NewScanner(out)
-	until := func(words string) {
-		t.Helper()
-		for lines.Scan() {
-			said.WriteString(lines.Text() + "\n")
-			if strings.Contains(lines.Text(), words) {
-				return
-			}
-		}
-		t.Fatalf("setup ends before %q:\n%s", words, &said)
-	}
-	until("logs in through the gate")
-	if r := at("2222", "gate", "whoami"); r.Code != 0 {
-		t.Fatalf("the gate beside sshd: %+v", r)
-	}
-	until("logs in there")
-	if r := at("22", "gate", "whoami"); r.Code != 0 || !strings.Contains(r.Stdout, "alice") {
-		t.Errorf("port 22 is the gate's, by sshd's key: %+v", r)
-	}
-	for lines.Scan() {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
 		said.WriteString(lines.Text() + "\n")
+		if len(turns) > 0 && strings.Contains(lines.Text(), turns[0].words) {
+			turns[0].do()
+			turns = turns[1:]
+		}
 	}
 	_ = setup.Wait() // its exit code is doctor's, which may find this host wanting
-	if strings.Contains(said.String(), "not finished") {
-		t.Errorf("setup says\n%s", &said)
+	if strings.Contains(said.String(), "not finished") || len(turns) > 0 {
+		t.Errorf("setup %s says\n%s", flag, &said)
 	}
-	if r := at("22", "root", "id -u"); r.Code == 0 {
-		t.Errorf("port 22 leads to the host still: %+v", r)
+}
+
+// others has setup close the other doors: root is let in by sshd before, and by the console alone afterwards, which is how it is confirmed.
+func (p *packaged) others(bySSHD func() machine.Result) {
+	p.t.Helper()
+	p.Must(p.t, "sh", "-ec", `useradd --create-home --shell /bin/bash --password '*' ada; mkdir /home/ada/.ssh; cp /root/.ssh/authorized_keys /home/ada/.ssh/; chown -R ada: /home/ada
+		usermod -aG forkgate-admin ada; echo root:secret | chpasswd`)
+	p.talks("--doors", turn{"waiting until you confirm it", func() {
+		p.Must(p.t, "expect", "-c", `set timeout 20; spawn login root; expect Password: { send secret\r }; expect -re {[#] $} { send "forkgate doors --confirm; exit\r" }; expect eof; exit [lindex [wait] 3]`)
+	}})
+	if r := bySSHD(); r.Code == 0 {
+		p.t.Errorf("sshd lets root in still: %+v", r)
 	}
-	if r := at("2222", "root", "id -u"); r.Stdout != "0\n" {
-		t.Errorf("sshd on the host itself: %+v", r)
-	}
-	p.shows("ss -Htln 'sport = :2222' | awk '{print $4}'; systemctl is-active forkgate-doors-rollback.timer || :", "127.0.0.1:2222\ninactive")
-	p.Must(t, "forkgate", "doors", "--undo")
-	need.Eventually(t, "sshd is at its port again", func() bool { return at("22", "root", "id -u").Stdout == "0\n" })
-	need.Eventually(t, "the gate is at its port", func() bool { return at("2222", "gate", "whoami").Code == 0 })
-	p.Must(t, "sh", "-c", "systemctl stop ssh; rm /etc/systemd/system/ssh.service; systemctl daemon-reload")
+	p.shows("forkgate setup --yes 2>&1 </dev/null | grep '^the other doors'; systemctl is-active forkgate-doors-rollback.timer || :", "the other doors: closed; forkgate doors lists what is open all the same\ninactive")
 }

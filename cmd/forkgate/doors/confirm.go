@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"forkgate/gate"
 	"forkgate/gate/provenance/chain"
@@ -105,6 +107,37 @@ func (d *Doors) Confirm(ctx context.Context) error {
 		return &gate.Refusal{Reason: "this is no new connection: " + err.Error(), Hint: "log in anew, outside of tmux and screen, and say it there; this one may be open because it was open before"}
 	}
 	return d.keep(ctx, b)
+}
+
+// Kept reports whether ways were closed for good: not while that waits to be confirmed. A port that the gate has is none of them.
+func (d *Doors) Kept() (bool, error) {
+	b, err := d.openBook()
+	if err != nil {
+		return false, err
+	}
+	defer b.close()
+	return b.Pending == nil && slices.ContainsFunc(b.Changes, func(c change) bool { return c.Way != PortWay }), nil
+}
+
+// Settled waits until no closing waits to be confirmed. It reports whether the one that did was kept; of none that did, that is true.
+func (d *Doors) Settled(ctx context.Context) (kept bool, err error) {
+	for first := 0; ; {
+		b, err := d.openBook()
+		if err != nil {
+			return false, err
+		}
+		waits, changes := b.Pending, len(b.Changes)
+		b.close()
+		if waits == nil {
+			return changes >= first, nil
+		}
+		first = waits.First + 1
+		select {
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		case <-time.After(time.Second / 2):
+		}
+	}
 }
 
 // keep has nothing be taken back any more.

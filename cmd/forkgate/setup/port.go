@@ -37,7 +37,14 @@ func askPort(h *Host, asker Asker, a *Answers) (err error) {
 		a.Port, err = asker.Confirm(fmt.Sprintf("Is the gate to have port %d? Your host's sshd then listens at %s alone: who is to be on the host itself comes by the console, or from there. "+
 			"That is done when somebody has logged in through the gate, and taken back unless somebody does so again", sshPort, SSHD), false)
 	}
-	if err == nil && a.Port && a.Principal == "" {
+	if err == nil && a.Port {
+		err = askWhoLogsIn(asker, a)
+	}
+	return err
+}
+
+func askWhoLogsIn(asker Asker, a *Answers) (err error) {
+	if a.Principal == "" {
 		a.Principal, err = asker.Ask("whose login is to show that the gate lets people in", loginName())
 	}
 	return err

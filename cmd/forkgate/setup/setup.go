@@ -1,5 +1,5 @@
-// Package setup makes a gate of a host on which forkgate is installed: a pool, who may speak, the services, the tools inside sessions, and the first
-// repository. Each step is a command that the operator could have typed, and is shown as that; a step whose result is there already is passed
+// Package setup makes a gate of a host on which forkgate is installed: a pool, who may speak, the services, the tools inside sessions, the first
+// repository, and, when somebody was seen to come in through it, that nothing else leads there. Each step is a command that the operator could have typed, and is shown as that; a step whose result is there already is passed
 // over, so that a setup that failed goes on where it was when it is said again.
 //
 // It decides nothing by itself that policy would: a key is an agent's unless the operator has said that no agent reaches it.
@@ -31,6 +31,7 @@ type Answers struct {
 	Repo      string // name of the first repository; none where it is empty
 	From      string // what it is made of: a directory or tar file, or a directory with a Compose project that runs
 	Port      bool   // the gate takes sshd's port
+	Doors     bool   // the other ways onto the host are closed
 
 	keys []string // what was in Keys when the operator was asked about it
 }
@@ -49,6 +50,7 @@ type Host struct {
 	Output func(ctx context.Context, argv ...string) (string, error)
 	Out    io.Writer
 	Ports  Ports
+	Doors  Doors
 	// Login waits until the record has a principal whom the gate let in after a moment.
 	Login func(ctx context.Context, who string, after time.Time) error
 }

@@ -54,6 +54,15 @@ type fake struct {
 	taken, kept bool
 	at          time.Time
 	logins      int // that the record has, one after the other
+
+	confirmed, shut bool
+}
+
+func (f *fake) Kept() bool { return f.shut }
+
+func (f *fake) Settled(context.Context) (bool, error) {
+	f.shut = f.confirmed
+	return f.confirmed, nil
 }
 
 func (f *fake) Taken() bool { return f.kept }
@@ -67,7 +76,7 @@ func (f *fake) Take(_ context.Context, port uint16, sshd netip.AddrPort, _ time.
 func (f *fake) Keep(context.Context) error { f.kept = true; return nil }
 
 func (f *fake) login(_ context.Context, who string, after time.Time) error {
-	if f.taken == after.IsZero() || after.Before(f.at) {
+	if !f.kept && (f.taken == after.IsZero() || after.Before(f.at)) {
 		return errors.New("what counts is who came after the port was taken, and not before")
 	}
 	if f.logins == 0 || who != "admin" {
@@ -99,7 +108,7 @@ func newFake(t *testing.T) *fake {
 			return nil
 		},
 		Output: func(_ context.Context, argv ...string) (string, error) { return f.says[strings.Join(argv, " ")], nil },
-		Ports:  f, Login: f.login,
+		Ports:  f, Doors: f, Login: f.login,
 	}
 	return f
 }
@@ -174,12 +183,12 @@ func TestItGoesOn(t *testing.T) {
 	if err := Run(t.Context(), f.Host, again, Answers{Repo: "shop"}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"forkgate rootfs build", "forkgate repo create shop"}; !slices.Equal(f.ran, want) || len(again.asked) != 2 {
+	if want := []string{"forkgate rootfs build", "forkgate repo create shop"}; !slices.Equal(f.ran, want) || len(again.asked) != 3 {
 		t.Errorf("it ran %q and asked %q", f.ran, again.asked)
 	}
 	f.says["forkgate rootfs list --json"], f.says["forkgate repo list --json"] = "[\n  {}\n]", "[\n  {}\n]"
 	f.ran = nil
-	if err := Run(t.Context(), f.Host, again, Answers{}); err != nil || len(f.ran) > 0 || len(again.asked) != 3 {
+	if err := Run(t.Context(), f.Host, again, Answers{}); err != nil || len(f.ran) > 0 || len(again.asked) != 5 {
 		t.Errorf("%v: it ran %q and asked %q", err, f.ran, again.asked)
 	}
 }
@@ -292,6 +301,40 @@ func TestPort(t *testing.T) {
 		if got := strings.Join(slices.DeleteFunc(f.ran, func(line string) bool { return !strings.Contains(line, "port 22") && !strings.Contains(line, "doors") }), "; "); got != want {
 			t.Errorf("after %d logins: it ran %q", logins, got)
 		}
+	}
+}
+
+// The other doors are closed when somebody was let in, and setup is finished when that was confirmed. Nobody is asked for twice.
+func TestDoors(t *testing.T) {
+	const closes = "forkgate doors --close --patience 5m"
+	for _, c := range []struct {
+		logins          int
+		confirmed, port bool
+		ran             bool
+		want            error
+	}{
+		{want: errNobodyCame},
+		{logins: 1, ran: true, want: errTakenBack},
+		{logins: 1, ran: true, confirmed: true},
+		{logins: 3, ran: true, confirmed: true, port: true},
+	} {
+		f := newFake(t)
+		t.Setenv("LOGNAME", "root")
+		f.logins, f.confirmed = c.logins, c.confirmed
+		asker := &proposed{}
+		err := Run(t.Context(), f.Host, asker, Answers{Doors: true, Port: c.port})
+		if ran := slices.Contains(f.ran, closes); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) || ran != c.ran || f.kept != c.port {
+			t.Errorf("%+v: %v, it ran %q", c, err, f.ran)
+		}
+		if doorsThere(t.Context(), f.Host) != "" != c.confirmed {
+			t.Errorf("%+v: said again, it says %q", c, doorsThere(t.Context(), f.Host))
+		}
+	}
+	f := newFake(t)
+	f.fail = closes
+	f.logins = 1
+	if err := Run(t.Context(), f.Host, &proposed{}, Answers{Doors: true}); !errors.Is(err, ErrUnfinished) || f.shut {
+		t.Errorf("what cannot be closed: %v", err)
 	}
 }
 

@@ -28,6 +28,7 @@ func steps() []step {
 		{"the tools inside sessions", rootfsThere, askRootfs, makeRootfs},
 		{"the first repository", repoThere, askRepo, makeRepo},
 		{"port 22", portThere, askPort, takePort},
+		{"the other doors", doorsThere, askDoors, closeDoors},
 	}
 }
 

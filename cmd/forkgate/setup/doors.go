@@ -1,0 +1,63 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// confirmation is how long a closing waits to be confirmed that setup has begun: somebody has to log in anew meanwhile.
+const confirmation = "5m"
+
+// Doors are the other ways onto the host; cmd/forkgate/doors knows them, and forkgate doors closes them.
+type Doors interface {
+	// Kept reports whether some were closed, for good.
+	Kept() bool
+	// Settled waits until no closing waits to be confirmed, and reports whether the one that did was kept.
+	Settled(ctx context.Context) (kept bool, err error)
+}
+
+func doorsThere(_ context.Context, h *Host) string {
+	if h.Doors.Kept() {
+		return "closed; forkgate doors lists what is open all the same"
+	}
+	return ""
+}
+
+func askDoors(_ *Host, asker Asker, a *Answers) (err error) {
+	if !a.Doors {
+		a.Doors, err = asker.Confirm("Are the other ways onto this host to be closed, to all but the group forkgate-admin and root at the console? "+
+			"That is done when somebody has logged in through the gate, and taken back unless you confirm it in a new login", false)
+	}
+	if err == nil && a.Doors {
+		err = askWhoLogsIn(asker, a)
+	}
+	return err
+}
+
+// errTakenBack is why the other ways are open still.
+var errTakenBack = errors.New("nobody has confirmed it, and all is as it was")
+
+// closeDoors is for hosts whose gate was seen to let somebody in: who has no other way any more needs that one.
+func closeDoors(ctx context.Context, h *Host, a Answers) error {
+	if !a.Doors {
+		fmt.Fprintln(h.Out, "they are as they were, and forkgate doors lists them; later: forkgate setup --doors")
+		return nil
+	}
+	fmt.Fprintf(h.Out, "waiting until %s logs in through the gate, for %s\n", a.Principal, firstLogin)
+	if err := h.login(ctx, a.Principal, time.Time{}, firstLogin); err != nil {
+		return err
+	}
+	if err := h.forkgate(ctx, "doors", "--close", "--patience", confirmation); err != nil {
+		return err
+	}
+	fmt.Fprintln(h.Out, "waiting until you confirm it: from another terminal log in to this host itself, as you will from now on, and say: sudo forkgate doors --confirm")
+	switch kept, err := h.Doors.Settled(ctx); {
+	case err != nil:
+		return err
+	case !kept:
+		return errTakenBack
+	}
+	return nil
+}
