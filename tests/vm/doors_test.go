@@ -60,7 +60,7 @@ func doors() (all []door) {
 		{entry("at", at), "jobs of mallory", false},
 		{entry("polkit", ""), "mallory", false},
 		{entry("debug shell", ""), "", false},
-		{entry("listener 7778/tcp", `test "$(echo id -u | socat -t 5 - TCP:127.0.0.1:7778)" = 0`), "", false},
+		{entry("listener 7778/tcp", `test "$(echo id -u | socat -t 20 - TCP:127.0.0.1:7778)" = 0`), "", false},
 		{entry("capabilities", `test "$(runuser -u nobody -- /usr/local/bin/rootperl -e '$> = 0; print $>')" = 0`), "", true},
 		{entry("root's files", `runuser -u nobody -- test -w /etc/profile.d`), "", true},
 	}...)

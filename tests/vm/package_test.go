@@ -24,7 +24,7 @@ const upgrades = `
 	set -- $before $(pids); test $1 != $3 -a $2 != $4
 	ssh demo+x@agent cat orders.txt </dev/null
 	echo out >&3; exec 3>&-; wait $client; grep out /root/upgraded
-	forkgate version; forkgate status --json | grep -o v1.0.1; tail -n 1 /etc/forkgate/policy.d/baseline.hcl; systemctl --failed --no-legend 'forkgate*'`
+	forkgate version; forkgate status --json | grep -o v1.0.1; tail -n 1 /etc/forkgate/policy.d/baseline.hcl; systemctl list-units --failed --no-legend 'forkgate*'`
 
 func upgradesThePackage(t *testing.T, v *vm.VM) {
 	if got, want := v.Must(t, "bash", "-ec", upgrades), "orders\nout\nforkgate v1.0.1\nv1.0.1\n# mine"; got != want {

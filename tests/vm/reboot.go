@@ -49,11 +49,17 @@ type message struct {
 	Error  *struct{ Desc string }
 }
 
-func (m *monitor) next(t testing.TB) (got message) {
+// hurry gives qemu its time for one thing. What it was given for the last one may be over.
+func (m *monitor) hurry(t testing.TB) {
 	t.Helper()
 	if err := m.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (m *monitor) next(t testing.TB) (got message) {
+	t.Helper()
+	m.hurry(t)
 	if err := m.in.Decode(&got); err != nil {
 		t.Fatalf("qemu's monitor says nothing: %v", err)
 	}
@@ -69,6 +75,7 @@ func (m *monitor) order(t testing.TB, execute string, arguments map[string]strin
 	if arguments != nil {
 		words["arguments"] = arguments
 	}
+	m.hurry(t)
 	if err := json.NewEncoder(m.conn).Encode(words); err != nil {
 		t.Fatalf("cannot tell qemu %s: %v", execute, err)
 	}

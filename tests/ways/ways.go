@@ -48,13 +48,13 @@ func Entries() []Entry {
 		{"console", login},
 		{"cron", `rm -f /var/tmp/cron-* /run/crond.reboot; systemctl restart cron
 		for n in $(seq 200); do [ ! -e /var/tmp/cron-of-root ] || [ ! -s /var/tmp/cron-ran ] || exit 0; [ ! -e /var/tmp/cron-of-root ] || [ -e /var/spool/cron/crontabs/mallory ] || exit 1; sleep 0.05; done; exit 1`},
-		{"groups", `test "$(echo id -u | runuser -u mallory -- socat -t 5 - UNIX-CONNECT:/run/docker.sock)" = 0`},
-		{"sockets", `test "$(echo id -u | runuser -u nobody -- socat -t 5 - UNIX-CONNECT:/run/podman/podman.sock)" = 0`},
+		{"groups", `test "$(echo id -u | runuser -u mallory -- socat -t 20 - UNIX-CONNECT:/run/docker.sock)" = 0`},
+		{"sockets", `test "$(echo id -u | runuser -u nobody -- socat -t 20 - UNIX-CONNECT:/run/podman/podman.sock)" = 0`},
 		{"sudo", `test "$(runuser -u mallory -- sudo -n id -u)" = 0`},
 		{"lingering", `for n in $(seq 100); do systemctl show -p ActiveState user@$(id -u mallory) | grep -q '=activ' || exit 1; pgrep -u mallory -x sleep && exit; sleep 0.05; done; exit 1`},
 		{"setuid", `test "$(runuser -u nobody -- /usr/local/bin/rootsh -p -c 'id -u')" = 0`},
 		{"listener 2299/tcp", "$ssh -p 2299 mallory@127.0.0.1 true"},
-		{"listener 7777/tcp", `test "$(echo id -u | socat -t 5 - TCP:127.0.0.1:7777)" = 0`},
+		{"listener 7777/tcp", `test "$(echo id -u | socat -t 20 - TCP:127.0.0.1:7777)" = 0`},
 	}
 }
 
