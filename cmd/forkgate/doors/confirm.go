@@ -121,7 +121,7 @@ func (d *Doors) Kept() (bool, error) {
 
 // Settled waits until no closing waits to be confirmed. It reports whether the one that did was kept; of none that did, that is true.
 func (d *Doors) Settled(ctx context.Context) (kept bool, err error) {
-	for first := 0; ; {
+	for least := 0; ; { // changes in the ledger, where it was kept
 		b, err := d.openBook()
 		if err != nil {
 			return false, err
@@ -129,9 +129,9 @@ func (d *Doors) Settled(ctx context.Context) (kept bool, err error) {
 		waits, changes := b.Pending, len(b.Changes)
 		b.close()
 		if waits == nil {
-			return changes >= first, nil
+			return changes >= least, nil
 		}
-		first = waits.First + 1
+		least = waits.First + 1
 		select {
 		case <-ctx.Done():
 			return false, context.Cause(ctx)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -19,20 +17,21 @@ func cronProbe(_ context.Context, h *Host) finding {
 		return closed("there is no cron")
 	case len(people) > 0:
 		return open("", "crontabs of %s", names(people))
-	case len(lines) > 0:
-		return open("take them out of there; or --except cron", "%s", some(lines))
-	case len(services) > 0:
-		return kept("cron", "crontabs", "crontab -r -u %s", services)
 	}
 	loose, err := h.loose([]string{"etc/crontab", "etc/anacrontab"}, "etc/cron.d", "etc/cron.hourly", "etc/cron.daily", "etc/cron.weekly", "etc/cron.monthly")
 	if loose != "" {
-		return open("chown root: "+loose+" && chmod go-w "+loose+" && setfacl -b "+loose, "%s is not root's alone to write", loose)
+		return othersWrite(loose)
 	}
 	switch why, wrong := h.leave("cron", false); {
 	case err != nil || wrong != nil:
 		return open("look at /etc/cron.allow, and /etc/cron.d", "%v", errors.Join(err, wrong))
 	case why != "":
 		return open("", "%s", why)
+	// What the operator may have to except comes last: it hides nothing that he has not seen.
+	case len(lines) > 0:
+		return open("take them out of there; or --except cron", "%s", some(lines))
+	case len(services) > 0:
+		return haveThem("cron", "crontabs", "crontab -r -u %s", services)
 	}
 	return gated("root, and who is in %s", AdminGroup)
 }
@@ -69,12 +68,6 @@ func (h *Host) cronLines() (found []string, err error) {
 	return found, nil
 }
 
-// closeCron takes away what people have. A service's crontab is production's, and for the operator.
 func closeCron(_ context.Context, h *Host) ([]step, error) {
-	people, _, err := h.theirs(true, crontabs, cronie)
-	if err != nil {
-		return nil, err
-	}
-	steps, err := h.allow("cron")
-	return append(steps, removals(slices.Sorted(maps.Keys(people)))...), err
+	return h.closeJobs("cron", true, crontabs, cronie)
 }

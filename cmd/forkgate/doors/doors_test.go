@@ -114,6 +114,7 @@ func postgres(file string) func(*fake) {
 	return func(f *fake) {
 		f.add("etc/passwd", "postgres:x:110:110::/var/lib/postgresql:/bin/bash\nwww-data:x:33:33::/:/usr/sbin/nologin\n")
 		f.write(file, "")
+		f.write("etc/at.allow", "root\n")
 	}
 }
 
@@ -194,6 +195,7 @@ func openings() []opening {
 		{"cron", "/etc/cron.d/x starts something as mallory", write("etc/cron.d/x", "X = 1\nY=2 3 4 5 6 7\n5 * * * * www-data id\n5 * * * *\tmallory id\n")},
 		{"cron", "/etc/crontab starts something as mallory", write("etc/crontab", "@reboot mallory id\n")},
 		{"cron", "no /etc/cron.allow", drop("etc/cron.allow")},
+		{"cron", "no /etc/cron.allow", func(f *fake) { postgres("var/spool/cron/crontabs/postgres")(f); drop("etc/cron.allow")(f) }}, // and not what may be excepted
 		{"cron", "cron.allow has mallory", add("etc/cron.allow", "mallory\n")},
 		{"cron", "/etc/cron.d/x is not root's alone", func(f *fake) { f.put("etc/cron.d/x", 0o666, 0, 0) }},
 		{"at", "jobs of mallory", func(f *fake) { f.write("usr/sbin/atd", ""); f.put("var/spool/cron/atjobs/a01", 0o700, 1001, 1) }},

@@ -79,8 +79,8 @@ func names(whose map[string]string) string {
 	return some(slices.Compact(slices.Sorted(maps.Values(whose))))
 }
 
-// kept is what to say of what services have: it is not taken away, as it may be what the host is for.
-func kept(way, what, remove string, services map[string]string) finding {
+// haveThem is what to say of what services have: it is not taken away, as it may be what the host is for.
+func haveThem(way, what, remove string, services map[string]string) finding {
 	who := slices.Min(slices.Collect(maps.Values(services)))
 	return open(fmt.Sprintf("--except %s where that is what they are for; else: "+remove, way, who), "%s of services: %s", what, names(services))
 }
@@ -119,6 +119,16 @@ func (h *Host) allow(name string) ([]step, error) {
 	return []step{{path: "/etc/" + name + ".allow", text: strings.Join(who, "\n") + "\n", mode: 0o644}}, nil
 }
 
+// closeJobs leaves a program to root and the admins, and takes away what people have had it do. What services have is production's, and for the operator.
+func (h *Host) closeJobs(name string, byName bool, dirs ...string) ([]step, error) {
+	people, _, err := h.theirs(byName, dirs...)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := h.allow(name)
+	return append(steps, removals(slices.Sorted(maps.Keys(people)))...), err
+}
+
 func removals(files []string) (steps []step) {
 	for _, file := range files {
 		steps = append(steps, step{path: "/" + file, remove: true})
@@ -137,26 +147,19 @@ func atProbe(_ context.Context, h *Host) finding {
 		return open("look at /"+spools[0], "%v", err)
 	case len(people) > 0:
 		return open("", "jobs of %s", names(people))
-	case len(services) > 0:
-		return kept("at", "jobs", "atq, and atrm, as %s", services)
 	}
 	switch why, err := h.leave("at", true); {
 	case err != nil:
 		return open("look at /etc/at.allow", "%v", err)
 	case why != "":
 		return open("", "%s", why)
+	case len(services) > 0:
+		return haveThem("at", "jobs", "atq, and atrm, as %s", services)
 	}
 	return gated("root, and who is in %s", AdminGroup)
 }
 
-func closeAt(_ context.Context, h *Host) ([]step, error) {
-	people, _, err := h.theirs(false, spools...)
-	if err != nil {
-		return nil, err
-	}
-	steps, err := h.allow("at")
-	return append(steps, removals(slices.Sorted(maps.Keys(people)))...), err
-}
+func closeAt(_ context.Context, h *Host) ([]step, error) { return h.closeJobs("at", false, spools...) }
 
 func lingerProbe(_ context.Context, h *Host) finding {
 	people, services, err := h.theirs(true, linger)
@@ -166,7 +169,7 @@ func lingerProbe(_ context.Context, h *Host) finding {
 	case len(people) > 0:
 		return open("", "of %s", names(people))
 	case len(services) > 0:
-		return kept("lingering", "lingering", "loginctl disable-linger %s", services)
+		return haveThem("lingering", "lingering", "loginctl disable-linger %s", services)
 	}
 	return closed("of nobody but root and %s", AdminGroup)
 }

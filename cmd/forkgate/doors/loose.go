@@ -3,6 +3,7 @@ package doors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 )
@@ -16,9 +17,14 @@ func looseProbe(_ context.Context, h *Host) finding {
 	case err != nil:
 		return open("look at it", "%v", err)
 	case loose != "":
-		return open("chown root: "+loose+" && chmod go-w "+loose+" && setfacl -b "+loose, "%s is not root's alone to write", loose)
+		return othersWrite(loose)
 	}
 	return closed("those that were looked at are root's")
+}
+
+// othersWrite is what to say of a file that is loose.
+func othersWrite(file string) finding {
+	return open(fmt.Sprintf("chown root: %s && chmod go-w %[1]s && setfacl -b %[1]s", file), "%s is not root's alone to write", file)
 }
 
 // loose is the first of these files, or of these directories and what lies in them, that somebody beside root can write.

@@ -56,11 +56,11 @@ var localAuthority = []string{"etc/polkit-1/localauthority/*/*.pkla", "var/lib/p
 func (h *Host) grants(ctx context.Context) (own []string, err error) {
 	var files []string
 	for _, pattern := range localAuthority {
-		some, err := fs.Glob(h.Files, pattern)
+		found, err := fs.Glob(h.Files, pattern)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, some...)
+		files = append(files, found...)
 	}
 	if len(files) == 0 {
 		return nil, nil

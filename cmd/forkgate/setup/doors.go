@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // confirmation is how long a closing waits to be confirmed that setup has begun: somebody has to log in anew meanwhile.
@@ -45,8 +44,7 @@ func closeDoors(ctx context.Context, h *Host, a Answers) error {
 		fmt.Fprintln(h.Out, "they are as they were, and forkgate doors lists them; later: forkgate setup --doors")
 		return nil
 	}
-	fmt.Fprintf(h.Out, "waiting until %s logs in through the gate, for %s\n", a.Principal, firstLogin)
-	if err := h.login(ctx, a.Principal, time.Time{}, firstLogin); err != nil {
+	if err := h.seen(ctx, a.Principal); err != nil {
 		return err
 	}
 	if err := h.forkgate(ctx, "doors", "--close", "--patience", confirmation); err != nil {

@@ -56,8 +56,7 @@ func takePort(ctx context.Context, h *Host, a Answers) error {
 		fmt.Fprintln(h.Out, "the gate listens on port 2222, beside sshd; later: forkgate setup --port-22")
 		return nil
 	}
-	fmt.Fprintf(h.Out, "waiting until %s logs in through the gate, for %s: ssh -p 2222 gate@THIS-HOST whoami\n", a.Principal, firstLogin)
-	if err := h.login(ctx, a.Principal, time.Time{}, firstLogin); err != nil {
+	if err := h.seen(ctx, a.Principal); err != nil {
 		return err
 	}
 	fmt.Fprintf(h.Out, "the gate takes port %d, and sshd goes to %s\n", sshPort, SSHD)
@@ -70,6 +69,16 @@ func takePort(ctx context.Context, h *Host, a Answers) error {
 		return errors.Join(err, h.forkgate(context.WithoutCancel(ctx), "doors", "--rollback"))
 	}
 	return h.Ports.Keep(ctx)
+}
+
+// seen waits until the gate has let a principal in: it may have, before.
+func (h *Host) seen(ctx context.Context, who string) error {
+	ssh := "ssh -p 2222"
+	if h.Ports.Taken() {
+		ssh = "ssh"
+	}
+	fmt.Fprintf(h.Out, "waiting until %s logs in through the gate, for %s: %s gate@THIS-HOST whoami\n", who, firstLogin, ssh)
+	return h.login(ctx, who, time.Time{}, firstLogin)
 }
 
 // errNobodyCame is why a port stays where it is.
