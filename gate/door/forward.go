@@ -117,7 +117,7 @@ func (c *connection) openSession(conn *ssh.ServerConn, op gate.Op, to gate.Desti
 		return nil, err
 	}
 	if gate.IsControl(string(who.User)) {
-		return nil, &gate.Refusal{Reason: string(who.User) + " is no repository, and nothing is forwarded there"}
+		return nil, &gate.Refusal{Reason: string(who.User) + " is no repository, and nothing is forwarded there", Hint: "name one, or a fork, in its place"}
 	}
 	single, err := c.meet(who)
 	if err != nil {

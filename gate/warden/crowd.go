@@ -68,7 +68,7 @@ func (p *pods) makeWay(ctx context.Context, t fork.Tree) (over func(), err error
 		}
 		if !stopped {
 			return nil, &gate.Refusal{
-				Reason: fmt.Sprintf("%s of %s run or are about to, as many as may, and something goes on in each", gate.Count(most, "fork"), gate.Printable(t.Owner)),
+				Reason: fmt.Sprintf("%s may have %s run at a time, and something goes on in each that does", gate.Printable(t.Owner), gate.Count(most, "fork")),
 				Hint:   "ssh gate@host sessions lists yours; a fork in which there is neither a session nor a container makes way for another, and so does one that is removed",
 			}
 		}

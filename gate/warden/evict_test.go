@@ -214,7 +214,7 @@ func TestPodsPerPrincipal(t *testing.T) {
 		{wake: "second", want: "first second "},
 		{wake: "third", want: "second third "}, // the first was unused for longest
 		{wake: "first", busy: "second", want: "first second "},
-		{wake: "third", busy: "first", want: "first second ", err: "2 forks of alice run or are about to, as many as may, and something goes on in each"},
+		{wake: "third", busy: "first", want: "first second ", err: "alice may have 2 forks run at a time, and something goes on in each that does"},
 	} {
 		if step.busy != "" {
 			busy[made[step.busy].GUID] = true

@@ -37,7 +37,7 @@ func thaw(ctx context.Context, w *word) (page, error) {
 		return page{}, err
 	}
 	if t.Frozen.IsZero() {
-		return page{}, &gate.Refusal{Reason: t.Ref() + " is not frozen"}
+		return page{}, &gate.Refusal{Reason: t.Ref() + " is not frozen", Hint: "ssh gate@host show " + t.Ref()}
 	}
 	if t, err = w.pods.thaw(t); err != nil {
 		return page{}, explained(err)

@@ -92,5 +92,5 @@ func (s scanned) print(out io.Writer) {
 		columns(out, rows...)
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(out, "%s: %d credentials in %d files of %.1f MB, searched in %.1f s\n", s.Ref, s.Total, s.Files, float64(s.Bytes)/1e6, s.Took.Seconds())
+	fmt.Fprintf(out, "%s: %s in %s of %.1f MB, searched in %.1f s\n", s.Ref, gate.Count(s.Total, "credential"), gate.Count(s.Files, "file"), float64(s.Bytes)/1e6, s.Took.Seconds())
 }

@@ -107,7 +107,7 @@ func settle(ctx context.Context, w *word) (page, error) {
 	case err != nil:
 		return page{}, err
 	case t.Grand:
-		return page{}, &gate.Refusal{Reason: t.Ref() + " is a grand (production) repository: nothing is taken out of it"}
+		return page{}, &gate.Refusal{Reason: t.Ref() + " is a grand (production) repository: nothing is taken out of it", Hint: "name a fork of it"}
 	case t.Settled:
 		return page{}, &gate.Refusal{Reason: t.Ref() + " is settled", Hint: "ssh gate@host rm " + t.Ref() + ", and make it again"}
 	case t.Unsettled != "" && !w.flags["again"]:
