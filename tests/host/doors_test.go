@@ -15,7 +15,8 @@ import (
 	"forkgate/tests/ways"
 )
 
-// opens is what the host has beside ways.Opens: sudo and cron, which this machine need not have, units of its own for sshd and logind, and build, who has the door
+// opens is what the host has beside ways.Opens: sudo and cron, which this machine need not have, a block of sshd's that is about nobody here, units of its own
+// for sshd and logind, and build, who has the door
 // that leads to forks.
 const opens = `
 DEBIAN_FRONTEND=noninteractive dpkg --install --force-confold --force-depends "$1"/*.deb >/dev/null
@@ -23,6 +24,7 @@ mkdir -p /etc/forkgate/authorized_keys
 useradd --no-create-home --home-dir / --shell /usr/bin/forkgate --groups forkgate-accounts --password '*' build
 cp "$2/bot.pub" /etc/forkgate/authorized_keys/build
 cp /usr/share/doc/forkgate/sshd_config.d/forkgate.conf /etc/ssh/sshd_config.d/
+printf 'Match LocalPort 2022\n    X11Forwarding no\n' >/etc/ssh/sshd_config.d/local.conf
 printf '[Service]\nExecStart=/usr/sbin/sshd -D\nExecReload=/bin/kill -HUP $MAINPID\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n' >/etc/systemd/system/ssh.service
 cp "$2"/units/* /usr/lib/systemd/system/`
 

@@ -182,18 +182,25 @@ func (d *Doors) choose(ctx context.Context, names []string) (chosen []way, done 
 
 // somebodyIsLeft refuses where no admin could come in.
 func (d *Doors) somebodyIsLeft(ctx context.Context, chosen []way) error {
-	byKey, byPassword, err := d.Host.able(ctx)
+	who, err := d.Host.able(ctx)
 	if err != nil {
 		return err
 	}
-	byPasswordAlone := len(byKey) == 0 && slices.ContainsFunc(chosen, func(w way) bool { return strings.HasPrefix(w.name, "ssh") })
-	if len(byKey) == 0 && (len(byPassword) == 0 || byPasswordAlone) {
+	byPasswordAlone := slices.ContainsFunc(chosen, func(w way) bool { return strings.HasPrefix(w.name, "ssh") })
+	switch {
+	case len(who.byKey) > 0 || len(who.byPassword) > 0 && !byPasswordAlone:
+		return nil
+	case who.unseen != nil:
+		return &gate.Refusal{
+			Reason: "nobody can tell who would be left: " + who.unseen.Error(),
+			Hint:   "mend that first; forkgate doors says where it is in the way",
+		}
+	default:
 		return &gate.Refusal{
 			Reason: "nobody would be left: no account in " + AdminGroup + " has a shell and a key that sshd takes",
 			Hint:   "usermod -aG " + AdminGroup + " YOU, with your key in ~YOU/.ssh/authorized_keys",
 		}
 	}
-	return nil
 }
 
 // begin has systemd take back what is to come, before anything of it is done.

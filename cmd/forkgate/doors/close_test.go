@@ -232,8 +232,9 @@ func TestCloseRefuses(t *testing.T) {
 		"nobody would be left: no": func(h *house) {
 			h.put(t, "etc/passwd", strings.Replace(passwd, "/home/ada:/bin/bash", "/home/ada:/usr/sbin/nologin", 1))
 		},
-		"nobody would be left: no account": func(h *house) { h.put(t, "etc/shadow", strings.Replace(shadow, "ada:!:1:::::", "ada:!:1:::::1", 1)) },
-		"cannot read the ledger":           func(h *house) { h.put(t, "var/lib/forkgate/doors/ledger.json", "{") },
+		"nobody would be left: no account":  func(h *house) { h.put(t, "etc/shadow", strings.Replace(shadow, "ada:!:1:::::", "ada:!:1:::::1", 1)) },
+		"nobody can tell who would be left": func(h *house) { h.failing = "sshd -T" },
+		"cannot read the ledger":            func(h *house) { h.put(t, "var/lib/forkgate/doors/ledger.json", "{") },
 	} {
 		h := build(t)
 		breaks(h)

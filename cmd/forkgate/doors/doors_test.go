@@ -135,6 +135,10 @@ func openings() []opening {
 			f.add("etc/ssh/sshd_config", "Match LocalPort 2200\n  PAMServiceName own\n")
 			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=2200"] = sshdSays + "pamservicename own\n"
 		}},
+		{"sshd", "another service", func(f *fake) {
+			f.add("etc/ssh/sshd_config", "Match RDomain *\n  PAMServiceName own\n")
+			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=65535 -C rdomain=x"] = sshdSays + "pamservicename own\n"
+		}},
 		{"sshd", "not understood", add("etc/ssh/sshd_config", "Match exec /bin/true\n  pamservicename=own\n")},
 		{"sshd", "127.0.0.1:222: the account stack", ungated("sshd", sshdSaying("port 22\n", "port 22\nlistenaddress 127.0.0.1:222\n"))},
 		{"sshd", "does not say", sshdSaying("port 22\n", "")},
@@ -155,15 +159,17 @@ func openings() []opening {
 		{"ssh keys", "those of sss", ungated("sshd", write("etc/nsswitch.conf", "passwd: files sss\n"))},
 		{"ssh keys", "is no file", ungated("sshd", func(f *fake) { f.put("home/mallory/.ssh/authorized_keys", fs.ModeNamedPipe, 1001, 1001) })},
 		{"forced accounts", "another login shell", write("etc/passwd", strings.ReplaceAll(passwd, "/usr/bin/forkgate", "/bin/bash"))},
-		{"forced accounts", "does not force", func(f *fake) { f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C user=build"] = sshdSays }},
+		{"forced accounts", "does not force", func(f *fake) {
+			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=65535 -C user=build"] = sshdSays
+		}},
 		{"forced accounts", "does not force", func(f *fake) {
 			f.add("etc/ssh/sshd_config", "Match LocalPort 2200\n  ForceCommand none\n")
 			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=2200 -C user=build"] = sshdSays
 		}},
 		{"forced accounts", "does not force", func(f *fake) {
 			f.add("etc/ssh/sshd_config", "Match User mallory,build Address 10.1.0.0/16\n  ForceCommand none\n")
-			f.programs["sshd -T -C addr=10.1.0.0 -C host=client.invalid -C user=build"] = sshdSays
-			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C user=build"] = forcedSays
+			f.programs["sshd -T -C addr=10.1.0.0 -C host=client.invalid -C lport=65535 -C user=build"] = sshdSays
+			f.programs["sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=65535 -C user=build"] = forcedSays
 		}},
 		{"forced accounts", "far has another login shell", func(f *fake) {
 			f.write("etc/nsswitch.conf", "passwd: files sss\n")

@@ -23,6 +23,9 @@ func (f *fake) host() *Host {
 	return &Host{Files: f.files, Program: "/usr/bin/forkgate", Attribute: attribute, Run: func(_ context.Context, argv ...string) (string, error) {
 		command := strings.Join(argv, " ")
 		f.ran = append(f.ran, command)
+		if file := f.files[sshdConfig]; file != nil && strings.Contains(string(file.Data), "Match LocalPort") && strings.HasPrefix(command, "sshd -T") && !strings.Contains(command, " lport=") {
+			return "", errors.New("sshd: exit status 255: 'Match LocalPort' in configuration but 'lport' not in connection test specification") // as the real one
+		}
 		best := ""
 		for prefix := range f.programs {
 			if strings.HasPrefix(command, prefix) && len(prefix) > len(best) {
@@ -76,7 +79,7 @@ build:x:1002:1002::/:/usr/bin/forkgate
 // shut is a Debian whose doors are all closed, or gated.
 func shut() *fake {
 	f := &fake{files: fstest.MapFS{}, has: map[string][]byte{}, programs: map[string]string{
-		"sshd -T": sshdSays, "sshd -T -C addr=192.0.2.1 -C host=client.invalid -C user=build": forcedSays, "systemctl show": unitSays,
+		"sshd -T": sshdSays, "sshd -T -C addr=192.0.2.1 -C host=client.invalid -C lport=65535 -C user=build": forcedSays, "systemctl show": unitSays,
 		"systemctl show " + properties + " -- getty@*.service": "Id=getty@tty1.service\nActiveState=active\nExecStart={ path=/sbin/agetty ; argv[]=/sbin/agetty -o -p -- \\u --noclear - $TERM ; }\n",
 		"systemctl show " + properties + " -- forkgate-gate":   "Id=forkgate-gate.socket\nListen=[::]:2222 (Stream)\n",
 		"systemctl show " + properties + " -- *.socket":        "Id=forkgate-gate.socket\nListen=[::]:2222 (Stream)\n",

@@ -81,23 +81,32 @@ func keysProbe(ctx context.Context, h *Host) finding {
 	return gated("of %s, whom forkgate pam does not let in", some(who))
 }
 
-// able are the admins who can log in once the doors are closed, and by what.
-func (h *Host) able(ctx context.Context) (byKey, byPassword []string, err error) {
+// admins are those who can log in once the doors are closed.
+type admins struct {
+	byKey, byPassword []string
+	unseen            error // why there may be more whose keys nobody can count
+}
+
+func (h *Host) able(ctx context.Context) (who admins, err error) {
 	a, err := h.accounts()
 	if err != nil {
-		return nil, nil, err
+		return who, err
 	}
 	for _, name := range a.members[AdminGroup] {
 		one, known := a.find(name)
 		if !known || one.expired || !one.hasShell() {
 			continue
 		}
-		if n, _ := h.keys(ctx, one); h.sshdThere() && n > 0 { // those that can be counted are enough
-			byKey = append(byKey, name)
+		switch n, err := h.keys(ctx, one); {
+		case !h.sshdThere():
+		case n > 0: // those that can be counted are enough
+			who.byKey = append(who.byKey, name)
+		case err != nil:
+			who.unseen = err
 		}
 		if one.password {
-			byPassword = append(byPassword, name)
+			who.byPassword = append(who.byPassword, name)
 		}
 	}
-	return byKey, byPassword, nil
+	return who, nil
 }

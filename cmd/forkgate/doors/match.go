@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// connection is a kind of connection, in the words of sshd -T -C: user, host, addr, lport, laddr.
+// connection is a kind of connection, in the words of sshd -T -C: user, host, addr, lport, laddr, rdomain.
 type connection map[string]string
 
 // connections are the kinds that the configuration tells apart: one for each Match block, made so that it fits, and one that fits none by itself. A block
@@ -125,8 +125,10 @@ func (c connection) fit(key, pattern string, a accounts) error {
 		}
 	case "host":
 		c["host"] = fill.Replace(pattern)
+	case "rdomain":
+		c["rdomain"] = fill.Replace(pattern)
 	case "localport":
-		c["lport"] = pattern
+		c["lport"] = strings.NewReplacer("*", "1", "?", "1").Replace(pattern)
 	case "address", "localaddress":
 		key = map[string]string{"address": "addr", "localaddress": "laddr"}[key]
 		if prefix, err := netip.ParsePrefix(pattern); err == nil {

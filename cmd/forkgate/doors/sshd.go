@@ -55,9 +55,9 @@ func (h *Host) sshd(ctx context.Context, c connection) (settings, error) {
 	return s, nil
 }
 
-// anybody is a connection that no Match block is about.
+// anybody is a connection that no Match block is about. The port has to be there: sshd -T ends where a block asks for one that it is not told.
 func anybody() connection {
-	return connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1"}
+	return connection{"user": "nobody", "host": "client.invalid", "addr": "192.0.2.1", "lport": "65535"}
 }
 
 // every asks what holds for an account in each kind of connection that the configuration tells apart, and for one that it does not.
