@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,9 @@ func doorsCommand() *cobra.Command {
 		if len(args) > 0 && !*closes {
 			return fmt.Errorf("%s takes names of ways behind --close alone", cmd.CommandPath())
 		}
+		if *patience < leastPatience {
+			return fmt.Errorf("--patience is %v: nobody logs in and confirms in less than %v", *patience, leastPatience)
+		}
 		return nil
 	}
 	c.ValidArgsFunction = cobra.NoFileCompletions
@@ -73,7 +77,11 @@ func doorsCommand() *cobra.Command {
 		case *undo:
 			return d.Undo(cmd.Context())
 		case *confirm:
-			return d.Confirm(cmd.Context())
+			if err := d.Confirm(cmd.Context()); err != nil {
+				return err
+			}
+			fmt.Fprintln(out, "what was closed stays closed; forkgate doors --undo opens it again")
+			return nil
 		case *rollback:
 			done, err := d.Rollback(cmd.Context())
 			if done {
@@ -82,7 +90,7 @@ func doorsCommand() *cobra.Command {
 			}
 			return err
 		}
-		return listDoors(cmd.Context(), out, d, *asJSON, *except)
+		return listDoors(cmd.Context(), out, cmd.ErrOrStderr(), d, *asJSON)
 	}
 	return c
 }
@@ -102,8 +110,16 @@ func tellOfDoors(cmd *cobra.Command, args []string) {
 	})
 }
 
-func listDoors(ctx context.Context, out io.Writer, d *doors.Doors, asJSON bool, except []string) error {
-	rows := doors.Examine(ctx, d.Host, except...)
+// leastPatience is how long a closing waits at least: with less it is taken back while it is still being made.
+const leastPatience = 10 * time.Second
+
+func listDoors(ctx context.Context, out, notes io.Writer, d *doors.Doors, asJSON bool) error {
+	rows := doors.Examine(ctx, d.Host, d.Except...)
+	for _, name := range d.Except {
+		if !slices.ContainsFunc(rows, func(r doors.Row) bool { return r.Way == name }) {
+			fmt.Fprintf(notes, "note: --except %q names no way that there is now\n", name)
+		}
+	}
 	var err error
 	if asJSON {
 		err = printJSON(out, rows)
@@ -111,7 +127,7 @@ func listDoors(ctx context.Context, out io.Writer, d *doors.Doors, asJSON bool, 
 		err = doors.Write(out, rows)
 	}
 	if n := doors.Count(rows, doors.Open); err == nil && n > 0 {
-		err = fmt.Errorf("%d ways onto this host are open; what to type is below each", n)
+		err = errors.New("there are ways onto this host past the gate; what to type is below each that is open")
 	}
 	return err
 }

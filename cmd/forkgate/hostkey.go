@@ -24,8 +24,9 @@ const hostKeyHelp = `The keys by which clients know the gate. A new one follows 
   systemctl restart forkgate-warden
 
 Between the two, each stock ssh that connects learns the new keys (UpdateHostKeys of ssh_config(5)): the gate shows that it has them. Who does not come
-in that time is told of a changed host key, as ever. add FILE takes a key that there is, such as one of the host's own sshd, whose clients then know the
-gate at once: /etc/ssh/ssh_host_ed25519_key.
+in that time is told of a changed host key, as ever, and so is who knows an old key by two names, HOST and [HOST]:2222 for instance: ssh learns nothing
+then. Give those the new keys, or a certificate. add FILE takes a key that there is, such as one of the host's own sshd, whose clients then know the gate at
+once: /etc/ssh/ssh_host_ed25519_key.
 
 Clients that know an authority, by @cert-authority in known_hosts, need to learn no key: certify takes a certificate that it has made of one.
 

@@ -169,7 +169,7 @@ func confirmed(t *testing.T, h *host.Host) {
 	if r := h.Run(t.Context(), t, "forkgate", "doors", "--confirm"); r.Code != 254 || !strings.Contains(r.Stderr, "no login above it") {
 		t.Errorf("confirmed without a login: exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 	}
-	if r := ada(t, h, "sudo forkgate doors --confirm"); r.Code != 0 {
+	if r := ada(t, h, "sudo forkgate doors --confirm"); r.Code != 0 || !strings.Contains(r.Stdout, "what was closed stays closed") {
 		t.Errorf("ada does not confirm: %s%s", r.Stdout, r.Stderr)
 	}
 	if r := h.Run(t.Context(), t, "systemctl", "cat", "forkgate-doors-rollback.timer"); r.Code == 0 {
