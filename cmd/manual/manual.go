@@ -3,9 +3,12 @@
 package manual
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -32,7 +35,7 @@ func write(root *cobra.Command, dir string) error {
 		}
 	}
 	root.DisableAutoGenTag = true // the same each time
-	if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "forkgate", Manual: "forkgate"}, filepath.Join(dir, "man1")); err != nil {
+	if err := pages(root, filepath.Join(dir, "man1")); err != nil {
 		return fmt.Errorf("cannot write manual pages: %w", err)
 	}
 	completions := filepath.Join(dir, "completions")
@@ -47,3 +50,32 @@ func write(root *cobra.Command, dir string) error {
 	}
 	return nil
 }
+
+// pages writes those of a command and of what is below it.
+func pages(c *cobra.Command, dir string) error {
+	for _, below := range c.Commands() {
+		if !below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
+			continue
+		}
+		if err := pages(below, dir); err != nil {
+			return err
+		}
+	}
+	described := *c
+	described.Long = asIs(c.Long)
+	var page bytes.Buffer
+	if err := doc.GenMan(&described, &doc.GenManHeader{Section: "1", Source: "forkgate", Manual: "forkgate"}, &page); err != nil {
+		return err
+	}
+	text := strings.ReplaceAll(page.String(), "[=false]", "")
+	name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
+	return os.WriteFile(filepath.Join(dir, name), []byte(noDefault.ReplaceAllString(text, "=...")), 0o644)
+}
+
+// noDefault is what stands behind a flag that takes something, and nothing by default.
+var noDefault = regexp.MustCompile(`(?m)=(""|\[\])$`)
+
+var setIn = regexp.MustCompile(`(?m)^  `)
+
+// asIs is a text in which what is set in by two spaces, a list or commands to type, stays as it is: in the Markdown that pages are made of, four do that.
+func asIs(text string) string { return setIn.ReplaceAllString(text, "      ") }
