@@ -27,8 +27,8 @@ type PoolOptions struct {
 
 func (o PoolOptions) place() string { return o.Device + o.File } // one of them is empty
 
-// InitPool makes a btrfs filesystem and nothing else. It returns what to mount and how, for a mount unit. A device that
-// holds a filesystem already, and a file that exists, are refused.
+// InitPool makes a btrfs filesystem and nothing else. It returns what to mount and how, for a mount unit. What is no block device, a device that holds
+// something already or is in use, and a file that exists, are refused.
 func InitPool(ctx context.Context, o PoolOptions) (what, options string, err error) {
 	if os.Geteuid() != 0 {
 		return "", "", fmt.Errorf("cannot make a pool: %w", ErrNotRoot)
@@ -44,7 +44,13 @@ func InitPool(ctx context.Context, o PoolOptions) (what, options string, err err
 		return o.place(), options, checkExisting(o.place())
 	}
 	if o.Device != "" {
+		if err := CheckDevice(ctx, o.Device); err != nil {
+			return "", "", err
+		}
 		return o.Device, options, makeBtrfs(ctx, o.Device)
+	}
+	if err := CheckSize(o.Size); err != nil {
+		return "", "", err
 	}
 	if err := makeSparse(o.File, o.Size); err != nil {
 		return "", "", fmt.Errorf("cannot make a pool: %w", err)
@@ -92,6 +98,7 @@ func makeSparse(path string, size int64) error {
 	return errors.Join(f.Truncate(size), f.Close())
 }
 
+// makeBtrfs is without --force: mkfs.btrfs then refuses what it knows as somebody's.
 func makeBtrfs(ctx context.Context, path string) error {
 	return run(ctx, "mkfs.btrfs", "--quiet", "--label", poolLabel, path)
 }

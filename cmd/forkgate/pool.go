@@ -28,7 +28,7 @@ func poolInitCommand() *cobra.Command {
 	c := &cobra.Command{Use: "init", Short: "make a pool, in a sparse file or on a device, and mount it", Args: words(0, 0)}
 	file := c.Flags().String("file", stateDir+"/pool.btrfs", "sparse file to make")
 	size := c.Flags().String("size", "20G", "size of the file; it takes up what is written to it")
-	device := c.Flags().String("device", "", "an empty block device, instead of a file")
+	device := c.Flags().String("device", "", "an empty block device, instead of a file; what is none, or is not empty, is refused")
 	existing := c.Flags().Bool("existing", false, "mount the pool that is there, after its mount unit was lost")
 	c.MarkFlagsMutuallyExclusive("existing", "size")
 	c.MarkFlagsMutuallyExclusive("device", "file")
