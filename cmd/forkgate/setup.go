@@ -2,26 +2,18 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"forkgate/cmd/forkgate/doctor"
-	"forkgate/cmd/forkgate/doors"
 	"forkgate/cmd/forkgate/setup"
 	"forkgate/gate"
-	"forkgate/gate/audit"
-	"forkgate/gate/policy"
 )
 
 const setupHelp = `Make a gate of this host: a pool for repositories and forks, who may speak, the services, the tools inside sessions, the first repository,
@@ -41,7 +33,7 @@ func setupCommand() *cobra.Command {
 	var a setup.Answers
 	c.Flags().StringVar(&a.Device, "device", "", "an empty block device for the pool; without it the pool is a file")
 	c.Flags().StringVar(&a.Size, "size", "", "how large that file may become (20G)")
-	c.Flags().StringVar(&a.Principal, "principal", "", "your name at the gate")
+	c.Flags().StringVar(&a.Principal, "principal", "", "your name at the gate; with --port-22 and --doors whose login is waited for")
 	c.Flags().StringVar(&a.Keys, "keys", "", "file with your public keys, as in authorized_keys")
 	c.Flags().BoolVar(&a.Vouched, "vouched", false, "no AI agent reaches any of these keys: who has one is a person")
 	c.Flags().StringVar(&a.Rootfs, "rootfs", "", "tar file with a Debian for sessions; without it one is built, from the network")
@@ -73,79 +65,6 @@ func setupCommand() *cobra.Command {
 		return afterSetup(cmd)
 	}
 	return c
-}
-
-func thisHost(out io.Writer) (*setup.Host, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find this program: %w", err)
-	}
-	return &setup.Host{
-		Root: "/", Self: self, Out: out, Ports: hostPorts{}, Doors: hostDoors{}, Login: awaitLogin,
-		Run: func(ctx context.Context, argv ...string) error {
-			c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-			c.Stdout, c.Stderr = out, os.Stderr
-			return c.Run()
-		},
-		Output: func(ctx context.Context, argv ...string) (string, error) {
-			text, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
-			return string(text), err
-		},
-	}, nil
-}
-
-// hostPorts are this host's.
-type hostPorts struct{}
-
-// Taken is false where it cannot be seen: taking the port says what is the matter.
-func (hostPorts) Taken() bool {
-	taken, err := doors.New().PortTaken()
-	return taken && err == nil
-}
-
-func (hostPorts) Take(ctx context.Context, port uint16, sshd netip.AddrPort, patience time.Duration) error {
-	d := doors.New()
-	d.Patience = patience
-	_, err := d.TakePort(ctx, port, sshd)
-	return err
-}
-
-func (hostPorts) Keep(ctx context.Context) error { return doors.New().Keep(ctx) }
-
-// hostDoors are this host's.
-type hostDoors struct{}
-
-// Kept is false where it cannot be seen: closing them says what is the matter.
-func (hostDoors) Kept() bool {
-	kept, err := doors.New().Kept()
-	return kept && err == nil
-}
-
-func (hostDoors) Settled(ctx context.Context) (bool, error) { return doors.New().Settled(ctx) }
-
-// awaitLogin reads along in the record until the gate has let a principal in.
-func awaitLogin(ctx context.Context, who string, after time.Time) error {
-	log, err := audit.NewReader(filepath.Join(stateDir, "audit"))
-	if err != nil {
-		return err
-	}
-	for {
-		lines, err := log.Read()
-		if err != nil {
-			return err
-		}
-		for _, l := range lines {
-			e := l.Entry
-			if e.Time.After(after) && e.Principal == who && e.Door == policy.DoorSSH && (e.Event == audit.EventVerb || e.Event == audit.EventStarted) {
-				return nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second / 2):
-		}
-	}
 }
 
 // afterSetup says what this host still lacks, and what to type elsewhere.
@@ -196,6 +115,7 @@ type proposals struct{}
 
 func (proposals) Ask(_, proposed string) (string, error)        { return proposed, nil }
 func (proposals) Confirm(_ string, proposed bool) (bool, error) { return proposed, nil }
+func (proposals) Wrong(why error) error                         { return why }
 
 // terminal asks whoever sits there.
 type terminal struct {
@@ -225,6 +145,12 @@ func (t *terminal) Ask(question, proposed string) (string, error) {
 		return proposed, nil
 	}
 	return line, nil
+}
+
+// Wrong has setup ask again: who sits there can say something else.
+func (t *terminal) Wrong(why error) error {
+	_, err := fmt.Fprintf(t.out, "%s\n", gate.Printable(why.Error()))
+	return err
 }
 
 // Confirm takes yes for yes and no for no, and asks again for anything else.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,23 +34,49 @@ func portThere(_ context.Context, h *Host) string {
 	return ""
 }
 
-func askPort(h *Host, asker Asker, a *Answers) (err error) {
+func askPort(_ context.Context, h *Host, asker Asker, a *Answers) (err error) {
 	if !a.Port {
 		a.Port, err = asker.Confirm(fmt.Sprintf("Is the gate to have port %d? Your host's sshd then listens at %s alone: who is to be on the host itself comes by the console, or from there. "+
 			"That is done when somebody has logged in through the gate, and taken back unless somebody does so again", sshPort, SSHD), false)
 	}
 	if err == nil && a.Port {
-		err = askWhoLogsIn(asker, a)
+		err = askWhoLogsIn(h, asker, a)
 	}
 	return err
 }
 
-func askWhoLogsIn(asker Asker, a *Answers) (err error) {
-	if a.Principal == "" {
-		a.Principal, err = asker.Ask("whose login is to show that the gate lets people in", loginName())
+// askWhoLogsIn wants a principal: of anybody else no login would be seen. Whose it is has to be said where there are several, as the operator's is what
+// counts, and an agent's shows nothing.
+func askWhoLogsIn(h *Host, asker Asker, a *Answers) error {
+	if len(a.keys) > 0 {
+		return nil // that principal is made by this setup
 	}
-	return err
+	names, err := h.Principals()
+	if err != nil {
+		return fmt.Errorf("cannot tell who may log in: %w", err)
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%w: the policy has no principal", errWho)
+	}
+	var proposed string
+	if me := loginName(); slices.Contains(names, me) {
+		proposed = me
+	} else if len(names) == 1 {
+		proposed = names[0]
+	}
+	return ask(asker, &a.Principal, "whose login is to show that the gate lets people in", proposed, func(who string) error {
+		switch {
+		case slices.Contains(names, who):
+			return nil
+		case who == "":
+			return fmt.Errorf("%w: name one of %s; the flag is --principal", errWho, strings.Join(names, ", "))
+		}
+		return fmt.Errorf("%w: %q is no principal, but %s", errWho, who, strings.Join(names, ", "))
+	})
 }
+
+// errWho is why nobody's login is waited for.
+var errWho = errors.New("whose login is to be waited for")
 
 // takePort is for hosts whose gate was seen to let somebody in, and keeps the port only when it does so there.
 func takePort(ctx context.Context, h *Host, a Answers) error {

@@ -27,21 +27,21 @@ func principalThere(_ context.Context, h *Host) string {
 	return ""
 }
 
-func askPrincipal(h *Host, asker Asker, a *Answers) (err error) {
-	if a.Principal == "" {
-		if a.Principal, err = asker.Ask("your name at the gate", loginName()); err != nil {
-			return err
+func askPrincipal(_ context.Context, h *Host, asker Asker, a *Answers) error {
+	err := ask(asker, &a.Principal, "your name at the gate", loginName(), func(name string) error {
+		if err := gate.CheckName(name); err != nil {
+			return fmt.Errorf("%q cannot be a principal: %w", name, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	if err := gate.CheckName(a.Principal); err != nil {
-		return fmt.Errorf("%q cannot be a principal: %w", a.Principal, err)
-	}
-	if a.Keys == "" {
-		if a.Keys, err = asker.Ask("the file with your public keys", h.authorizedKeys()); err != nil {
-			return err
-		}
-	}
-	keys, left, err := readKeys(a.Keys)
+	var keys, left []string
+	err = ask(asker, &a.Keys, "the file with your public keys", h.authorizedKeys(), func(file string) (err error) {
+		keys, left, err = readKeys(file)
+		return err
+	})
 	if err != nil {
 		return err
 	}

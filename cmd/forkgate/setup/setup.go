@@ -40,6 +40,14 @@ type Answers struct {
 type Asker interface {
 	Ask(question, proposed string) (string, error)
 	Confirm(question string, proposed bool) (bool, error)
+	// Wrong says why the last answer will not do. It returns an error where it is no use to ask again.
+	Wrong(why error) error
+}
+
+// Pools says why a pool cannot be made; what is wrong is said when it is asked, and nothing is written.
+type Pools interface {
+	Device(ctx context.Context, path string) error // on it
+	Size(size string) error                        // in a file that large
 }
 
 // Host is what the steps are done on. Run runs a command, whose output the operator sees.
@@ -49,8 +57,11 @@ type Host struct {
 	Run    func(ctx context.Context, argv ...string) error
 	Output func(ctx context.Context, argv ...string) (string, error)
 	Out    io.Writer
+	Pools  Pools
 	Ports  Ports
 	Doors  Doors
+	// Principals are those of the policy that is installed.
+	Principals func() ([]string, error)
 	// Login waits until the record has a principal whom the gate let in after a moment.
 	Login func(ctx context.Context, who string, after time.Time) error
 }
@@ -58,8 +69,8 @@ type Host struct {
 // step is one of what makes a gate of a host.
 type step struct {
 	title string
-	done  func(context.Context, *Host) string // what is there already; empty: nothing
-	ask   func(*Host, Asker, *Answers) error  // what do needs to know
+	done  func(context.Context, *Host) string                 // what is there already; empty: nothing
+	ask   func(context.Context, *Host, Asker, *Answers) error // what do needs to know
 	do    func(context.Context, *Host, Answers) error
 }
 
@@ -71,18 +82,54 @@ func Run(ctx context.Context, h *Host, asker Asker, a Answers) error {
 			fmt.Fprintf(h.Out, "%s: %s\n", s.title, there)
 			continue
 		}
-		if err := s.ask(h, asker, &a); err != nil {
+		if err := s.ask(ctx, h, asker, &a); err != nil {
 			return fmt.Errorf("%s: %w", s.title, err)
 		}
 		todo = append(todo, s)
 	}
 	for _, s := range todo {
+		// Again: a warden that did not run could not say what it has, and runs since the services were started.
+		if there := s.done(ctx, h); there != "" {
+			fmt.Fprintf(h.Out, "\n%s: %s\n", s.title, there)
+			continue
+		}
 		fmt.Fprintf(h.Out, "\n%s\n", s.title)
 		if err := s.do(ctx, h, a); err != nil {
 			return fmt.Errorf("%w: %s: %w\nwhat is done stays; mend that, and say forkgate setup again", ErrUnfinished, s.title, err)
 		}
 	}
 	return nil
+}
+
+// ask fills in what no flag has said. An answer that will not do is asked for again, with the reason; a flag that will not do is an error.
+func ask(asker Asker, answer *string, question, proposed string, check func(string) error) error {
+	if *answer != "" {
+		return check(*answer)
+	}
+	for {
+		said, err := asker.Ask(question, proposed)
+		if err != nil {
+			return err
+		}
+		why := check(said)
+		if why == nil {
+			*answer = said
+			return nil
+		}
+		if err := asker.Wrong(why); err != nil {
+			return err
+		}
+	}
+}
+
+// orNone is a check that lets an empty answer pass.
+func orNone(check func(string) error) func(string) error {
+	return func(answer string) error {
+		if answer == "" {
+			return nil
+		}
+		return check(answer)
+	}
 }
 
 // forkgate shows and runs a command of the operator's.

@@ -43,6 +43,8 @@ func (p *proposed) Confirm(question string, proposal bool) (bool, error) {
 	return p.vouched && strings.Contains(question, "AI agent") || proposal, nil
 }
 
+func (p *proposed) Wrong(why error) error { return why }
+
 // fake is a host on which commands do nothing but fail where they are told to, and what is there is what was run.
 type fake struct {
 	*Host
@@ -56,6 +58,23 @@ type fake struct {
 	logins      int // that the record has, one after the other
 
 	confirmed, shut bool
+
+	principals []string
+}
+
+// Device takes disks alone, and Size takes gigabytes.
+func (f *fake) Device(_ context.Context, path string) error {
+	if !strings.HasPrefix(path, "/dev/sd") {
+		return errors.New("no block device")
+	}
+	return nil
+}
+
+func (f *fake) Size(size string) error {
+	if !strings.HasSuffix(size, "G") {
+		return errors.New("no size")
+	}
+	return nil
 }
 
 func (f *fake) Kept() bool { return f.shut }
@@ -108,7 +127,7 @@ func newFake(t *testing.T) *fake {
 			return nil
 		},
 		Output: func(_ context.Context, argv ...string) (string, error) { return f.says[strings.Join(argv, " ")], nil },
-		Ports:  f, Doors: f, Login: f.login,
+		Pools:  f, Ports: f, Doors: f, Login: f.login, Principals: func() ([]string, error) { return f.principals, nil },
 	}
 	return f
 }
@@ -149,6 +168,9 @@ func TestNothingIsDoneBeforeAllIsAsked(t *testing.T) {
 	for name, a := range map[string]Answers{
 		"a file of keys that is not there": {Keys: "/nowhere"},
 		"a rootfs that is not there":       {Rootfs: "/nowhere"},
+		"a rootfs that is a directory":     {Rootfs: "/tmp"},
+		"a file for a disk":                {Device: "/srv/db.dat"},
+		"a size that is none":              {Size: "20"},
 		"a source that is not there":       {From: "/nowhere"},
 		"a name that is none":              {Repo: "Shop*"},
 		"a fork's name":                    {Repo: "shop:one"},

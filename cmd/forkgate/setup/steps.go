@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ const (
 	poolUnit   = "/etc/systemd/system/var-lib-forkgate-pool.mount"
 	policyDir  = "/etc/forkgate/policy.d"
 	principals = policyDir + "/principals.hcl"
+	pool       = "/var/lib/forkgate/pool"
 )
 
 // steps are all of it, in their order.
@@ -32,7 +34,7 @@ func steps() []step {
 	}
 }
 
-func nothing(*Host, Asker, *Answers) error { return nil }
+func nothing(context.Context, *Host, Asker, *Answers) error { return nil }
 
 func (h *Host) path(name string) string { return filepath.Join(h.Root, name) }
 
@@ -43,14 +45,15 @@ func poolThere(_ context.Context, h *Host) string {
 	return ""
 }
 
-func askPool(_ *Host, asker Asker, a *Answers) (err error) {
-	if a.Device == "" && a.Size == "" {
-		a.Device, err = asker.Ask("an empty disk for repositories and forks, such as /dev/sdb, or none for a file that grows as it is used", "")
+func askPool(ctx context.Context, h *Host, asker Asker, a *Answers) error {
+	if a.Size == "" {
+		err := ask(asker, &a.Device, "an empty disk for repositories and forks, such as /dev/sdb, or none for a file that grows as it is used", "",
+			orNone(func(path string) error { return h.Pools.Device(ctx, path) }))
+		if err != nil || a.Device != "" {
+			return err
+		}
 	}
-	if err == nil && a.Device == "" && a.Size == "" {
-		a.Size, err = asker.Ask("how large the file may become", "20G")
-	}
-	return err
+	return ask(asker, &a.Size, "how large the file may become", "20G", h.Pools.Size)
 }
 
 func makePool(ctx context.Context, h *Host, a Answers) error {
@@ -81,20 +84,31 @@ func startServices(ctx context.Context, h *Host, _ Answers) error {
 }
 
 func rootfsThere(ctx context.Context, h *Host) string {
-	if h.lists(ctx, "rootfs") {
+	if h.has(ctx, "rootfs", "rootfs") {
 		return "there is a rootfs"
 	}
 	return ""
 }
 
-func askRootfs(h *Host, asker Asker, a *Answers) (err error) {
-	if a.Rootfs == "" {
-		a.Rootfs, err = asker.Ask("a tar file with a Debian for sessions, or none to build one from Debian's packages: some minutes, and the network", "")
+func askRootfs(_ context.Context, _ *Host, asker Asker, a *Answers) error {
+	return ask(asker, &a.Rootfs, "a tar file with a Debian for sessions, or none to build one from Debian's packages: some minutes, and the network", "",
+		orNone(checkTar))
+}
+
+// checkTar is for a file, or a disk that holds one; what is in it is seen when it is unpacked.
+func checkTar(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
 	}
-	if err == nil && a.Rootfs != "" {
-		_, err = os.Stat(a.Rootfs)
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
 	}
-	return err
+	if info.IsDir() {
+		return fmt.Errorf("%s is a directory, and no tar file", name)
+	}
+	return nil
 }
 
 func makeRootfs(ctx context.Context, h *Host, a Answers) error {
@@ -105,44 +119,40 @@ func makeRootfs(ctx context.Context, h *Host, a Answers) error {
 }
 
 func repoThere(ctx context.Context, h *Host) string {
-	if h.lists(ctx, "repo") {
+	if h.has(ctx, "repo", "repos") {
 		return "there are repositories"
 	}
 	return ""
 }
 
-// lists reports whether forkgate lists any of a kind. A warden that does not run yet lists none.
-func (h *Host) lists(ctx context.Context, kind string) bool {
+// has reports whether forkgate lists any of a kind. A warden that does not run lists nothing, and then the pool is looked at, where each has a directory.
+func (h *Host) has(ctx context.Context, kind, dir string) bool {
 	out, err := h.Output(ctx, h.Self, kind, "list", "--json")
 	var all []json.RawMessage
-	return err == nil && json.Unmarshal([]byte(out), &all) == nil && len(all) > 0
+	if err == nil && json.Unmarshal([]byte(out), &all) == nil {
+		return len(all) > 0
+	}
+	entries, err := os.ReadDir(h.path(filepath.Join(pool, dir)))
+	return err == nil && len(entries) > 0
 }
 
-func askRepo(_ *Host, asker Asker, a *Answers) (err error) {
-	if a.From == "" && a.Repo == "" {
-		a.From, err = asker.Ask("what is to be the first repository: a directory, a tar file, or a directory with a Compose project that runs; none to do it later", "")
-	}
-	if err != nil || a.From == "" && a.Repo == "" {
-		return err
-	}
-	if a.From != "" {
+func askRepo(_ context.Context, _ *Host, asker Asker, a *Answers) error {
+	if a.From != "" || a.Repo == "" {
+		err := ask(asker, &a.From, "what is to be the first repository: a directory, a tar file, or a directory with a Compose project that runs; none to do it later", "",
+			orNone(func(from string) error { _, err := os.Stat(from); return err }))
+		if err != nil || a.From == "" {
+			return err
+		}
 		if a.From, err = filepath.Abs(a.From); err != nil {
 			return err
 		}
-		if _, err := os.Stat(a.From); err != nil {
-			return err
+	}
+	return ask(asker, &a.Repo, "its name", named(a.From), func(name string) error {
+		if err := gate.CheckName(name); err != nil {
+			return fmt.Errorf("%q cannot be a repository: %w", name, err)
 		}
-	}
-	if a.Repo == "" {
-		a.Repo, err = asker.Ask("its name", named(a.From))
-	}
-	if err != nil {
-		return err
-	}
-	if err := gate.CheckName(a.Repo); err != nil {
-		return fmt.Errorf("%q cannot be a repository: %w", a.Repo, err)
-	}
-	return nil
+		return nil
+	})
 }
 
 // named is a name for what is made of a file or directory.
