@@ -37,7 +37,7 @@ func TestPackage(t *testing.T) {
 	p.refusedUpgrade(two)
 	p.removed()
 	h.Must(t, "dpkg", "--install", filepath.Join(h.Built, filepath.Base(two)))
-	h.Must(t, "systemctl", "enable", "--now", "forkgate.target")
+	p.setUpAgain()
 	p.agent("shop+try", "cat kept", "kept\n")
 	p.purged(two)
 	p.workstation(attest, attestTwo)
@@ -73,11 +73,11 @@ func (p *packaged) agent(at, command, want string) {
 	}
 }
 
-// typed answers all that setup asks, at a terminal: by an empty line where what is proposed will do, and once by what is no answer.
+// typed answers all that setup asks, at a terminal: by an empty line where what is proposed will do, and now and then by what is no answer.
 const typed = `set timeout 240; spawn forkgate setup
 proc answer {question word} { expect timeout { exit 9 } eof { exit 8 } $question { send "$word\r" } }
-answer "an empty disk" ""; answer {20G\]} ""; answer "known by the keys of this host's sshd" ""; answer "your name" alice; answer "your public keys" ""
-answer "no AI agent" maybe; answer "no AI agent" yes; answer "a tar file with a Debian" $env(ROOTFS); answer "the first repository" /srv/shop; answer {its name \[shop} ""
+answer "an empty disk for" /srv/shop/data; expect "no block device"; answer "an empty disk for" ""; answer {20G\]} 20; expect "is no size"; answer {20G\]} ""; answer "known by the keys of this host's sshd" ""; answer "your name" alice; answer "your public keys" ""
+answer "no AI agent" maybe; answer "no AI agent" yes; answer "a tar file with a Debian" /nowhere; expect "no such file"; answer "a tar file with a Debian" $env(ROOTFS); answer "the first repository" /srv/shop; answer {its name \[shop} ""
 answer "have port 22" ""; answer "the other ways onto this host" no; expect eof; exit [lindex [wait] 3]`
 
 // setUp has forkgate setup do all of it, with the key by which root is known to sshd.
@@ -109,6 +109,22 @@ func (p *packaged) setUp() {
 		t.Errorf("an agent in production: %+v", r)
 	}
 	p.agent("shop+try", "cat data; echo kept >kept", "production\n")
+}
+
+// setUpAgain is setup where all is there and nothing runs, by the line that made it: only the services are started.
+func (p *packaged) setUpAgain() {
+	t := p.t
+	t.Helper()
+	p.Must(t, "systemctl", "disable", "--now", "forkgate.target")
+	r := p.Run(t.Context(), t, "sh", "-c", "forkgate setup --yes --principal alice --rootfs /nowhere --from /srv/shop --repo shop 2>&1 </dev/null | grep '^+ '")
+	if want := "+ forkgate policy check\n+ systemctl enable --now forkgate.target\n"; r.Stdout != want {
+		t.Errorf("setup runs\n%s", r.Stdout)
+	}
+	// Nobody waits for the login of who is no principal.
+	r = p.Run(t.Context(), t, "sh", "-c", "timeout 60 forkgate setup --yes --port-22 --principal nobody 2>&1 </dev/null")
+	if r.Code != 1 || !strings.Contains(r.Stdout, `"nobody" is no principal, but alice`) {
+		t.Errorf("setup --port-22 for nobody: %+v", r)
+	}
 }
 
 // upgraded puts another version in place, of which whoever works hears nothing.
