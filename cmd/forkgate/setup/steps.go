@@ -3,7 +3,6 @@ package setup
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,16 +96,12 @@ func askRootfs(_ context.Context, _ *Host, asker Asker, a *Answers) error {
 
 // checkTar is for a file, or a disk that holds one; what is in it is seen when it is unpacked.
 func checkTar(name string) error {
-	f, err := os.Open(name)
+	info, err := os.Stat(name)
 	if err != nil {
 		return err
 	}
-	info, err := f.Stat()
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return fmt.Errorf("%s is a directory, and no tar file", name)
+	if !info.Mode().IsRegular() && info.Mode()&os.ModeDevice == 0 {
+		return fmt.Errorf("%s is no tar file", name)
 	}
 	return nil
 }
