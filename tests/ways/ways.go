@@ -28,6 +28,7 @@ cp /bin/dash /usr/local/bin/rootsh; chmod 4755 /usr/local/bin/rootsh
 mkdir -p /var/lib/systemd/linger /home/mallory/.config/systemd/user/default.target.wants; touch /var/lib/systemd/linger/mallory
 printf '[Service]\nExecStart=/bin/sleep 1d\n' >/home/mallory/.config/systemd/user/own.service; ln -s ../own.service /home/mallory/.config/systemd/user/default.target.wants/
 chown -R mallory: /home/mallory
+ln -s /dev/null /etc/systemd/system/autovt@.service
 systemctl daemon-reload
 systemctl start ssh other shell docker podman cron systemd-logind
 `

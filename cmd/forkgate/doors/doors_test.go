@@ -228,7 +228,7 @@ func openings() []opening {
 		{"sudo", "not understood", add("etc/sudoers", denial+"\n\"mallory\" ALL=(ALL) ALL\n")},
 		{"sudo", "mallory", add("etc/sudoers", denial+"\nmallory ALL=(ALL) ALL\n")},
 		{"polkit", "mallory", write("etc/group", strings.Replace(group, "sudo:x:27:ada", "sudo:x:27:mallory", 1))},
-		{"polkit", "rules of this host's own", write("etc/polkit-1/rules.d/10-x.rules", "")},
+		{"polkit", "rules of this host's own", write("etc/polkit-1/rules.d/10-x.rules", "polkit.addRule(function() {});")},
 		{"doas", "permit mallory", func(f *fake) { f.write("usr/bin/doas", ""); f.write("etc/doas.conf", "permit mallory\n") }},
 		{"doas", "permit nopass mallory as root", func(f *fake) {
 			f.write("usr/bin/doas", "")

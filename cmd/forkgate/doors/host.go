@@ -119,6 +119,9 @@ func (h *Host) readNow(name string) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
+	if nothing(info) {
+		return "", true, nil
+	}
 	if !info.Mode().IsRegular() {
 		return "", false, fmt.Errorf("/%s is no file", name)
 	}
@@ -132,6 +135,13 @@ func (h *Host) readNow(name string) (string, bool, error) {
 		err = fmt.Errorf("/%s is too long", name)
 	}
 	return string(text), err == nil, err
+}
+
+// nothing reports whether a name leads to /dev/null. That is how a unit of systemd's is masked (systemd.unit(5)), and how a file of a package's is put out of use by
+// one of the same name: it is as an empty one, and no fault.
+func nothing(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode()&fs.ModeCharDevice != 0 && uint64(s.Rdev) == unix.Mkdev(1, 3)
 }
 
 func (h *Host) exists(names ...string) string {

@@ -39,7 +39,8 @@ func (h *Host) ownRules(ctx context.Context) (own []string, err error) {
 		}
 		for _, file := range files {
 			text, _, err := h.read(file)
-			understood := err == nil && adminRule.MatchString(text) && path.Base(file) > path.Base(polkitRule)
+			empty := strings.TrimSpace(text) == "" // so is one that hides a package's of that name
+			understood := err == nil && (empty || adminRule.MatchString(text) && path.Base(file) > path.Base(polkitRule))
 			if !owned[file] && !understood {
 				own = append(own, "/"+file)
 			}
