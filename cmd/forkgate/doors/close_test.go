@@ -40,7 +40,7 @@ func build(t *testing.T) *house {
 	}
 	h.put(t, "proc/sys/kernel/random/boot_id", "0a1b\n")
 	run := h.fake.host().Run
-	host := &Host{Files: os.DirFS(h.root), Attribute: attributesBelow(h.root), Program: "/usr/bin/forkgate", Run: func(ctx context.Context, argv ...string) (string, error) {
+	host := &Host{Files: os.DirFS(h.root), Attribute: attributesBelow(h.root), Vsock: h.hears, Program: "/usr/bin/forkgate", Run: func(ctx context.Context, argv ...string) (string, error) {
 		command := strings.Join(argv, " ")
 		if h.watch != nil {
 			h.watch(command)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -316,6 +317,8 @@ func openings() []opening {
 		// What has the gate's port, and is not the gate.
 		{"listener 2222/tcp", "nobody knows", func(f *fake) { delete(f.files, "proc/1/fd/3") }},
 		{"listeners", "cannot be seen", drop("proc/net/tcp")},
+		{"listeners", "the kernel is mute", func(f *fake) { f.mute = errors.New("the kernel is mute") }},
+		{"listener 777/vsock", "socat of shell.service", onVsock(777, "77", "shell.service")},
 	}
 }
 

@@ -16,11 +16,15 @@ type fake struct {
 	programs map[string]string
 	has      map[string][]byte // extended attributes, by name:attribute
 	ran      []string
+	vsock    []vsocket
+	mute     error // that the kernel does not say what listens there
 }
+
+func (f *fake) hears() ([]vsocket, error) { return f.vsock, f.mute }
 
 func (f *fake) host() *Host {
 	attribute := func(name, attribute string) ([]byte, error) { return f.has[name+":"+attribute], nil }
-	return &Host{Files: f.files, Program: "/usr/bin/forkgate", Attribute: attribute, Run: func(_ context.Context, argv ...string) (string, error) {
+	return &Host{Files: f.files, Program: "/usr/bin/forkgate", Attribute: attribute, Vsock: f.hears, Run: func(_ context.Context, argv ...string) (string, error) {
 		command := strings.Join(argv, " ")
 		f.ran = append(f.ran, command)
 		if file := f.files[sshdConfig]; file != nil && strings.Contains(string(file.Data), "Match LocalPort") && strings.HasPrefix(command, "sshd -T") && !strings.Contains(command, " lport=") {

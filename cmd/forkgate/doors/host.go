@@ -25,6 +25,8 @@ type Host struct {
 	Program string // forkgate, as PAM and systemd start it
 	// Attribute is an extended attribute of a file (xattr(7)); nothing where it has none.
 	Attribute func(name, attribute string) ([]byte, error)
+	// Vsock is what listens on vsock(7), of which no file tells.
+	Vsock func() ([]vsocket, error)
 
 	once sync.Once
 	disk disk
@@ -39,7 +41,7 @@ func Here() *Host {
 	if err != nil {
 		program = "/usr/bin/forkgate"
 	}
-	return &Host{Files: os.DirFS("/"), Run: run, Program: program, Attribute: attributesBelow("/")}
+	return &Host{Files: os.DirFS("/"), Run: run, Program: program, Attribute: attributesBelow("/"), Vsock: vsockets}
 }
 
 func attributesBelow(root string) func(name, attribute string) ([]byte, error) {

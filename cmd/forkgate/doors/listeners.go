@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +13,8 @@ import (
 
 // listener is what hears something from outside of the host.
 type listener struct {
-	port             uint16
-	proto            string // tcp or udp
+	port             uint32
+	proto            string // tcp, udp or vsock
 	inode            string
 	program, service string // empty: nobody knows
 	pid              int
@@ -47,7 +46,7 @@ func listenerWays(ctx context.Context, h *Host) []way {
 		switch {
 		case own.isGate(l):
 			ways = append(ways, way{name: l.name(), why: whyListens, probe: is(gated("forkgate's gate"))})
-		case own.isSSHD(l): // has rows of its own
+		case own.isSSHD(l), h.isGenerated(l): // has rows of its own
 		case slices.Contains(own.units, l.service): // stopping it would stop sshd
 			ways = append(ways, way{name: l.name(), why: whyListens, probe: is(open("systemctl cat "+l.service, "%s of %s hears there, and sshd -T does not say so", l.program, l.service))})
 		case l.proto == "udp" && (l.port == 68 || l.port == 546) && slices.Contains(dhcp, l.program):
@@ -87,7 +86,7 @@ func (l listener) way() way {
 			do = fmt.Sprintf("--except '%s' where it is to be there; else: forkgate doors --close '%[1]s'", l.name())
 		}
 		if l.pid == 0 {
-			do = fmt.Sprintf("ss -lntup 'sport = :%d' says who, perhaps; end that, and what starts it", l.port)
+			do = fmt.Sprintf("ss -lntup --vsock 'sport = :%d' says who, perhaps; end that, and what starts it", l.port)
 		} else if l.service == "" {
 			do = fmt.Sprintf("end process %d, and what starts it", l.pid)
 		}
@@ -102,60 +101,6 @@ func (l listener) close(ctx context.Context, h *Host) ([]step, error) {
 		return nil, fmt.Errorf("%s: no unit of systemd's is behind it: end process %d, and what starts it", l.name(), l.pid)
 	}
 	return h.stop(ctx, l.service)
-}
-
-// own is what listens that has rows of its own: sshd, and the gate.
-type own struct {
-	sshd, gate map[string]bool // by port
-	units      []string        // by which sshd is started
-}
-
-func (h *Host) own(ctx context.Context) own {
-	o := own{sshd: map[string]bool{}, gate: map[string]bool{}, units: []string{"ssh.socket", "sshd.socket"}}
-	if unit, err := h.sshdUnit(ctx); err == nil {
-		o.units = append(o.units, unit)
-	}
-	if s, err := h.sshd(ctx, anybody()); err == nil {
-		ports := s["port"]
-		if addresses := s["listenaddress"]; len(addresses) > 0 { // which has the port, whatever Port says
-			ports = addresses
-		}
-		for _, port := range ports {
-			o.sshd[port[strings.LastIndex(port, ":")+1:]] = true
-		}
-	}
-	units, _ := h.units(ctx, gateUnit+".socket")
-	for _, u := range units {
-		for _, port := range regexp.MustCompile(`:(\d+) \(Stream\)`).FindAllStringSubmatch(u["Listen"], -1) {
-			o.gate[port[1]] = true
-		}
-	}
-	return o
-}
-
-const gateUnit = "forkgate-gate"
-
-// isGate reports whether a listener is the gate: its port, and its units. Anybody may call a program forkgate.
-func (o own) isGate(l listener) bool {
-	return l.proto == "tcp" && o.gate[fmt.Sprint(l.port)] && (l.service == gateUnit+".socket" && l.pid == 1 || l.service == gateUnit+".service" && l.program == "forkgate")
-}
-
-// isSSHD reports whether a listener is the host's sshd. systemd may not say which socket of its own it is.
-func (o own) isSSHD(l listener) bool {
-	there := slices.Contains(o.units, l.service) && (l.pid == 1 || l.program == "sshd")
-	return l.proto == "tcp" && o.sshd[fmt.Sprint(l.port)] && (there || l.pid == 1 && l.service == "")
-}
-
-// socketUnit is the unit by which systemd listens at a port; empty where none says so.
-func (h *Host) socketUnit(ctx context.Context, l listener) string {
-	units, _ := h.units(ctx, "*.socket")
-	ending := fmt.Sprintf(":%d (%s)", l.port, map[string]string{"tcp": "Stream", "udp": "Datagram"}[l.proto])
-	for _, u := range units {
-		if listens := u["Listen"] + " "; strings.HasSuffix(u["Id"], ".socket") && strings.Contains(listens, ending+" ") {
-			return u["Id"]
-		}
-	}
-	return ""
 }
 
 // listeners reads /proc/net (proc_pid_net(5)); the states are those of include/net/tcp_states.h, which UDP has as well.
@@ -177,13 +122,20 @@ func (h *Host) listeners() ([]listener, error) {
 			if err != nil || loopback(address) {
 				continue
 			}
-			l := listener{port: uint16(port), proto: proto, inode: f[9]}
+			l := listener{port: uint32(port), proto: proto, inode: f[9]}
 			found[l.name()+l.inode] = l
 		}
 	}
+	vsock, err := h.vsock()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range vsock {
+		found[l.name()+l.inode] = l
+	}
 	all := h.who(found)
 	slices.SortFunc(all, func(a, b listener) int {
-		return strings.Compare(fmt.Sprintf("%s%05d%s", a.proto, a.port, a.program), fmt.Sprintf("%s%05d%s", b.proto, b.port, b.program))
+		return strings.Compare(fmt.Sprintf("%s%010d%s", a.proto, a.port, a.program), fmt.Sprintf("%s%010d%s", b.proto, b.port, b.program))
 	})
 	return slices.CompactFunc(all, func(a, b listener) bool {
 		return a.port == b.port && a.proto == b.proto && a.program == b.program && a.service == b.service
