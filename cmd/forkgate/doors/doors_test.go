@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -116,6 +117,14 @@ func postgres(file string) func(*fake) {
 		f.add("etc/passwd", "postgres:x:110:110::/var/lib/postgresql:/bin/bash\nwww-data:x:33:33::/:/usr/sbin/nologin\n")
 		f.write(file, "")
 		f.write("etc/at.allow", "root\n")
+	}
+}
+
+// runsIt has root run a program that is mallory's.
+func runsIt(file, text string) func(*fake) {
+	return func(f *fake) {
+		f.put("opt/x", 0o755, 1001, 1001)
+		f.write(file, text)
 	}
 }
 
@@ -292,6 +301,29 @@ func openings() []opening {
 		{"root's files", "/etc/sudoers is not", func(f *fake) { f.put("etc/sudoers", 0o440, 1001, 0) }},
 		{"root's files", "/usr/local/bin/x is not", func(f *fake) { f.put("usr/local/bin/x", 0o755, 1001, 0) }},
 		{"root's files", "/etc/systemd/system/service.d/x.conf is not", func(f *fake) { f.put("etc/systemd/system/service.d/x.conf", 0o646, 0, 0) }},
+		{"root's files", "/opt/x is not root's alone to write, and root runs it, or what is in it, by /etc/systemd/system/x.service", runsIt("etc/systemd/system/x.service", "[Service]\nExecStart=-/opt/x --all\n")},
+		{"root's files", "/opt/x is not", runsIt("etc/systemd/system/ssh.service.d/x.conf", "[Service]\nUser=mallory\nExecStartPre=+/opt/x\n")},
+		{"root's files", "/opt/x is not", runsIt("etc/rc.local", "#!/bin/sh\n/opt/x &\n")},
+		{"root's files", "/opt/x is not", runsIt("etc/cron.d/y", "5 * * * * root test -x /opt/x && /opt/x\n")},
+		{"root's files", "/opt/x is not", runsIt("etc/crontab", "@daily root /opt/x\n")},
+		{"root's files", "/opt/x is not", runsIt("var/spool/cron/crontabs/root", "5 * * * * /opt/x\n")},
+		{"root's files", "/home/mallory/x is not", func(f *fake) {
+			f.put("home/mallory/x", 0o644, 1001, 1001)
+			f.write("etc/systemd/system/x.service", "[Service]\nExecStart=/bin/sh -e /home/mallory/x\n")
+		}},
+		{"root's files", "/home/mallory is not", func(f *fake) {
+			f.put("home/mallory/x", 0o755, 0, 0)
+			f.put("home/mallory", fs.ModeDir|0o755, 1001, 1001)
+			f.put("home/mallory/x", 0o755, 0, 0)
+			f.files["home/mallory"].Sys = &syscall.Stat_t{Uid: 1001}
+			f.write("etc/rc.local", "/home/mallory/x\n")
+		}},
+		{"PAM trusts", "/etc/pam.d/su: auth sufficient pam_wheel.so trust", write("etc/pam.d/su", "auth sufficient  pam_rootok.so\nauth\tsufficient pam_wheel.so trust\n")},
+		{"PAM trusts", "/etc/pam.d/mine: auth [success=done default=ignore] pam_succeed_if.so user = root", func(f *fake) {
+			f.write("etc/pam.d/sudo", "@include mine\n")
+			f.write("etc/pam.d/mine", "auth [success=done default=ignore] pam_succeed_if.so user = root\n")
+		}},
+		{"PAM trusts", "pam_permit", write("etc/pam.d/common-auth", "-AUTH sufficient /lib/security/pam_permit.so\n")},
 		{"debug shell", "enabled", func(f *fake) { says(f, "systemctl show", "disabled", "enabled") }},
 		{"boot", "systemd.debug_shell", add("proc/cmdline", " systemd.debug_shell=1")},
 		{"boot", "init=/bin/bash", write("proc/cmdline", "ro init=/bin/bash")},
@@ -343,7 +375,7 @@ func TestWhatIsOpenIsFound(t *testing.T) {
 func TestNothingIsNotClosed(t *testing.T) {
 	f := &fake{files: fstest.MapFS{}}
 	absent := map[string]bool{} // there is no such program, and so no way
-	for _, name := range []string{"sshd", "sshd root", "sshd passwords", "ssh keys", "console", "desktops", "at", "sudo", "polkit", "doas", "sockets", "root's files"} {
+	for _, name := range []string{"sshd", "sshd root", "sshd passwords", "ssh keys", "console", "desktops", "at", "sudo", "polkit", "doas", "sockets", "root's files", "PAM trusts"} {
 		absent[name] = true
 	}
 	for _, r := range Examine(t.Context(), f.host()) {

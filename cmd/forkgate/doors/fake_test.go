@@ -101,7 +101,7 @@ func shut() *fake {
 		f.write(name, text)
 	}
 	f.files["proc/1/fd/3"] = &fstest.MapFile{Data: []byte("socket:[18436]"), Mode: fs.ModeSymlink}
-	f.put("etc/systemd/system/masked.service", fs.ModeDevice|fs.ModeCharDevice|0o666, 0, 0)
+	device("etc/systemd/system/masked.service", 1, 3)(f)
 	f.put("run/docker.sock", fs.ModeSocket|0o660, 0, 999)
 	return f
 }

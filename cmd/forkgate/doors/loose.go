@@ -10,7 +10,7 @@ import (
 
 func looseProbe(_ context.Context, h *Host) finding {
 	drops, _ := fs.Glob(h.Files, "etc/systemd/system/*.d") // a pattern that is well formed has no error
-	loose, err := h.loose([]string{"etc", "etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/ld.so.preload", "usr/bin/forkgate", "root"},
+	loose, err := h.loose([]string{"etc", "etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/ld.so.preload", "usr/bin/forkgate", "root", "etc/rc.local"},
 		slices.Concat(drops, []string{"etc/sudoers.d", "etc/ssh", "etc/ssh/sshd_config.d", "etc/pam.d", "etc/security", "etc/systemd/system", "etc/profile.d", "etc/ld.so.conf.d",
 			"usr/lib/forkgate", "usr/local/bin", "usr/local/sbin"})...)
 	switch {
@@ -18,6 +18,15 @@ func looseProbe(_ context.Context, h *Host) finding {
 		return open("look at it", "%v", err)
 	case loose != "":
 		return othersWrite(loose)
+	}
+	loose, by, err := h.looseRun()
+	if err != nil {
+		return open("look at it", "%v", err)
+	}
+	if loose != "" {
+		f := othersWrite(loose)
+		f.found += ", and root runs it, or what is in it, by " + by
+		return f
 	}
 	return closed("those that were looked at are root's")
 }

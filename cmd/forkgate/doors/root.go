@@ -12,6 +12,7 @@ import (
 func rootWays() []way {
 	return []way{
 		{name: "sudo", why: "who may be root by sudo needs no door", probe: sudoProbe, shut: closeSudo},
+		{name: "PAM trusts", why: "who is trusted by PAM is root, or somebody else, without a password", probe: trustProbe},
 		{name: "polkit", why: "who is in polkit's group of administrators is root by pkexec and systemd-run", probe: polkitProbe, shut: closePolkit},
 		{name: "doas", why: "who may be root by doas needs no door", probe: doasProbe},
 		{name: "groups", why: "who is in such a group has the disk, the memory, the passwords or Docker of the host, and with it the host", probe: groupsProbe, shut: closeGroups},
