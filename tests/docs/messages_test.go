@@ -61,24 +61,18 @@ var varies = regexp.MustCompile(`%[-+# 0-9.\[\]]*[a-zA-Z]|\$\{[^}]*\}`)
 // texts are all texts in the code, and in the shipped policy, cut where something is filled in.
 func texts(t *testing.T) (all []string) {
 	t.Helper()
-	checkout := need.Checkout(t)
-	err := filepath.WalkDir(checkout, func(file string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && slices.Contains([]string{".git", "tests", "build", "bin"}, d.Name()):
-			return filepath.SkipDir
-		case strings.HasSuffix(file, ".hcl"):
-			text, err := os.ReadFile(file)
-			all = append(all, varies.Split(string(text), -1)...)
-			return err
-		case !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
-			return nil
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	rules, err := filepath.Glob(filepath.Join(need.Checkout(t), "policy.d", "*.hcl"))
+	if err != nil || len(rules) == 0 {
+		t.Fatalf("the policy has the files %q, %v", rules, err)
+	}
+	for _, file := range rules {
+		text, err := os.ReadFile(file)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
+		all = append(all, varies.Split(string(text), -1)...)
+	}
+	eachSource(t, func(_ *token.FileSet, f *ast.File) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
 				if text, err := strconv.Unquote(literal.Value); err == nil {
@@ -87,12 +81,32 @@ func texts(t *testing.T) (all []string) {
 			}
 			return true
 		})
-		return nil
+	})
+	return all
+}
+
+// eachSource reads the files of Go that no test is made of.
+func eachSource(t *testing.T, read func(*token.FileSet, *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir(need.Checkout(t), func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && slices.Contains([]string{".git", "tests", "build", "bin", "doortest"}, d.Name()):
+			return filepath.SkipDir
+		case !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		files := token.NewFileSet()
+		f, err := parser.ParseFile(files, file, nil, 0)
+		if err == nil {
+			read(files, f)
+		}
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
 }
 
 // The table of exit codes has the codes that there are.

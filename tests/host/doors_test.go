@@ -16,8 +16,7 @@ import (
 )
 
 // opens is what the host has beside ways.Opens: sudo and cron, which this machine need not have, a block of sshd's that is about nobody here, units of its own
-// for sshd and logind, and build, who has the door
-// that leads to forks.
+// for sshd and logind, and build, who has the door that leads to forks.
 const opens = `
 DEBIAN_FRONTEND=noninteractive dpkg --install --force-confold --force-depends "$1"/*.deb >/dev/null
 mkdir -p /etc/forkgate/authorized_keys
