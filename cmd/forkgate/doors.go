@@ -126,7 +126,7 @@ func listDoors(ctx context.Context, out, notes io.Writer, d *doors.Doors, asJSON
 	} else {
 		err = doors.Write(out, rows)
 	}
-	if n := doors.Count(rows, doors.Open); err == nil && n > 0 {
+	if err == nil && doors.Count(rows, doors.Open) > 0 {
 		err = errors.New("there are ways onto this host past the gate; what to type is below each that is open")
 	}
 	return err

@@ -77,7 +77,7 @@ func (p *pods) startUnsettled(ctx context.Context, unit string, t fork.Tree) err
 	case !now.Frozen.IsZero():
 		return frozen(now)
 	case now.Unsettled == "":
-		return &gate.Refusal{Reason: t.Ref() + " is settled by now", Hint: "who makes forks enters it as any other"}
+		return &gate.Refusal{Reason: t.Ref() + " is settled by now", Hint: "ssh " + t.Repo + "+" + t.Tag + "@host"}
 	}
 	if err := p.units.Kill(ctx, unit); err != nil { // one that was left
 		return err
