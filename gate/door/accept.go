@@ -83,9 +83,12 @@ func sourceOf(conn net.Conn) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-func sleep(ctx context.Context, d time.Duration) {
+// sleep reports whether ctx was not over before.
+func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
+		return false
 	case <-time.After(d):
+		return true
 	}
 }

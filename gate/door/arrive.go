@@ -67,14 +67,10 @@ func (c *connection) turnAway(err error) {
 // on: a restart of the warden ends no session.
 func (c *connection) endUnwelcome() {
 	defer c.survive("unwelcome")
-	for {
-		sleep(c.ctx, unwelcome)
+	for sleep(c.ctx, unwelcome) {
 		c.mu.Lock()
-		over, empty := c.hungUp, c.sessions+c.forwards == 0
+		empty := c.sessions+c.forwards == 0
 		c.mu.Unlock()
-		if over {
-			return
-		}
 		if empty {
 			c.hangUp(errUnwelcome)
 		}

@@ -69,9 +69,13 @@ func (c *connection) session(conn *ssh.ServerConn, asked ssh.NewChannel) {
 	s.single = single
 	s.serve(requests)
 	if single {
-		c.hangUp(errOneSession)
+		c.retire(errOneSession)
 	}
 }
+
+// leaveTime is how long a client may take to hang up when its one session is over. It hangs up by itself; but one that is hung up on as soon as it has
+// closed the session may hear of that before it has got so far, and says that the connection broke, as PuTTY does.
+const leaveTime = 5 * time.Second
 
 // promiseTimeout is how long a session of a person's waits for the promise that it is the only one. It is on its way before the
 // session's first request is, and handed out beside it.

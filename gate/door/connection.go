@@ -79,7 +79,7 @@ type connection struct {
 	tries       int           // that have failed
 	ourFault    bool          // the warden did not answer, or lets nobody in
 
-	deadline *time.Timer
+	deadline *time.Timer  // for logging in, and then for leaving
 	asked    atomic.Int64 // channels that are open or not answered yet
 	heard    atomic.Int64 // when something came of the client last, in ns since 1970
 	leave    func()       // counts the connection out of those that have not authenticated
@@ -138,24 +138,37 @@ func (c *connection) hangUp(cause error) {
 	c.mu.Lock()
 	first := !c.hungUp
 	c.hungUp = true
+	c.cancel(cause)
+	c.deadline.Stop()
 	c.mu.Unlock()
 	if !first {
 		return
 	}
-	c.deadline.Stop()
-	c.cancel(cause)
 	c.Conn.Close()
 	c.leave()
 	c.letGo()
 }
+
+// retire ends all that is on the connection at once, lets nothing begin there any more, and hangs up if the client has not done so in time.
+func (c *connection) retire(cause error) {
+	c.cancel(cause)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.hungUp {
+		c.deadline = time.AfterFunc(leaveTime, func() { c.hangUp(cause) })
+	}
+}
+
+// over is why nothing may begin any more; nil: it may.
+func (c *connection) over() error { return context.Cause(c.ctx) }
 
 // hold counts a session channel in; letSessionGo must follow. It numbers the session. A single connection has one session in its whole life.
 func (c *connection) hold(single bool) (number int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.hungUp:
-		return 0, errClosed
+	case c.over() != nil:
+		return 0, c.over()
 	case c.sessions >= c.bounds.Sessions:
 		return 0, tooMany{c.bounds.Sessions, "sessions"}
 	case single && c.channels > 0:
@@ -173,8 +186,8 @@ func (c *connection) hold(single bool) (number int, err error) {
 func (c *connection) holdOn() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.hungUp {
-		return errClosed
+	if c.over() != nil {
+		return c.over()
 	}
 	c.holders++
 	return nil
@@ -185,8 +198,8 @@ func (c *connection) holdForward() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.hungUp:
-		return errClosed
+	case c.over() != nil:
+		return c.over()
 	case c.forwards >= c.bounds.Forwards:
 		return tooMany{c.bounds.Forwards, "forwards"}
 	}

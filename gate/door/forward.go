@@ -112,6 +112,9 @@ func (c *connection) openSession(conn *ssh.ServerConn, op gate.Op, to gate.Desti
 	if err := to.Check(op); err != nil {
 		return nil, &gate.Refusal{Reason: err.Error()}
 	}
+	if err := c.over(); err != nil {
+		return nil, err
+	}
 	who, err := c.identity(conn)
 	if err != nil {
 		return nil, err
@@ -176,7 +179,7 @@ func whyNot(err error) (text string, prohibited bool) {
 	if errors.As(err, &many) {
 		return many.Error(), false
 	}
-	for _, known := range []error{errNowhere, errUnrecorded, errNoAnswer} {
+	for _, known := range []error{errNowhere, errUnrecorded, errNoAnswer, errOneSession} {
 		if errors.Is(err, known) {
 			return known.Error(), false
 		}

@@ -40,7 +40,9 @@ func (c *connection) watchIdle(limit time.Duration) {
 		go func() {
 			defer c.survive("idle")
 			for rest := limit; rest > 0; rest = limit - time.Since(time.Unix(0, c.stirred.Load())) {
-				sleep(c.ctx, rest)
+				if !sleep(c.ctx, rest) {
+					return
+				}
 			}
 			c.tell("nothing has gone by this connection for " + gate.Span(limit) + ", which is the limit: it ends")
 			sleep(c.ctx, farewell)

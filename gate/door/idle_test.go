@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,25 @@ func TestIdleBeforeAnythingIsOpened(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Nothing waits for a connection to be idle that is over.
+func TestNothingWaitsForWhatIsOver(t *testing.T) {
+	t.Parallel()
+	p := open(t, func(w *doortest.Warden, _ *door.Config) { w.Bounds.Idle = time.Hour })
+	c := p.dial("demo")
+	const waits = "watchIdle.func"
+	if !strings.Contains(stacks(), waits) {
+		t.Error("nothing waits while it is there")
+	}
+	c.Close()
+	need.Eventually(t, "nothing waits any more", func() bool { return !strings.Contains(stacks(), waits) })
+}
+
+// stacks is what all goroutines do.
+func stacks() string {
+	all := make([]byte, 4<<20)
+	return string(all[:runtime.Stack(all, true)])
 }
 
 // Who logs in is known to the warden at once. A login that it does not accept is good for one session, or a forward, that hears why; a connection

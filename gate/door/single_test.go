@@ -56,6 +56,38 @@ func TestASingleConnectionHasOneSession(t *testing.T) {
 	}
 }
 
+// Who has closed the one session hangs up: the gate waits for that, as a client may else say that the connection broke. Nothing begins there meanwhile.
+func TestTheClientHangsUp(t *testing.T) {
+	t.Parallel()
+	p := open(t, single)
+	c := p.dial("demo")
+	first, err := c.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Run("true"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+		t.Errorf("hung up on before the client has noticed that all is over: %v", err)
+	}
+	const one = "this connection carries one session"
+	need.Eventually(t, "a forward is refused in a connection that is over", func() bool {
+		_, err := c.Dial("tcp", "127.0.0.1:22")
+		return err != nil && strings.Contains(err.Error(), one)
+	})
+	before := len(p.warden.Seen().Opened)
+	if _, err := c.NewSession(); err == nil || !strings.Contains(err.Error(), one) {
+		t.Errorf("a session in a connection that is over: %v", err)
+	}
+	if _, err := c.Listen("tcp", "127.0.0.1:0"); err == nil {
+		t.Error("something listens for a connection that is over")
+	}
+	if opened := p.warden.Seen().Opened[before:]; len(opened) > 0 {
+		t.Errorf("the warden was asked to open %+v", opened)
+	}
+}
+
 // A session that was opened and never used, or refused, was the one as well.
 func TestTheOneSessionIsTheFirst(t *testing.T) {
 	t.Parallel()
