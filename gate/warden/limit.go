@@ -8,6 +8,7 @@ const (
 	maxSessions    = 256  // per account of sshd's door: one for each session
 	maxUnanswered  = 32   // requests per connection
 	maxRequests    = 16   // requests per principal, over all connections
+	maxWaiting     = 256  // the same, that wait for their turn
 )
 
 // limit counts what each K has, up to a maximum.

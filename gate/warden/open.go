@@ -24,9 +24,9 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 	if err != nil {
 		return answer{}, err
 	}
-	release, ok := r.requests.take(ask.Evidence.Principal)
-	if !ok {
-		return answer{}, tooMany()
+	release, err := r.turn(ctx, &ask.Evidence)
+	if err != nil {
+		return answer{}, err
 	}
 	defer release()
 	if err := r.pace.take(ask.Evidence.Principal, r.now()); err != nil {
@@ -141,12 +141,5 @@ func terminal(t *client.Terminal) *gate.Terminal {
 	return &gate.Terminal{
 		Term: string(t.Term), Modes: t.Modes,
 		Size: gate.WindowSize{Columns: t.Columns, Rows: t.Rows, Width: t.Width, Height: t.Height},
-	}
-}
-
-func tooMany() *gate.Refusal {
-	return &gate.Refusal{
-		Reason: fmt.Sprintf("%d of your requests are under way already", maxRequests),
-		Hint:   "wait for one of them",
 	}
 }

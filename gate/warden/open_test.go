@@ -190,6 +190,7 @@ func TestWhatCannotBeLoggedIsNotDone(t *testing.T) {
 func TestRequestsPerPrincipalAreCapped(t *testing.T) {
 	h := newHost(t)
 	h.trees.slow = make(chan struct{})
+	h.turns.patience = 20 * time.Millisecond
 	h.start(t)
 	var waiting sync.WaitGroup
 	for i := range maxRequests {
@@ -202,7 +203,7 @@ func TestRequestsPerPrincipalAreCapped(t *testing.T) {
 			}
 		})
 	}
-	for h.requests.count("bob") < maxRequests {
+	for h.turns.underWay.count("bob") < maxRequests {
 	}
 	_, err := h.connect(t, "demo+more", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
 	refused(t, err, "16 of your requests are under way already")
@@ -215,6 +216,9 @@ func TestRequestsPerPrincipalAreCapped(t *testing.T) {
 	}
 	close(h.trees.slow)
 	waiting.Wait()
+	if n := h.turns.underWay.count("bob") + h.turns.waiting.count("bob"); n != 0 {
+		t.Errorf("%d are counted still", n)
+	}
 	if s, err := h.connect(t, "demo+more", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"}); err != nil {
 		t.Errorf("afterwards: %v", err)
 	} else {
@@ -222,10 +226,50 @@ func TestRequestsPerPrincipalAreCapped(t *testing.T) {
 	}
 }
 
+// What waits for its turn gets it, and is judged by the policy that is in force then.
+func TestWhoWaitsIsLookedAtAgain(t *testing.T) {
+	for _, dropped := range []bool{false, true} {
+		h := newHost(t)
+		h.turns.underWay = newLimit[string](1)
+		slow := make(chan struct{})
+		h.Warden.words["help"] = func(context.Context, *word) (page, error) { <-slow; return page{}, nil }
+		h.start(t)
+		var waiting sync.WaitGroup
+		first, next := h.connect(t, "gate", h.bob), h.connect(t, "demo+x", h.bob)
+		waiting.Go(func() { _, _ = first.Verb(t.Context(), client.VerbRequest{Words: say("help")}) })
+		for h.turns.underWay.count("bob") == 0 {
+		}
+		waiting.Go(func() {
+			s, err := next.Open(t.Context(), client.OpenRequest{Op: "shell"})
+			switch {
+			case dropped:
+				refused(t, err, "no principal has the key "+ssh.FingerprintSHA256(h.bob))
+			case err != nil:
+				t.Errorf("it is not let in when it is its turn: %v", err)
+			default:
+				s.Close()
+			}
+		})
+		for h.turns.waiting.count("bob") == 0 {
+		}
+		if dropped {
+			h.text = strings.ReplaceAll(h.text, line(h.bob), line(newKey(t)))
+			if err := h.rules.reload(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(slow)
+		waiting.Wait()
+		if ran := len(h.pods.ran()); ran == 0 != dropped {
+			t.Errorf("dropped %v: %d ran", dropped, ran)
+		}
+	}
+}
+
 // A connection may give up as many requests as it likes: none of them is under way any more.
 func TestGivenUpRequestsDoNotCount(t *testing.T) {
 	h := newHost(t)
-	h.requests = newLimit[string](1000)
+	h.turns.underWay = newLimit[string](1000)
 	slow := make(chan struct{})
 	h.Warden.words["whoami"] = func(context.Context, *word) (page, error) { <-slow; return page{}, nil }
 	h.start(t)
@@ -264,11 +308,11 @@ func TestHangingUpEndsRequests(t *testing.T) {
 			t.Error("it was opened")
 		}
 	})
-	for h.requests.count("bob") == 0 {
+	for h.turns.underWay.count("bob") == 0 {
 	}
 	c.Close()
 	waiting.Wait()
-	for h.requests.count("bob") > 0 {
+	for h.turns.underWay.count("bob") > 0 {
 	}
 }
 

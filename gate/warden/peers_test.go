@@ -267,7 +267,7 @@ func TestAPanicIsOneCallersFailure(t *testing.T) {
 	if _, err := c.Verb(t.Context(), client.VerbRequest{Words: say("help")}); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
-	if n := h.requests.count("alice"); n != 0 {
+	if n := h.turns.underWay.count("alice"); n != 0 {
 		t.Errorf("%d requests are still counted", n)
 	}
 }

@@ -78,9 +78,9 @@ func (r *request) speak(ctx context.Context, q client.VerbRequest) (answer, erro
 	if err != nil {
 		return answer{}, err
 	}
-	release, ok := r.requests.take(evidence.Principal)
-	if !ok {
-		return answer{}, tooMany()
+	release, err := r.turn(ctx, &evidence)
+	if err != nil {
+		return answer{}, err
 	}
 	defer release()
 	said := texts(q.Words)

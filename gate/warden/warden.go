@@ -62,7 +62,7 @@ type Warden struct {
 	audience    audience
 	messages    map[string]message
 	words       map[string]func(context.Context, *word) (page, error)
-	requests    *limit[string]
+	turns       *turns
 	pace        pace
 	connections map[role]*limit[uint32]
 	logins      *limit[login]
@@ -92,7 +92,7 @@ func newWarden(keys HostKeys, rules *rules, log Record, trees Trees, pods *pods,
 		metrics: m, keys: keys, rules: rules, log: log, trees: trees, pods: pods, enrolled: securityKeys, journal: journal,
 		gates: map[role]*gate.Gate[*opened]{}, sshd: startedBySSHD,
 		messages: messages(), words: words(),
-		requests: newLimit[string](maxRequests), connections: map[role]*limit[uint32]{},
+		turns: newTurns(), connections: map[role]*limit[uint32]{},
 		logins: boundedBy[login](func() int { return rules.Connections().Principal }), serials: newSerials(rules.now), strangers: newStrangers(),
 		since: rules.now(), now: rules.now, lastRequests: lastRequests,
 	}
