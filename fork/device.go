@@ -25,6 +25,22 @@ func CheckSize(bytes int64) error {
 	return nil
 }
 
+// CheckFile says why no pool can be made in a file of so many bytes in a directory: filesystems have files up to a size. It leaves nothing there.
+func CheckFile(dir string, bytes int64) error {
+	if err := CheckSize(bytes); err != nil {
+		return err
+	}
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil // there is no such directory yet, or its filesystem has no files without names; making the pool says what is the matter
+	}
+	defer unix.Close(fd)
+	if err := unix.Ftruncate(fd, bytes); err != nil {
+		return fmt.Errorf("no file in %s can become as large as %d GiB: %w", dir, bytes>>30, err)
+	}
+	return nil
+}
+
 // CheckDevice says why no pool can be made on a device. It writes nothing. What is no block device is refused here alone: mkfs.btrfs takes a regular file
 // as it is, and what that holds is lost.
 func CheckDevice(ctx context.Context, path string) error {

@@ -92,10 +92,16 @@ func makeSparse(path string, size int64) error {
 	if errors.Is(err, os.ErrExist) && checkExisting(path) == nil {
 		return fmt.Errorf("%s is one already: forkgate pool init --existing mounts it", path)
 	}
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s is there, and is no pool: move it away, or name another with --file", path)
+	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Truncate(size), f.Close())
+	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 // makeBtrfs is without --force: mkfs.btrfs then refuses what it knows as somebody's.

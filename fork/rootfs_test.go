@@ -170,6 +170,7 @@ func TestInitPool(t *testing.T) {
 	for name, o := range map[string]PoolOptions{
 		"a file that exists":         {File: dir + "/image", Size: 512 << 20},
 		"too small":                  {File: dir + "/small", Size: 1 << 20},
+		"larger than a file can be":  {File: dir + "/large", Size: 1 << 62},
 		"nothing":                    {},
 		"a device and a file":        {File: dir + "/x", Device: "/dev/x"},
 		"a device with a filesystem": {Device: dir + "/image"},

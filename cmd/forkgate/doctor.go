@@ -27,7 +27,7 @@ func doctorCommand() *cobra.Command {
 		if *asJSON {
 			err = printJSON(cmd.OutOrStdout(), rows)
 		} else {
-			err = doctor.Write(cmd.OutOrStdout(), rows)
+			err = doctor.Write(cmd.OutOrStdout(), rows, false)
 		}
 		if n := doctor.Count(rows, doctor.Red); err == nil && n > 0 {
 			err = fmt.Errorf("this host is not as it should be: %d red; what to type is below each", n)

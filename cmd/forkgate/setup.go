@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"forkgate/cmd/forkgate/doctor"
+	"forkgate/cmd/forkgate/doors"
 	"forkgate/cmd/forkgate/setup"
 	"forkgate/gate"
 )
@@ -69,20 +70,15 @@ func setupCommand() *cobra.Command {
 
 // afterSetup says what this host still lacks, and what to type elsewhere.
 func afterSetup(cmd *cobra.Command) error {
-	var wanting []doctor.Row
-	for _, row := range doctor.Examine(cmd.Context(), doctor.Here(poolDir, published, hostKeys)) {
-		if row.Level != doctor.Green {
-			wanting = append(wanting, row)
-		}
-	}
+	rows := doctor.Examine(cmd.Context(), doctor.Here(poolDir, published, hostKeys))
 	out := cmd.OutOrStdout()
-	if len(wanting) > 0 {
+	if doctor.Count(rows, doctor.Green) < len(rows) {
 		fmt.Fprintln(out, "\nwhat forkgate doctor has to say")
-		if err := doctor.Write(out, wanting); err != nil {
+		if err := doctor.Write(out, rows, true); err != nil {
 			return err
 		}
 	}
-	if n := doctor.Count(wanting, doctor.Red); n > 0 {
+	if n := doctor.Count(rows, doctor.Red); n > 0 {
 		return fmt.Errorf("this host is not as it should be: %d red; what to type is below each", n)
 	}
 	port := gatePort()
@@ -96,7 +92,7 @@ func afterSetup(cmd *cobra.Command) error {
 
 // gatePort is where the gate of this host listens, as setup has it.
 func gatePort() int {
-	if (hostPorts{}).Taken() {
+	if doors.New().PortHeld() {
 		return 22
 	}
 	return 2222
@@ -168,6 +164,9 @@ func (t *terminal) Confirm(question string, proposed bool) (bool, error) {
 			return true, nil
 		case line == "no":
 			return false, nil
+		}
+		if err := t.Wrong(fmt.Errorf("%q is neither yes nor no", line)); err != nil {
+			return false, err
 		}
 	}
 }

@@ -27,6 +27,8 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 		Run: func(ctx context.Context, argv ...string) error {
 			c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 			c.Stdout, c.Stderr = out, os.Stderr
+			c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // it takes back what it has half done
+			c.WaitDelay = time.Minute
 			return c.Run()
 		},
 		Output: func(ctx context.Context, argv ...string) (string, error) {
@@ -46,7 +48,7 @@ func (hostPools) Size(size string) error {
 	if err != nil {
 		return err
 	}
-	return fork.CheckSize(bytes)
+	return fork.CheckFile(stateDir, bytes)
 }
 
 // principalsHere are those of the installed policy, as it is on the disk.

@@ -52,7 +52,7 @@ func TestTerminal(t *testing.T) {
 	if got, err := asks("y\n").Confirm("is it certain?", true); got || !errors.Is(err, errNobody) {
 		t.Errorf("what is no answer, and then nothing: %v, %v", got, err)
 	}
-	if !strings.Contains(out.String(), "how large [20G]: ") || !strings.Contains(out.String(), "is it certain? (yes or no) [no]: ") {
+	if !strings.Contains(out.String(), "how large [20G]: ") || !strings.Contains(out.String(), "is it certain? (yes or no) [no]: \"maybe\" is neither yes nor no\n") {
 		t.Errorf("it asks\n%s", &out)
 	}
 }

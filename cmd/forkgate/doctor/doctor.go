@@ -96,13 +96,16 @@ func Count(rows []Row, l Level) (n int) {
 	return n
 }
 
-// Write prints a line for each row and, below those that are not green, what to do and why.
-func Write(w io.Writer, rows []Row) error {
+// Write prints a line for each row, or for those that are not green, where these alone are wanted; below those what to do and why; and how many there are.
+func Write(w io.Writer, rows []Row, wanting bool) error {
 	width := 0
 	for _, r := range rows {
 		width = max(width, len(r.Check))
 	}
 	for _, r := range rows {
+		if r.Level == Green && wanting {
+			continue
+		}
 		if _, err := fmt.Fprintf(w, "%-6s  %-*s  %s\n", r.Level, width, r.Check, r.Found); err != nil {
 			return err
 		}

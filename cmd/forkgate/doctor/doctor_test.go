@@ -100,10 +100,18 @@ func TestPages(t *testing.T) {
 	value("kernel.core_pattern", "|/x\x1b[31m")(f)
 	rows := Examine(t.Context(), f.host())
 	var text, asJSON bytes.Buffer
-	if err := Write(&text, rows); err != nil {
+	if err := Write(&text, rows, false); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "page.txt", text.String())
+	var wanting bytes.Buffer
+	if err := Write(&wanting, rows, true); err != nil {
+		t.Fatal(err)
+	}
+	last := func(page string) string { return page[strings.LastIndexByte(strings.TrimSpace(page), '\n')+1:] }
+	if strings.Contains(wanting.String(), "\ngreen") || last(wanting.String()) != last(text.String()) {
+		t.Errorf("of what is wanting it prints\n%s", &wanting)
+	}
 	e := json.NewEncoder(&asJSON)
 	e.SetIndent("", "  ")
 	if err := e.Encode(rows); err != nil {

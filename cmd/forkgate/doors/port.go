@@ -25,8 +25,12 @@ func (d *Doors) PortTaken() (bool, error) {
 		return false, err
 	}
 	defer b.close()
-	return b.Pending == nil && d.Host.exists(gateSocket[1:]) != "", nil
+	waits := b.Pending != nil && slices.ContainsFunc(b.Changes[min(b.Pending.First, len(b.Changes)):], func(c change) bool { return c.Way == PortWay })
+	return !waits && d.PortHeld(), nil
 }
+
+// PortHeld reports whether the gate has a port of its host's sshd now, for good or not.
+func (d *Doors) PortHeld() bool { return d.Host.exists(gateSocket[1:]) != "" }
 
 // TakePort has the gate listen at a port that sshd has, and sshd at one address alone, such as 127.0.0.1:2222. Unless Keep is called in time, systemd takes it
 // back, as with Close. Connections that sshd has go on; those of the gate end.

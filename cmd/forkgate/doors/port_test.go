@@ -90,6 +90,39 @@ func TestAPortThatSSHDDoesNotGet(t *testing.T) {
 	same(t, "given back", before, h.shape(t))
 }
 
+// A port is the gate's for good unless that is what waits to be confirmed; whatever waits, it is there that callers come.
+func TestWhoseThePortIs(t *testing.T) {
+	h := build(t)
+	taken := func(want, held bool) {
+		t.Helper()
+		if got, err := h.PortTaken(); got != want || err != nil || h.PortHeld() != held {
+			t.Errorf("taken for good: %v, %v, held: %v", got, err, h.PortHeld())
+		}
+	}
+	taken(false, false)
+	if err := os.MkdirAll(filepath.Dir(h.root+gateSocket), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.root+gateSocket, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	taken(true, true)
+	if _, err := h.Close(t.Context(), "sudo"); err != nil {
+		t.Fatal(err)
+	}
+	taken(true, true) // another closing waits
+	b, err := h.openBook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Changes = append(b.Changes, change{Way: PortWay})
+	if err := b.write(); err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+	taken(false, true)
+}
+
 // What is taken back at boot is taken back before systemd listens by what was closed; what the timer starts waits for nobody who waits for it.
 func TestWhenThereIsABoot(t *testing.T) {
 	h := build(t)

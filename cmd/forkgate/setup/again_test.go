@@ -40,8 +40,8 @@ func TestAskedAgain(t *testing.T) {
 	tar := filepath.Join(t.TempDir(), "rootfs.tar")
 	write(t, tar, "")
 	asker := &clumsy{tries: map[string][]string{
-		"an empty disk": {"/srv/db.dat", ""}, "how large": {"much", "10G"}, "your name": {"al ice", "alice"}, "your public keys": {"/nowhere", keys},
-		"a tar file with a Debian": {"/nowhere", from, tar}, "the first repository": {"/nowhere", from}, "its name": {"Shop*", "shop"},
+		"an empty disk": {"/srv/db.dat", "none"}, "how large": {"much", "10G"}, "your name": {"al ice", "alice"}, "your public keys": {"/nowhere", keys},
+		"a tar file with a Debian": {"/nowhere", from, tar}, "the first repository": {"/nowhere", from}, "its name": {"Shop*", "gate", "shop"},
 	}}
 	if err := Run(t.Context(), f.Host, asker, Answers{}); err != nil {
 		t.Fatal(err)
@@ -53,12 +53,12 @@ func TestAskedAgain(t *testing.T) {
 	if !slices.Equal(f.ran, want) {
 		t.Errorf("it ran %q", f.ran)
 	}
-	for i, reason := range []string{"no block device", "no size", `"al ice"`, "/nowhere", "/nowhere", "is no tar file", "/nowhere", `"Shop*"`} {
+	for i, reason := range []string{"no block device", "no size", `"al ice"`, "/nowhere", "/nowhere", "is no tar file", "/nowhere", `"Shop*"`, `"gate" cannot be a repository: that is where control words answer`} {
 		if i >= len(asker.told) || !strings.Contains(asker.told[i], reason) {
 			t.Fatalf("it says %q, want %q as number %d", asker.told, reason, i)
 		}
 	}
-	if len(asker.told) != 8 {
+	if len(asker.told) != 9 {
 		t.Errorf("it says %q", asker.told)
 	}
 	if text, err := os.ReadFile(filepath.Join(f.Root, principals)); err != nil || !strings.Contains(string(text), `"alice"`) {

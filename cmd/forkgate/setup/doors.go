@@ -48,14 +48,30 @@ func closeDoors(ctx context.Context, h *Host, a Answers) error {
 		return err
 	}
 	if err := h.forkgate(ctx, "doors", "--close", "--patience", confirmation); err != nil {
-		return err
+		return h.orTakenBack(ctx, err)
 	}
-	fmt.Fprintln(h.Out, "waiting until you confirm it: from another terminal log in to this host itself, as you will from now on, and say: sudo forkgate doors --confirm")
+	fmt.Fprintf(h.Out, "waiting until you confirm it: from another terminal log in to this host itself, as you will from now on%s, and say: sudo forkgate doors --confirm\n", h.byWhichWay())
 	switch kept, err := h.Doors.Settled(ctx); {
 	case err != nil:
-		return err
+		return h.orTakenBack(ctx, err)
 	case !kept:
 		return errTakenBack
 	}
 	return nil
+}
+
+// orTakenBack is for who does not wait until a closing is confirmed: it would be taken back some minutes later, and be in the way of another until then.
+func (h *Host) orTakenBack(ctx context.Context, err error) error {
+	if ctx.Err() == nil { // a closing that fails by itself has been taken back
+		return err
+	}
+	return errors.Join(err, h.forkgate(context.WithoutCancel(ctx), "doors", "--rollback"))
+}
+
+// byWhichWay is how one comes to the host itself when sshd's port is the gate's.
+func (h *Host) byWhichWay() string {
+	if !h.Ports.Taken() {
+		return ""
+	}
+	return fmt.Sprintf(" (at the console, or on this host: ssh -p %d YOU@%s)", SSHD.Port(), SSHD.Addr())
 }

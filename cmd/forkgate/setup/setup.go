@@ -122,14 +122,28 @@ func ask(asker Asker, answer *string, question, proposed string, check func(stri
 	}
 }
 
-// orNone is a check that lets an empty answer pass.
-func orNone(check func(string) error) func(string) error {
-	return func(answer string) error {
-		if answer == "" {
+// none is the answer to what need not be.
+const none = "none"
+
+// orNone asks whoever may have none of it, which is an empty answer.
+type orNone struct{ Asker }
+
+func (o orNone) Ask(question, proposed string) (string, error) {
+	said, err := o.Asker.Ask(question, proposed)
+	if said == none {
+		said = ""
+	}
+	return said, err
+}
+
+// askOrNone is ask for what need not be.
+func askOrNone(asker Asker, answer *string, question string, check func(string) error) error {
+	return ask(orNone{asker}, answer, question, none, func(said string) error {
+		if said == "" {
 			return nil
 		}
-		return check(answer)
-	}
+		return check(said)
+	})
 }
 
 // forkgate shows and runs a command of the operator's.

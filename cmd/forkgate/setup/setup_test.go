@@ -58,6 +58,7 @@ type fake struct {
 	logins      int // that the record has, one after the other
 
 	confirmed, shut bool
+	cancel          context.CancelFunc // by who is to confirm
 
 	principals []string
 }
@@ -79,7 +80,11 @@ func (f *fake) Size(size string) error {
 
 func (f *fake) Kept() bool { return f.shut }
 
-func (f *fake) Settled(context.Context) (bool, error) {
+func (f *fake) Settled(ctx context.Context) (bool, error) {
+	if f.cancel != nil {
+		f.cancel()
+		return false, ctx.Err()
+	}
 	f.shut = f.confirmed
 	return f.confirmed, nil
 }
@@ -215,16 +220,47 @@ func TestItGoesOn(t *testing.T) {
 	}
 }
 
-// A project that runs is adopted: a copy of its files would be of no one moment.
+// A project that Docker knows is adopted, by whatever name it was started: a copy of its files would be of no one moment, and without its volumes. Where there is a
+// Compose file and no project, that is said.
 func TestComposeProject(t *testing.T) {
-	f := newFake(t)
-	from := t.TempDir()
-	f.says["docker ps --quiet --filter label=com.docker.compose.project.working_dir="+from] = "0123abc\n"
-	if err := Run(t.Context(), f.Host, &proposed{}, Answers{From: from, Repo: "shop"}); err != nil {
+	const asks = "docker ps --all --quiet --filter label=com.docker.compose.project.working_dir="
+	from, plain, link := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "current")
+	write(t, filepath.Join(from, "compose.yaml"), "")
+	if err := os.Symlink(from, link); err != nil {
 		t.Fatal(err)
 	}
-	if last := f.ran[len(f.ran)-1]; last != "forkgate repo adopt "+from+" --name shop" {
-		t.Errorf("it ran %q", f.ran)
+	for _, c := range []struct {
+		name, from, knows string
+		fails             bool
+		ran, told         string
+	}{
+		{"by its name", from, from, false, "adopt " + from + " --name shop", "taken with its volumes"},
+		{"by a link", link, from, false, "adopt " + link + " --name shop", "taken with its volumes"},
+		{"started by a link", link, link, false, "adopt " + link + " --name shop", "taken with its volumes"},
+		{"not known", from, "", false, "create shop --from " + from, "no volumes: there is a Compose file, but the host's Docker has no containers of it"},
+		{"no Docker", from, "", true, "create shop --from " + from, "no volumes: there is a Compose file, but Docker cannot be asked"},
+		{"no project", plain, "", true, "create shop --from " + plain, ""},
+	} {
+		f := newFake(t)
+		if c.knows != "" {
+			f.says[asks+c.knows] = "0123abc\n"
+		}
+		output := f.Output
+		f.Output = func(ctx context.Context, argv ...string) (string, error) {
+			if argv[0] == "docker" && c.fails {
+				return "", errors.New("exit status 1")
+			}
+			return output(ctx, argv...)
+		}
+		if err := Run(t.Context(), f.Host, &proposed{}, Answers{From: c.from, Repo: "shop"}); err != nil {
+			t.Fatal(err)
+		}
+		if last := f.ran[len(f.ran)-1]; last != "forkgate repo "+c.ran {
+			t.Errorf("%s: it ran %q", c.name, last)
+		}
+		if said := f.out.String(); !strings.Contains(said, c.told) || c.told == "" && strings.Contains(said, "volumes") {
+			t.Errorf("%s: it says %q", c.name, said)
+		}
 	}
 }
 
@@ -353,9 +389,16 @@ func TestDoors(t *testing.T) {
 		}
 	}
 	f := newFake(t)
+	f.logins = 1
+	var ctx context.Context
+	ctx, f.cancel = context.WithCancel(t.Context())
+	if err := Run(ctx, f.Host, &proposed{}, Answers{Doors: true}); !errors.Is(err, context.Canceled) || f.ran[len(f.ran)-1] != "forkgate doors --rollback" {
+		t.Errorf("where nobody waits for the confirmation: %v, it ran %q", err, f.ran)
+	}
+	f = newFake(t)
 	f.fail = closes
 	f.logins = 1
-	if err := Run(t.Context(), f.Host, &proposed{}, Answers{Doors: true}); !errors.Is(err, ErrUnfinished) || f.shut {
+	if err := Run(t.Context(), f.Host, &proposed{}, Answers{Doors: true}); !errors.Is(err, ErrUnfinished) || f.shut || f.ran[len(f.ran)-1] != closes {
 		t.Errorf("what cannot be closed: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,8 +47,8 @@ func poolThere(_ context.Context, h *Host) string {
 
 func askPool(ctx context.Context, h *Host, asker Asker, a *Answers) error {
 	if a.Size == "" {
-		err := ask(asker, &a.Device, "an empty disk for repositories and forks, such as /dev/sdb, or none for a file that grows as it is used", "",
-			orNone(func(path string) error { return h.Pools.Device(ctx, path) }))
+		err := askOrNone(asker, &a.Device, "an empty disk for repositories and forks, such as /dev/sdb, or none for a file that grows as it is used",
+			func(path string) error { return h.Pools.Device(ctx, path) })
 		if err != nil || a.Device != "" {
 			return err
 		}
@@ -90,8 +91,7 @@ func rootfsThere(ctx context.Context, h *Host) string {
 }
 
 func askRootfs(_ context.Context, _ *Host, asker Asker, a *Answers) error {
-	return ask(asker, &a.Rootfs, "a tar file with a Debian for sessions, or none to build one from Debian's packages: some minutes, and the network", "",
-		orNone(checkTar))
+	return askOrNone(asker, &a.Rootfs, "a tar file with a Debian for sessions, or none to build one from Debian's packages: some minutes, and the network", checkTar)
 }
 
 // checkTar is for a file, or a disk that holds one; what is in it is seen when it is unpacked.
@@ -133,8 +133,8 @@ func (h *Host) has(ctx context.Context, kind, dir string) bool {
 
 func askRepo(_ context.Context, _ *Host, asker Asker, a *Answers) error {
 	if a.From != "" || a.Repo == "" {
-		err := ask(asker, &a.From, "what is to be the first repository: a directory, a tar file, or a directory with a Compose project that runs; none to do it later", "",
-			orNone(func(from string) error { _, err := os.Stat(from); return err }))
+		err := askOrNone(asker, &a.From, "what is to be the first repository: a directory, a tar file, or a directory with a Compose project that runs; none to do it later",
+			func(from string) error { _, err := os.Stat(from); return err })
 		if err != nil || a.From == "" {
 			return err
 		}
@@ -142,12 +142,18 @@ func askRepo(_ context.Context, _ *Host, asker Asker, a *Answers) error {
 			return err
 		}
 	}
-	return ask(asker, &a.Repo, "its name", named(a.From), func(name string) error {
-		if err := gate.CheckName(name); err != nil {
-			return fmt.Errorf("%q cannot be a repository: %w", name, err)
-		}
-		return nil
-	})
+	return ask(asker, &a.Repo, "its name", named(a.From), checkRepo)
+}
+
+func checkRepo(name string) error {
+	err := gate.CheckName(name)
+	if err == nil && gate.IsControl(name) {
+		err = errors.New("that is where control words answer")
+	}
+	if err != nil {
+		return fmt.Errorf("%q cannot be a repository: %w", name, err)
+	}
+	return nil
 }
 
 // named is a name for what is made of a file or directory.
@@ -163,17 +169,13 @@ func makeRepo(ctx context.Context, h *Host, a Answers) error {
 		return nil
 	case a.From == "":
 		return h.forkgate(ctx, "repo", "create", a.Repo)
-	case h.runs(ctx, a.From):
+	}
+	switch there, why := h.project(ctx, a.From); {
+	case there:
+		fmt.Fprintf(h.Out, "the host's Docker has a Compose project there, which is taken with its volumes; for its files alone: forkgate repo create %s --from %s\n", a.Repo, quoted(a.From))
 		return h.forkgate(ctx, "repo", "adopt", a.From, "--name", a.Repo)
+	case why != "":
+		fmt.Fprintf(h.Out, "its files are taken, and no volumes: there is a Compose file, but %s\n", why)
 	}
 	return h.forkgate(ctx, "repo", "create", a.Repo, "--from", a.From)
-}
-
-// runs reports whether a Compose project that runs is in the directory: such a one is adopted, as a copy of its files would not be of one moment.
-func (h *Host) runs(ctx context.Context, dir string) bool {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return false
-	}
-	out, err := h.Output(ctx, "docker", "ps", "--quiet", "--filter", "label=com.docker.compose.project.working_dir="+dir)
-	return err == nil && strings.TrimSpace(out) != ""
 }
