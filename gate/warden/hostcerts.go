@@ -86,7 +86,8 @@ func signedByItself(cert *ssh.Certificate) error {
 
 // TakeHostCertificate has clients see a certificate of one of the keys in dir. One that was there before is gone then.
 func TakeHostCertificate(dir, file string, now time.Time) error {
-	var why []error
+	var keys HostKeys
+	places := map[string]string{}
 	for _, kind := range keyKinds {
 		path := filepath.Join(dir, kind.file)
 		key, err := loadKey(path)
@@ -96,24 +97,27 @@ func TakeHostCertificate(dir, file string, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		cert, err := loadCertificate(file, HostKeys{key})
-		if err != nil {
-			why = append(why, err) // it may be the next one's
-			continue
-		}
-		if !validAt(cert, now) {
-			return fmt.Errorf("%s is not valid now", file)
-		}
-		draft, err := writeDraft(path+certSuffix, ssh.MarshalAuthorizedKey(cert))
-		if err != nil {
-			return fmt.Errorf("cannot keep a host certificate: %w", err)
-		}
-		if err := os.Rename(draft, path+certSuffix); err != nil {
-			return errors.Join(fmt.Errorf("cannot keep a host certificate: %w", err), os.Remove(draft))
-		}
-		return nil
+		keys, places[string(key.PublicKey().Marshal())] = append(keys, key), path
 	}
-	return fmt.Errorf("cannot take %s: %w", file, errors.Join(why...))
+	if len(keys) == 0 {
+		return fmt.Errorf("cannot take %s: this host has no keys in %s yet, which forkgate setup makes", file, dir)
+	}
+	cert, err := loadCertificate(file, keys)
+	if err != nil {
+		return fmt.Errorf("cannot take a certificate: %w", err)
+	}
+	if !validAt(cert, now) {
+		return fmt.Errorf("%s is not valid now", file)
+	}
+	path := places[string(cert.Key.Marshal())] + certSuffix
+	draft, err := writeDraft(path, ssh.MarshalAuthorizedKey(cert))
+	if err != nil {
+		return fmt.Errorf("cannot keep a host certificate: %w", err)
+	}
+	if err := os.Rename(draft, path); err != nil {
+		return errors.Join(fmt.Errorf("cannot keep a host certificate: %w", err), os.Remove(draft))
+	}
+	return nil
 }
 
 // validAt reports whether clients take a certificate at a moment. ValidBefore is the first second in which they do not.

@@ -41,9 +41,12 @@ func TestHostCertificates(t *testing.T) {
 		"critical options":         func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"x": ""} },
 		"not valid now":            func(c *ssh.Certificate) { c.ValidBefore = uint64(now.Unix()) },
 	} {
-		if err := TakeHostCertificate(dir, write(change), now); err == nil || !strings.Contains(err.Error(), why) {
+		if err := TakeHostCertificate(dir, write(change), now); err == nil || !strings.Contains(err.Error(), why) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("one that is %s: %v", why, err)
 		}
+	}
+	if err := TakeHostCertificate(t.TempDir(), write(func(*ssh.Certificate) {}), now); err == nil || !strings.Contains(err.Error(), "has no keys in") {
+		t.Errorf("on a host without keys: %v", err)
 	}
 	if certs, err := LoadHostCertificates(dir, host); len(certs) > 0 || err != nil {
 		t.Fatalf("%d certificates, %v", len(certs), err)

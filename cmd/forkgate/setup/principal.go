@@ -27,7 +27,7 @@ func principalThere(_ context.Context, h *Host) string {
 	return ""
 }
 
-func askPrincipal(_ context.Context, h *Host, asker Asker, a *Answers) error {
+func askPrincipal(ctx context.Context, h *Host, asker Asker, a *Answers) error {
 	err := ask(asker, &a.Principal, "your name at the gate", loginName(), func(name string) error {
 		if err := gate.CheckName(name); err != nil {
 			return fmt.Errorf("%q cannot be a principal: %w", name, err)
@@ -38,7 +38,7 @@ func askPrincipal(_ context.Context, h *Host, asker Asker, a *Answers) error {
 		return err
 	}
 	var keys, left []string
-	err = ask(asker, &a.Keys, "the file with your public keys", h.authorizedKeys(), func(file string) (err error) {
+	err = ask(asker, &a.Keys, "the file with your public keys", h.authorizedKeys(ctx), func(file string) (err error) {
 		keys, left, err = readKeys(file)
 		return err
 	})
@@ -70,13 +70,22 @@ func loginName() string {
 }
 
 // authorizedKeys is the file by which whoever types is known to sshd.
-func (h *Host) authorizedKeys() string {
-	if name := os.Getenv("SUDO_USER"); name != "" && name != "root" && filepath.IsLocal(name) {
-		if file := filepath.Join("/home", name, ".ssh/authorized_keys"); exists(h.path(file)) {
+func (h *Host) authorizedKeys(ctx context.Context) string {
+	if name := os.Getenv("SUDO_USER"); name != "" && name != "root" {
+		if file := filepath.Join(h.home(ctx, name), ".ssh/authorized_keys"); exists(h.path(file)) {
 			return h.path(file)
 		}
 	}
 	return h.path("/root/.ssh/authorized_keys")
+}
+
+// home is where an account is at home, wherever accounts are kept; a directory that is not there, where there is no such account.
+func (h *Host) home(ctx context.Context, name string) string {
+	out, _ := h.Output(ctx, "getent", "passwd", name)
+	if fields := strings.Split(strings.TrimSpace(out), ":"); len(fields) == 7 { // passwd(5)
+		return fields[5]
+	}
+	return "/nonexistent"
 }
 
 func exists(file string) bool {

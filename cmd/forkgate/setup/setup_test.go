@@ -264,6 +264,24 @@ func TestComposeProject(t *testing.T) {
 	}
 }
 
+// The keys of whoever came by sudo are where that account is at home.
+func TestKeysOfWhoTypes(t *testing.T) {
+	f := newFake(t)
+	t.Setenv("SUDO_USER", "mara")
+	f.says["getent passwd mara"] = "mara:x:1001:1001::/srv/people/mara:/bin/bash\n"
+	file := filepath.Join(f.Root, "srv/people/mara/.ssh/authorized_keys")
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, key+" of mara\n")
+	if err := Run(t.Context(), f.Host, &proposed{}, Answers{}); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(f.Root, principals)); err != nil || !strings.Contains(string(text), "of mara") {
+		t.Errorf("%v, %s", err, text)
+	}
+}
+
 // Keys that are for one command, or that vouch for others, are no person's; what nobody vouches for stays an agent's.
 func TestKeys(t *testing.T) {
 	f := newFake(t)
