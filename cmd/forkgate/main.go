@@ -67,7 +67,17 @@ func explain(err error) (text string, code int) {
 	case errors.Is(err, client.ErrGone):
 		return "forkgate: the warden hung up\nhint: journalctl -u forkgate-warden\n", gate.ExitFailed
 	}
-	return "forkgate: " + strings.TrimPrefix(err.Error(), "forkgate: ") + "\n", exitUsage
+	return "forkgate: " + apart(strings.TrimPrefix(err.Error(), "forkgate: ")) + "\n", exitUsage
+}
+
+// apart says of flags that do not go together, which cobra calls a group, that they do not.
+func apart(text string) string {
+	_, set, _ := strings.Cut(text, "none of the others can be; [")
+	set, _, ok := strings.Cut(set, "] were all set")
+	if !ok {
+		return text
+	}
+	return "--" + strings.Join(strings.Fields(set), " and --") + " do not go together"
 }
 
 // forOperator turns hints for people who come by ssh into the operator's own commands.

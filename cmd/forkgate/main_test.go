@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -93,6 +94,20 @@ func TestSizes(t *testing.T) {
 	for _, text := range []string{"", "G", "20", "-1G", "0G", "20MG", "1.5G", "99999999T", "20g"} {
 		if got, err := parseSize(text); err == nil {
 			t.Errorf("%q is %d", text, got)
+		}
+	}
+}
+
+// Flags that do not go together are named, whatever they are of.
+func TestFlagsThatDoNotGoTogether(t *testing.T) {
+	for args, want := range map[string]string{
+		"replay --web --raw aaaa":         "forkgate: --raw and --web do not go together\n",
+		"setup --device /dev/x --size 1G": "forkgate: --device and --size do not go together\n",
+		"doors --undo --close":            "forkgate: --close and --undo do not go together\n",
+	} {
+		_, err := forkgate(t, "", strings.Fields(args)...)
+		if text, code := explain(err); text != want || code != exitUsage {
+			t.Errorf("%s: %d, %q", args, code, text)
 		}
 	}
 }
