@@ -20,7 +20,7 @@ import (
 // Why a certificate is refused, beside ErrStatement.
 var (
 	ErrCertificate = errors.New("not a certificate of an attestor's kind")
-	ErrUnknownCA   = errors.New("no attestor of ours signed the certificate")
+	ErrUnknownCA   = errors.New("no attestor or authority of ours signed the certificate")
 	ErrPrincipal   = errors.New("the certificate does not name the one principal that the attestor may speak for")
 	ErrValidity    = errors.New("the certificate is not valid now")
 	ErrConnection  = errors.New("the certificate is another connection's")

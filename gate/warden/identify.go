@@ -72,7 +72,7 @@ func (i *identity) once() error {
 	return &gate.Refusal{Reason: "a connection with a certificate carries one session", Hint: "open another connection"}
 }
 
-// identify answers whether some principal has a key that a client offers, or an attestor of ours made the certificate.
+// identify answers whether some principal has a key that a client offers, or an attestor or authority of ours made the certificate.
 func identify(_ context.Context, r *request, q client.IdentifyRequest) (answer, error) {
 	if shut := r.rules.shut(); shut != nil {
 		return answer{}, shut
