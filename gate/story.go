@@ -172,11 +172,14 @@ func (g *Gate[S]) bringsAgent(ask Ask, r Request) (bool, error) {
 	}
 	err := g.Permitted(ask, r.to(OpAgentForward))
 	if refusal, refused := AsRefusal(err); refused {
-		ask.Note("agent forwarding is refused: " + refusal.InLine())
+		ask.Note(AgentRefused(refusal))
 		return false, nil
 	}
 	return err == nil, err
 }
+
+// AgentRefused is what the caller is told whose ssh-agent stays outside.
+func AgentRefused(why *Refusal) string { return "agent forwarding is refused: " + why.InLine() }
 
 // Fork makes the fork that ask.Ref names, of from: a repository, or a fork that the caller may run commands in, for who
 // copies a fork reads it.

@@ -18,7 +18,7 @@ const Version = 2
 // Events that the record tells of.
 const (
 	EventDecision = "decision" // policy was asked
-	EventRefused  = "refused"  // somebody was not let in, with a certificate or a security key; or after policy had permitted it
+	EventRefused  = "refused"  // somebody was not let in, with a certificate or a security key, or was not to have what the certificate does not permit; or after policy had permitted it
 	EventVerb     = "verb"     // a control word or an operator's command is about to run
 	EventGrant    = "grant"    // something became of a wish to be approved, or of a grant
 	EventRevoked  = "revoked"  // a session is ended, as the policy in force would not permit it

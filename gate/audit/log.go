@@ -97,7 +97,8 @@ func (l *Log) Verb(session string, r gate.Request) error {
 	return l.write(entry(EventVerb, session, r))
 }
 
-// Refused records why somebody was not let in, with a certificate or a security key, or not as what: the client is told nothing of it.
+// Refused records why somebody was not let in, with a certificate or a security key, or not as what, of which the client is told nothing; or what a
+// certificate does not permit.
 func (l *Log) Refused(session string, r gate.Request, why string) error {
 	e := entry(EventRefused, session, r)
 	e.Kind, e.Reason = "", gate.Printable(why)

@@ -44,7 +44,7 @@ func AuthorityOf(cert *ssh.Certificate, authorities []Authority) (Authority, boo
 }
 
 // Certifies says whom an authority's certificate makes of who comes from an address now. That its key signed the connection is for the caller
-// to know. Extensions, such as permit-pty, are not looked at: what a caller may do is policy's to say.
+// to know. What else its extensions let a caller have, such as permit-pty, is asked of them where that is asked for.
 func (a Authority) Certifies(cert *ssh.Certificate, source netip.Addr, now time.Time) (principal string, err error) {
 	defer func() {
 		if err != nil {

@@ -34,13 +34,15 @@ func certified(t *testing.T) (h *host, ca ssh.Signer, late *atomic.Bool) {
 	return h, ca, late
 }
 
-// userCert is what ssh-keygen -s makes.
+// userCert is what ssh-keygen -s makes, with the extensions that it gives where nobody says otherwise.
 func userCert(t *testing.T, by ssh.Signer, names ...string) *ssh.Certificate {
 	t.Helper()
 	now := uint64(time.Now().Unix())
 	cert := &ssh.Certificate{
 		Key: newKey(t), CertType: ssh.UserCert, ValidPrincipals: names, ValidAfter: now - 60, ValidBefore: now + 3600,
-		Permissions: ssh.Permissions{CriticalOptions: map[string]string{}, Extensions: map[string]string{"permit-pty": ""}},
+		Permissions: ssh.Permissions{CriticalOptions: map[string]string{}, Extensions: map[string]string{
+			"permit-X11-forwarding": "", "permit-agent-forwarding": "", "permit-port-forwarding": "", "permit-pty": "", "permit-user-rc": "",
+		}},
 	}
 	signedBy(t, cert, by)
 	return cert

@@ -368,8 +368,11 @@ func (f *fakePods) exec(_ context.Context, _, guid string, e nsjail.Exec) (*nsja
 	f.work = append(f.work, e)
 	f.alive[e.Session] = guid
 	files := make([]*os.File, 4, 5)
+	if e.Terminal != nil {
+		files = files[:2]
+	}
 	if e.Agent {
-		files = files[:5]
+		files = files[:len(files)+1]
 	}
 	for i := range files {
 		var err error

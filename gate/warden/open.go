@@ -32,6 +32,9 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 	if err := r.pace.take(ask.Evidence.Principal, r.now()); err != nil {
 		return answer{}, err
 	}
+	if err := r.heedExtensions(&ask); err != nil {
+		return answer{}, err
+	}
 	defer r.metrics.time(timedSession)()
 	law := r.rules.has.Load()
 	r.expect(ask, q)
