@@ -89,13 +89,12 @@ func checkExisting(path string) error {
 
 func makeSparse(path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) && checkExisting(path) == nil {
+	switch {
+	case errors.Is(err, os.ErrExist) && checkExisting(path) == nil:
 		return fmt.Errorf("%s is one already: forkgate pool init --existing mounts it", path)
-	}
-	if errors.Is(err, os.ErrExist) {
+	case errors.Is(err, os.ErrExist):
 		return fmt.Errorf("%s is there, and is no pool: move it away, or name another with --file", path)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {

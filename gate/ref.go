@@ -84,6 +84,15 @@ func CheckName(name string) error {
 	return nil
 }
 
+// CheckRepoName is CheckName for a repository.
+func CheckRepoName(name string) error {
+	err := CheckName(name)
+	if err == nil && IsControl(name) {
+		err = fmt.Errorf("%s is where control words answer", name)
+	}
+	return err
+}
+
 func isAlnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
 func malformedRef(s string, err error) error {

@@ -13,6 +13,7 @@ import (
 	"forkgate/cmd/forkgate/doors"
 	"forkgate/cmd/forkgate/setup"
 	"forkgate/fork"
+	"forkgate/fork/adopt"
 	"forkgate/gate/audit"
 	"forkgate/gate/policy"
 )
@@ -23,7 +24,7 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
 	return &setup.Host{
-		Root: "/", Self: self, Out: out, Pools: hostPools{}, Ports: hostPorts{}, Doors: hostDoors{}, Login: awaitLogin, Principals: principalsHere,
+		Root: "/", Self: self, Out: out, Pools: hostPools{}, Ports: hostPorts{}, Doors: hostDoors{}, Projects: hostProjects{}, Login: awaitLogin, Principals: principalsHere,
 		Run: func(ctx context.Context, argv ...string) error {
 			c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 			c.Stdout, c.Stderr = out, os.Stderr
@@ -88,6 +89,13 @@ func (hostDoors) Kept() bool {
 }
 
 func (hostDoors) Settled(ctx context.Context) (bool, error) { return doors.New().Settled(ctx) }
+
+// hostProjects are this host's.
+type hostProjects struct{}
+
+func (hostProjects) Known(ctx context.Context, dir string) (bool, error) {
+	return adopt.Known(ctx, hostDocker{}, dir)
+}
 
 // awaitLogin reads along in the record until the gate has let a principal in.
 func awaitLogin(ctx context.Context, who string, after time.Time) error {

@@ -111,6 +111,44 @@ func shop(t *testing.T, change func(c *container, volume *string)) (Adoption, Pr
 
 func unchangedShop(*container, *string) {}
 
+// labelled answers docker ps with one container for a label of Compose's.
+type labelled struct{ dir string }
+
+func (l labelled) Docker(_ context.Context, _ io.Reader, out io.Writer, args ...string) error {
+	switch {
+	case args[0] == "inspect":
+		_, err := io.WriteString(out, `[{"Id": "db-id"}]`)
+		return err
+	case slices.Contains(args, "--all") && args[len(args)-1] == "label="+labelDir+"="+l.dir:
+		_, err := io.WriteString(out, "db-id\n")
+		return err
+	}
+	return nil
+}
+
+// A project is known by its directory, by a link to it, and by the link that Compose was told.
+func TestKnown(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "current")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		named, told string
+		want        bool
+	}{{dir, dir, true}, {link, dir, true}, {link, link, true}, {dir, link, false}, {dir, "", false}} {
+		if got, err := Known(t.Context(), labelled{c.told}, c.named); got != c.want || err != nil {
+			t.Errorf("%s, where Compose was told %q: %v, %v", c.named, c.told, got, err)
+		}
+	}
+	if got, err := Known(t.Context(), labelled{}, dir+"/none"); got || err == nil {
+		t.Errorf("a directory that is not there: %v, %v", got, err)
+	}
+}
+
 // What was started last is stopped first, and nothing of the old is removed.
 func TestTheOrder(t *testing.T) {
 	a, p, calls := shop(t, unchangedShop)

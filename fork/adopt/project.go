@@ -83,18 +83,8 @@ type volume struct {
 
 // Find finds the project whose directory this is.
 func Find(ctx context.Context, host Docker, dir string) (p Project, err error) {
-	said, err := filepath.Abs(dir)
-	if err == nil {
-		p.Dir, err = filepath.EvalSymlinks(said)
-	}
-	if err != nil {
-		return p, fmt.Errorf("cannot look for a project: %w", err)
-	}
-	all, err := containers(ctx, host, "label="+labelDir+"="+p.Dir)
-	if err == nil && len(all) == 0 && said != p.Dir { // Compose notes down what it was told
-		all, err = containers(ctx, host, "label="+labelDir+"="+said)
-	}
-	if err != nil {
+	var all []container
+	if p.Dir, all, err = look(ctx, host, dir); err != nil {
 		return p, err
 	}
 	if len(all) == 0 {
@@ -115,6 +105,28 @@ func Find(ctx context.Context, host Docker, dir string) (p Project, err error) {
 	}
 	p.volumes, err = p.findVolumes(ctx, host)
 	return p, err
+}
+
+// Known reports whether Docker has containers of a project in a directory, running or not.
+func Known(ctx context.Context, host Docker, dir string) (bool, error) {
+	_, all, err := look(ctx, host, dir)
+	return len(all) > 0, err
+}
+
+// look finds the containers of what is in a directory, and its name without links in it.
+func look(ctx context.Context, host Docker, dir string) (real string, all []container, err error) {
+	said, err := filepath.Abs(dir)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(said)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot look for a project: %w", err)
+	}
+	all, err = containers(ctx, host, "label="+labelDir+"="+real)
+	if err == nil && len(all) == 0 && said != real { // Compose notes down what it was told
+		all, err = containers(ctx, host, "label="+labelDir+"="+said)
+	}
+	return real, all, err
 }
 
 // containers are all that a filter of docker ps lets through, whether or not they run.

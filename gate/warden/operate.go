@@ -86,11 +86,7 @@ func repoCreate(ctx context.Context, r *request, q client.RepoCreateRequest) (an
 }
 
 func checkRepoName(name string) error {
-	err := gate.CheckName(name)
-	if err == nil && gate.IsControl(name) {
-		err = fmt.Errorf("%s is where control words answer", name)
-	}
-	if err != nil {
+	if err := gate.CheckRepoName(name); err != nil {
 		return &gate.Refusal{Reason: fmt.Sprintf("%.80q is no name for a repository: %v", name, err), Hint: "choose another name"}
 	}
 	return nil

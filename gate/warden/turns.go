@@ -19,7 +19,7 @@ func newTurns() *turns {
 	return &turns{underWay: newLimit[string](maxRequests), waiting: newLimit[string](maxWaiting), patience: 10 * time.Second}
 }
 
-// take waits for a turn, until release is called it is had. One that waits for longer than a moment, as others wait for an approval, is refused.
+// take waits for a turn, which lasts until release is called. Who waits for longer than a moment, as others wait for an approval, is refused.
 func (t *turns) take(ctx context.Context, principal string) (release func(), err error) {
 	if release, ok := t.underWay.take(principal); ok {
 		return release, nil

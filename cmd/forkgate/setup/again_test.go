@@ -53,7 +53,7 @@ func TestAskedAgain(t *testing.T) {
 	if !slices.Equal(f.ran, want) {
 		t.Errorf("it ran %q", f.ran)
 	}
-	for i, reason := range []string{"no block device", "no size", `"al ice"`, "/nowhere", "/nowhere", "is no tar file", "/nowhere", `"Shop*"`, `"gate" cannot be a repository: that is where control words answer`} {
+	for i, reason := range []string{"no block device", "no size", `"al ice"`, "/nowhere", "/nowhere", "is no tar file", "/nowhere", `"Shop*"`, `"gate" cannot be a repository: gate is where control words answer`} {
 		if i >= len(asker.told) || !strings.Contains(asker.told[i], reason) {
 			t.Fatalf("it says %q, want %q as number %d", asker.told, reason, i)
 		}

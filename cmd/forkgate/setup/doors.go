@@ -73,5 +73,7 @@ func (h *Host) byWhichWay() string {
 	if !h.Ports.Taken() {
 		return ""
 	}
-	return fmt.Sprintf(" (at the console, or on this host: ssh -p %d YOU@%s)", SSHD.Port(), SSHD.Addr())
+	return " (at the console, or on this host: " + fromTheHost() + ")"
 }
+
+func fromTheHost() string { return fmt.Sprintf("ssh -p %d YOU@%s", SSHD.Port(), SSHD.Addr()) }

@@ -36,8 +36,8 @@ func portThere(_ context.Context, h *Host) string {
 
 func askPort(_ context.Context, h *Host, asker Asker, a *Answers) (err error) {
 	if !a.Port {
-		a.Port, err = asker.Confirm(fmt.Sprintf("Is the gate to have port %d? Your host's sshd then listens at %s alone: who is to be on the host itself comes by the console, or from there (ssh -p 2222 YOU@127.0.0.1). "+
-			"That is done when somebody has logged in through the gate, and taken back unless somebody does so again", sshPort, SSHD), false)
+		a.Port, err = asker.Confirm(fmt.Sprintf("Is the gate to have port %d? Your host's sshd then listens at %s alone: who is to be on the host itself comes by the console, or from there (%s). "+
+			"That is done when somebody has logged in through the gate, and taken back unless somebody does so again", sshPort, SSHD, fromTheHost()), false)
 	}
 	if err == nil && a.Port {
 		err = askWhoLogsIn(h, asker, a)

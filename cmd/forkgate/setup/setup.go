@@ -60,6 +60,8 @@ type Host struct {
 	Pools  Pools
 	Ports  Ports
 	Doors  Doors
+
+	Projects Projects
 	// Principals are those of the policy that is installed.
 	Principals func() ([]string, error)
 	// Login waits until the record has a principal whom the gate let in after a moment.

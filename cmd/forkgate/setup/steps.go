@@ -3,7 +3,6 @@ package setup
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -146,11 +145,7 @@ func askRepo(_ context.Context, _ *Host, asker Asker, a *Answers) error {
 }
 
 func checkRepo(name string) error {
-	err := gate.CheckName(name)
-	if err == nil && gate.IsControl(name) {
-		err = errors.New("that is where control words answer")
-	}
-	if err != nil {
+	if err := gate.CheckRepoName(name); err != nil {
 		return fmt.Errorf("%q cannot be a repository: %w", name, err)
 	}
 	return nil
