@@ -19,6 +19,9 @@ func (p *pods) bringUp(ctx context.Context, unit, guid string) error {
 	if err == nil {
 		return nil
 	}
+	if said, unsaid := nsjail.ReadScrubbed(p.runDir, guid); unsaid == nil && said.Error != "" {
+		return err // it is the tree that is of no use: another pod would do the same once more, and what this one has done would be in no record
+	}
 	if !errors.Is(err, nsjail.ErrNotRunning) { // it waited, and is of no use
 		if err := p.units.Kill(ctx, unit); err != nil {
 			return err

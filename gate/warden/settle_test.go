@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -78,6 +79,30 @@ func TestAForkIsScrubbed(t *testing.T) {
 	grand, _ := h.trees.Find("demo", "")
 	if spec := h.Warden.pods.specification(grand); len(spec.Scrub) > 0 {
 		t.Errorf("demo would be scrubbed: %+v", spec.Scrub)
+	}
+}
+
+// A fork that the pod built ahead for it could not scrub is scrubbed that once, and what was done is on record.
+func TestAForkIsScrubbedOnceThoughItFails(t *testing.T) {
+	says := wire.Scrubbed{Steps: []wire.ScrubStep{{Name: "keys", Files: 2}}, Error: `scrub "leaks": credentials are in it`}
+	h := scrubbing(t, says)
+	h.Warden.pods.take = func(_ context.Context, runDir, guid string) error {
+		h.pods.mu.Lock()
+		h.pods.running[unitOf(guid)] = true
+		h.pods.mu.Unlock()
+		return errors.Join(errors.New("it says no"), nsjail.WriteScrubbed(runDir, guid, says))
+	}
+	h.pods.starting = func(string) error {
+		t.Error("another pod is started for it")
+		return errors.New("the unit failed")
+	}
+	_, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
+	refused(t, err, "demo:x is not settled: what has to be done to it before anybody is in it has failed")
+	if n := h.log.count("keys, 2 files, 0.0 ms; it failed: " + says.Error); n != 1 {
+		t.Errorf("%d lines of record", n)
+	}
+	if tree, _ := h.trees.Find("demo", "x"); h.pods.has(tree.GUID) {
+		t.Error("its pod still runs")
 	}
 }
 
