@@ -115,6 +115,12 @@ func (w *word) typed(user string) string {
 
 // understand finds the control word that is the first of words, takes its flags out of what follows it, and counts the rest.
 func understand(words []string) (*word, error) {
+	switch {
+	case asksForHelp(words[0]):
+		words = []string{"help"}
+	case len(words) > 1 && asksForHelp(words[1]):
+		words = []string{"help", words[0]}
+	}
 	v, ok := gate.FindVerb(words[0])
 	if !ok {
 		return nil, &gate.Refusal{Reason: fmt.Sprintf("%.40q is no control word", words[0]), Hint: hintFor(words[0])}
@@ -137,6 +143,9 @@ func understand(words []string) (*word, error) {
 	}
 	return w, nil
 }
+
+// asksForHelp reports whether a word is what one types where one does not know that help is a word: no repository is called so.
+func asksForHelp(said string) bool { return said == "--help" || said == "-h" }
 
 func hintFor(mistyped string) string {
 	if len(mistyped) <= 20 {

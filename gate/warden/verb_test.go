@@ -119,6 +119,7 @@ func TestControlWordsRefuseInWords(t *testing.T) {
 		{"shwo demo", `"shwo" is no control word`, "did you mean show? ssh gate@host help lists them all"},
 		{"repo create mine", `"repo" is no control word`, "did you mean repos? ssh gate@host help lists them all"},
 		{"status", `"status" is no control word`, "ssh gate@host help"},
+		{"shwo --help", `"shwo" is no control word`, "did you mean show? ssh gate@host help lists them all"},
 		{"help shwo", `"shwo" is no control word`, "did you mean show? ssh gate@host help lists them all"},
 		{"show", "show takes 1 word, not 0", "ssh gate@host show REF"},
 		{"whoami now", "whoami takes no words, not 1", "ssh gate@host whoami"},
@@ -134,6 +135,23 @@ func TestControlWordsRefuseInWords(t *testing.T) {
 		got, ok := gate.AsRefusal(err)
 		if !ok || got.Reason != refusal.reason || got.Hint != refusal.hint {
 			t.Errorf("%s: %+v, %v", refusal.words, got, err)
+		}
+	}
+}
+
+func TestHelpIsAskedForAsElsewhere(t *testing.T) {
+	h := populated(t)
+	c := h.connect(t, "gate", h.bob)
+	page := func(words string) string {
+		said, err := c.Verb(t.Context(), client.VerbRequest{Words: say(strings.Fields(words)...)})
+		if err != nil {
+			t.Errorf("%s: %v", words, err)
+		}
+		return string(said)
+	}
+	for _, like := range [][2]string{{"--help", "help"}, {"-h", "help"}, {"show --help", "help show"}, {"settle -h demo", "help settle"}} {
+		if page(like[0]) != page(like[1]) {
+			t.Errorf("%s says something else than %s", like[0], like[1])
 		}
 	}
 }
