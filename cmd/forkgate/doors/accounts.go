@@ -14,6 +14,7 @@ type account struct {
 	name, home, shell string
 	uid, gid          int
 	password          bool // one that somebody may type, the empty one included
+	blank             bool // the empty one: nobody is asked for any
 	expired           bool
 }
 
@@ -85,6 +86,7 @@ func (a *accounts) read(passwd, shadow string) {
 			}
 		}
 		one.password = !strings.HasPrefix(hash, "!") && !strings.HasPrefix(hash, "*")
+		one.blank = hash == ""
 		a.all = append(a.all, one)
 	}
 }

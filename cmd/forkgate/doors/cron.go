@@ -19,7 +19,7 @@ func cronProbe(_ context.Context, h *Host) finding {
 		return open("", "crontabs of %s", names(people))
 	}
 	loose, err := h.loose([]string{"etc/crontab", "etc/anacrontab"}, "etc/cron.d", "etc/cron.hourly", "etc/cron.daily", "etc/cron.weekly", "etc/cron.monthly")
-	if loose != "" {
+	if len(loose) > 0 {
 		return othersWrite(loose)
 	}
 	switch why, wrong := h.leave("cron", false); {

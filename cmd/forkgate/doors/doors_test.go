@@ -56,6 +56,22 @@ func setuid(name string, uid uint32) func(*fake) {
 	return func(f *fake) { f.put(name, fs.ModeSetuid|0o755, uid, 0) }
 }
 
+// readsOf writes a file that names one in the home of mallory, who may put it there.
+func readsOf(name, text string) func(*fake) {
+	return func(f *fake) {
+		f.write(name, text)
+		f.put("home/mallory", fs.ModeDir|0o755, 1001, 1001)
+	}
+}
+
+// blockDevice puts a block device.
+func blockDevice(name string, major uint32, mode fs.FileMode, gid uint32) func(*fake) {
+	return func(f *fake) {
+		f.within(name)
+		f.files[name] = &fstest.MapFile{Mode: fs.ModeDevice | mode, Sys: &syscall.Stat_t{Gid: gid, Rdev: unix.Mkdev(major, 0)}}
+	}
+}
+
 // capable puts a file with permitted capabilities (struct vfs_cap_data, revision 2).
 func capable(name string, permitted uint64) func(*fake) {
 	return func(f *fake) {
@@ -301,7 +317,7 @@ func openings() []opening {
 		{"root's files", "/etc/sudoers is not", func(f *fake) { f.put("etc/sudoers", 0o440, 1001, 0) }},
 		{"root's files", "/usr/local/bin/x is not", func(f *fake) { f.put("usr/local/bin/x", 0o755, 1001, 0) }},
 		{"root's files", "/etc/systemd/system/service.d/x.conf is not", func(f *fake) { f.put("etc/systemd/system/service.d/x.conf", 0o646, 0, 0) }},
-		{"root's files", "/opt/x is not root's alone to write, and root runs it, or what is in it, by /etc/systemd/system/x.service", runsIt("etc/systemd/system/x.service", "[Service]\nExecStart=-/opt/x --all\n")},
+		{"root's files", "/opt/x is not root's alone to write; root runs /opt/x, by /etc/systemd/system/x.service", runsIt("etc/systemd/system/x.service", "[Service]\nExecStart=-/opt/x --all\n")},
 		{"root's files", "/opt/x is not", runsIt("etc/systemd/system/ssh.service.d/x.conf", "[Service]\nUser=mallory\nExecStartPre=+/opt/x\n")},
 		{"root's files", "/opt/x is not", runsIt("etc/rc.local", "#!/bin/sh\n/opt/x &\n")},
 		{"root's files", "/opt/x is not", runsIt("etc/cron.d/y", "5 * * * * root test -x /opt/x && /opt/x\n")},
@@ -318,6 +334,36 @@ func openings() []opening {
 			f.files["home/mallory"].Sys = &syscall.Stat_t{Uid: 1001}
 			f.write("etc/rc.local", "/home/mallory/x\n")
 		}},
+		{"root's files", "/etc/logrotate.d/x is not", func(f *fake) { f.put("etc/logrotate.d/x", 0o777, 0, 0) }},
+		{"root's files", "/root/.bashrc, /etc/update-motd.d/x are not", func(f *fake) {
+			f.put("etc/update-motd.d/x", 0o777, 0, 0)
+			f.put("root/.bashrc", 0o644, 1001, 0)
+		}},
+		{"root's files", "/etc/nsswitch.conf is not", func(f *fake) {
+			f.files["etc/nsswitch.conf"].Mode = 0o666
+		}},
+		{"root's files", "/etc/systemd/system-generators/g is not", func(f *fake) { f.put("etc/systemd/system-generators/g", 0o755, 1001, 0) }},
+		{"root's files", "/opt/x is not root's alone to write; root runs /opt/x, by /etc/systemd/system/x.socket", runsIt("etc/systemd/system/x.socket", "[Socket]\nExecStartPre=/opt/x\n")},
+		{"root's files", "/opt/x is not", runsIt("etc/systemd/system/service.d/a.conf", "[Service]\nExecStartPre=/opt/x\n")},
+		{"root's files", "/opt/x is not", runsIt("usr/share/dbus-1/system-services/x.service", "[D-BUS Service]\nName=x\nExec=/opt/x\nUser=root\n")},
+		{"root's files", "/home/mallory is not root's alone to write; root's programs read /home/mallory/env, by /etc/systemd/system/x.service", readsOf("etc/systemd/system/x.service", "[Service]\nEnvironmentFile=-/home/mallory/env\nExecStart=/bin/true\n")},
+		{"root's files", "root's programs read /home/mallory/inc, by /etc/ssh/sshd_config", readsOf("etc/ssh/sshd_config.d/x.conf", "Include /home/mallory/inc/*.conf\n")},
+		{"root's files", "root's programs read /home/mallory/lib/pam_m.so, by /etc/pam.d/login", func(f *fake) {
+			f.add("etc/pam.d/login", "session optional /home/mallory/lib/pam_m.so\n")
+			readsOf("etc/x", "")(f)
+		}},
+		{"root's files", "root's programs read /home/mallory/lib, by /etc/ld.so.conf.d/x.conf", readsOf("etc/ld.so.conf.d/x.conf", "/home/mallory/lib\n")},
+		{"root's files", "/dev/sda: who may read", blockDevice("dev/sda", 8, 0o666, 6)},
+		{"root's files", "/dev/mapper/vg-x: who may read", blockDevice("dev/mapper/vg-x", 253, 0o640, 1001)},
+		{"passwords", "that of root is empty", func(f *fake) {
+			f.write("etc/shadow", strings.Replace(shadow, "root:*:", "root::", 1))
+		}},
+		{"passwords", "that of ada is empty", func(f *fake) { f.write("etc/shadow", strings.Replace(shadow, "ada:!:", "ada::", 1)) }},
+		{"ssh keys", "those of ada from files that others may write", sshdSaying("strictmodes yes", "strictmodes no")},
+		{"groups", "mallory may take anybody into docker", write("etc/gshadow", "docker:!:mallory:ada\n")},
+		{"groups", "mallory may take anybody into forkgate-admin", write("etc/gshadow", "forkgate-admin:!:ada,mallory:ada\n")},
+		{"groups", "the password of the group disk", write("etc/gshadow", "disk:$y$j9T$x::\n")},
+		{"groups", "the password of the group disk", write("etc/group", strings.Replace(group, "disk:x:", "disk:$y$x:", 1))},
 		{"PAM trusts", "/etc/pam.d/su: auth sufficient pam_wheel.so trust", write("etc/pam.d/su", "auth sufficient  pam_rootok.so\nauth\tsufficient pam_wheel.so trust\n")},
 		{"PAM trusts", "/etc/pam.d/mine: auth [success=done default=ignore] pam_succeed_if.so user = root", func(f *fake) {
 			f.write("etc/pam.d/sudo", "@include mine\n")
@@ -328,6 +374,9 @@ func openings() []opening {
 		{"boot", "systemd.debug_shell", add("proc/cmdline", " systemd.debug_shell=1")},
 		{"boot", "init=/bin/bash", write("proc/cmdline", "ro init=/bin/bash")},
 		{"boot", "cannot read", drop("proc/cmdline")},
+		{"boot", "rescue.service has SYSTEMD_SULOGIN_FORCE=1", func(f *fake) {
+			f.programs["systemctl show "+properties+" -- emergency.service rescue.service"] = "Id=emergency.service\n\nId=rescue.service\nEnvironment=HOME=/root SYSTEMD_SULOGIN_FORCE=1\n"
+		}},
 		{"listener 23/tcp", "nobody knows", add("proc/net/tcp", strings.Replace(hears("00000000:0017", "0A"), "18436", "7", 1))},
 		{"listener 69/udp", "systemd hears", func(f *fake) {
 			f.write("proc/net/udp", hears("0A00000A:0045", "07"))

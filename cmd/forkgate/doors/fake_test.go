@@ -74,7 +74,7 @@ build:x:1002:1002::/:/usr/bin/forkgate
 	shadow = "root:*:1::::::\ndaemon:*:1::::::\nada:!:1::::::\nmallory:!:1::::::\nbuild:*:1::::::\n"
 	group  = "root:x:0:\ndaemon:x:1:\nsudo:x:27:ada\ndocker:x:999:ada\ndisk:x:6:\nada:x:1000:\nmallory:x:1001:\nforkgate-admin:x:998:ada\nforkgate-accounts:x:997:build\n"
 
-	sshdSays = "port 22\nusepam yes\npermitrootlogin no\npasswordauthentication no\nkbdinteractiveauthentication no\npubkeyauthentication yes\n" +
+	sshdSays = "port 22\nusepam yes\npermitrootlogin no\npasswordauthentication no\nkbdinteractiveauthentication no\npubkeyauthentication yes\nstrictmodes yes\n" +
 		"authorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2\nauthorizedkeyscommand none\ntrustedusercakeys none\nforcecommand none\ndisableforwarding no\n"
 	forcedSays = "port 22\nusepam yes\nforcecommand /usr/bin/forkgate session --repo shop+build\ndisableforwarding yes\nauthorizedkeysfile /etc/forkgate/authorized_keys/%u\n"
 	unitSays   = "Id=debug-shell.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n"

@@ -185,9 +185,11 @@ func lines(text string) (all []string) {
 	return all
 }
 
+// few is how many of many are named.
+const few = 6
+
 // some names a few of many.
 func some(names []string) string {
-	const few = 6
 	if len(names) > few {
 		return fmt.Sprintf("%s and %d others", strings.Join(names[:few], ", "), len(names)-few)
 	}

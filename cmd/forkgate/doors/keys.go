@@ -72,6 +72,9 @@ func keysProbe(ctx context.Context, h *Host) finding {
 	if a.elsewhere != "" {
 		who = append(who, "those of "+a.elsewhere)
 	}
+	if careless := h.careless(ctx, a); careless != "" {
+		return open("write StrictModes yes into /etc/ssh/sshd_config, before all Match blocks, and: systemctl reload ssh", "sshd takes those of %s from files that others may write (StrictModes no)", careless)
+	}
 	if len(who) == 0 {
 		return closed("nobody but who is in %s has one", AdminGroup)
 	}
@@ -79,6 +82,28 @@ func keysProbe(ctx context.Context, h *Host) finding {
 		return open("", "of %s, and %s", some(who), why)
 	}
 	return gated("of %s, whom forkgate pam does not let in", some(who))
+}
+
+// careless is somebody whom the gate lets in, and whose keys sshd takes from files whoever may write those (sshd_config(5), StrictModes); empty: nobody.
+func (h *Host) careless(ctx context.Context, a accounts) string {
+	for _, one := range a.all {
+		if !a.admin(one.name) || !one.hasShell() {
+			continue
+		}
+		all, err := h.every(ctx, one.name)
+		if err != nil { // where the Match blocks are not understood
+			s, unknown := h.sshd(ctx, anybody())
+			if all = []settings{s}; unknown != nil {
+				return one.name
+			}
+		}
+		for _, s := range all {
+			if !s.is("strictmodes", "yes") && !s.is("pubkeyauthentication", "no") {
+				return one.name
+			}
+		}
+	}
+	return ""
 }
 
 // admins are those who can log in once the doors are closed.

@@ -6,42 +6,54 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 )
 
 func looseProbe(_ context.Context, h *Host) finding {
-	drops, _ := fs.Glob(h.Files, "etc/systemd/system/*.d") // a pattern that is well formed has no error
-	loose, err := h.loose([]string{"etc", "etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/ld.so.preload", "usr/bin/forkgate", "root", "etc/rc.local"},
-		slices.Concat(drops, []string{"etc/sudoers.d", "etc/ssh", "etc/ssh/sshd_config.d", "etc/pam.d", "etc/security", "etc/systemd/system", "etc/profile.d", "etc/ld.so.conf.d",
-			"usr/lib/forkgate", "usr/local/bin", "usr/local/sbin"})...)
-	switch {
-	case err != nil:
-		return open("look at it", "%v", err)
-	case loose != "":
-		return othersWrite(loose)
-	}
-	loose, by, err := h.looseRun()
+	found, err := h.loose(rootsFiles, slices.Concat(h.glob("etc/systemd/system/*.d"), rootsDirs)...)
 	if err != nil {
 		return open("look at it", "%v", err)
 	}
-	if loose != "" {
-		f := othersWrite(loose)
-		f.found += ", and root runs it, or what is in it, by " + by
+	why := ""
+	for _, look := range []func() (loose []string, by string, err error){h.looseRun, h.looseRead} {
+		loose, by, err := look()
+		if err != nil {
+			return open("look at it", "%v", err)
+		}
+		found, why = append(found, loose...), why+by
+	}
+	if len(found) > 0 {
+		f := othersWrite(found)
+		f.found += why
 		return f
+	}
+	disks, err := h.looseDisks()
+	switch {
+	case err != nil:
+		return open("look at it", "%v", err)
+	case len(disks) > 0:
+		return open(fmt.Sprintf("chown root:disk %s && chmod 660 %[1]s && setfacl -b %[1]s", disks[0]), "%s: who may read or write a disk has all that is on it", some(disks))
 	}
 	return closed("those that were looked at are root's")
 }
 
-// othersWrite is what to say of a file that is loose.
-func othersWrite(file string) finding {
-	return open(fmt.Sprintf("chown root: %s && chmod go-w %[1]s && setfacl -b %[1]s", file), "%s is not root's alone to write", file)
+// othersWrite is what to say of files that are loose.
+func othersWrite(files []string) finding {
+	all := strings.Join(files[:min(len(files), few)], " ")
+	is := "is not root's alone to write"
+	if len(files) > 1 {
+		is = "are not root's alone to write"
+	}
+	return open(fmt.Sprintf("chown root: %s && chmod go-w %[1]s && setfacl -b %[1]s", all), "%s %s", some(files), is)
 }
 
-// loose is the first of these files, or of these directories and what lies in them, that somebody beside root can write.
-func (h *Host) loose(files []string, dirs ...string) (string, error) {
+// loose are those of these files, or of these directories and what lies in them, that somebody beside root can write.
+func (h *Host) loose(files []string, dirs ...string) (found []string, err error) {
+	files = slices.Clone(files)
 	for _, dir := range dirs {
 		inside, err := h.list(dir)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		files = append(append(files, dir), inside...)
 	}
@@ -51,16 +63,23 @@ func (h *Host) loose(files []string, dirs ...string) (string, error) {
 			continue
 		}
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		if uid, gid := owner(info); uid != 0 || info.Mode()&0o002 != 0 || info.Mode()&0o020 != 0 && gid != 0 && h.peopled(gid) {
-			return "/" + file, nil
+		others, err := h.others(file)
+		if err != nil {
+			return nil, err
 		}
-		if others, err := h.others(file); err != nil || others != "" {
-			return "/" + file, err
+		if uid, _ := owner(info); (uid != 0 || h.shared(info) || others != "") && !slices.Contains(found, "/"+file) {
+			found = append(found, "/"+file)
 		}
 	}
-	return "", nil
+	return found, nil
+}
+
+// shared reports whether a file's mode has somebody write it who is neither its owner, root nor an admin.
+func (h *Host) shared(info fs.FileInfo) bool {
+	_, gid := owner(info)
+	return info.Mode()&0o002 != 0 || info.Mode()&0o020 != 0 && gid != 0 && h.peopled(gid)
 }
 
 // peopled reports whether somebody is in a group who is neither root nor an admin, or that cannot be ruled out. Debian's staff, to whom /usr/local may belong,

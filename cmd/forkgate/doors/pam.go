@@ -125,9 +125,11 @@ func passwordsProbe(ctx context.Context, h *Host) finding {
 	if err != nil {
 		return open("look at it", "%v", err)
 	}
-	var who, twins []string
+	var who, twins, blank []string
 	for _, one := range a.all {
 		switch {
+		case one.blank && (one.uid == 0 || a.admin(one.name)): // whatever its shell is: su takes another
+			blank = append(blank, one.name)
 		case !one.password || !one.hasShell():
 		case one.uid != 0:
 			who = append(who, one.name)
@@ -140,6 +142,8 @@ func passwordsProbe(ctx context.Context, h *Host) finding {
 		who = append(who, "those of "+a.elsewhere)
 	}
 	switch {
+	case len(blank) > 0:
+		return open("passwd "+blank[0]+", or passwd --lock "+blank[0], "that of %s is empty: su and the console ask for none", some(blank))
 	case len(twins) > 0:
 		return open("passwd --lock "+twins[0], "%s: root by another name, whom the console lets in", some(twins))
 	case len(who) == 0:

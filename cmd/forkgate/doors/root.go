@@ -54,7 +54,39 @@ func groupsProbe(_ context.Context, h *Host) finding {
 	case len(who) > 0:
 		return open("", "%s", some(who))
 	}
+	if do, why := h.joinable(); why != "" {
+		return open(do, "%s", why)
+	}
 	return closed("nobody but root and %s is in one", AdminGroup)
+}
+
+// joinable says by whom others, or oneself, can be taken into a group that amounts to root, or whose members are let in: its administrators, and whoever
+// knows its password (gshadow(5), gpasswd(1), newgrp(1)).
+func (h *Host) joinable() (do, why string) {
+	a, err := h.accounts()
+	if err != nil {
+		return "look at it", err.Error()
+	}
+	closely := append([]string{AdminGroup, "sudo", "wheel"}, mighty...)
+	for _, file := range []string{"etc/gshadow", "etc/group"} {
+		text, _, err := h.read(file)
+		if err != nil {
+			return "look at /" + file, err.Error()
+		}
+		for line := range strings.Lines(text) {
+			f := strings.Split(strings.TrimSpace(line), ":")
+			if len(f) != 4 || !slices.Contains(closely, f[0]) {
+				continue
+			}
+			if hash := f[1]; hash != "" && hash != "x" && hash[0] != '!' && hash[0] != '*' {
+				return "gpasswd --remove-password " + f[0], "whoever knows the password of the group " + f[0] + " is in it, by newgrp"
+			}
+			if who := a.strangers(fields(f[2])); file == "etc/gshadow" && len(who) > 0 {
+				return "gpasswd --administrators '' " + f[0], some(who) + " may take anybody into " + f[0] + " (gpasswd)"
+			}
+		}
+	}
+	return "", ""
 }
 
 // closeGroups takes names out of lists. Whose first group it is stays: that is a line of passwd(5), and for the operator to change.

@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"path"
@@ -14,14 +15,9 @@ var interpreters = []string{"sh", "bash", "dash", "python", "python3", "perl", "
 // runs is what this host's own units, rc.local and crontabs have root run, by absolute names, with where that is written. Packages' own programs are root's.
 func (h *Host) runs() (map[string]string, error) {
 	all := map[string]string{}
-	for _, dir := range []string{"etc/systemd/system/", "run/systemd/system/", "usr/local/lib/systemd/system/"} {
-		for _, pattern := range []string{"*.service", "*.service.d/*.conf"} {
-			units, _ := fs.Glob(h.Files, dir+pattern) // a pattern that is well formed has no error
-			for _, unit := range units {
-				if err := h.note(all, unit, unitCommand); err != nil {
-					return nil, err
-				}
-			}
+	for _, unit := range h.ownUnits() {
+		if err := h.note(all, unit, unitCommand); err != nil {
+			return nil, err
 		}
 	}
 	tables, err := h.list("etc/cron.d")
@@ -95,12 +91,17 @@ func cronCommand(line string, saysWho bool) string {
 	return strings.Join(f[min(at, len(f)):], " ")
 }
 
-// looseRun is the first of them that somebody beside root can write, or put another one in the place of, and where it is written.
-func (h *Host) looseRun() (loose, by string, err error) {
+// looseRun are those of them that somebody beside root can write, or put another one in the place of, and by what.
+func (h *Host) looseRun() (found []string, by string, err error) {
 	all, err := h.runs()
 	if err != nil {
-		return "", "", err
+		return nil, "", err
 	}
+	return h.looseNamed(all, "root runs")
+}
+
+// looseNamed are those of files that somebody beside root can write, or put another one in the place of; all has where they are named.
+func (h *Host) looseNamed(all map[string]string, what string) (found []string, by string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		files := []string{name}
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
@@ -108,9 +109,18 @@ func (h *Host) looseRun() (loose, by string, err error) {
 				files = append(files, dir)
 			}
 		}
-		if found, err := h.loose(files); err != nil || found != "" {
-			return found, "/" + all[name], err
+		loose, err := h.loose(files)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, file := range loose {
+			if !slices.Contains(found, file) {
+				found = append(found, file)
+			}
+		}
+		if by == "" && len(loose) > 0 {
+			by = fmt.Sprintf("; %s /%s, by /%s", what, name, all[name])
 		}
 	}
-	return "", "", nil
+	return found, by, nil
 }

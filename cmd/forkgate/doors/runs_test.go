@@ -30,6 +30,21 @@ func TestWhatRootRunsIsRoots(t *testing.T) {
 	}
 }
 
+// Disks as udev has them, and media that come and go, are nobody's way in; nor is what is written down where nothing reads it.
+func TestDisksOfTheGroupDisk(t *testing.T) {
+	f := shut()
+	f.write("etc/group", group+"cdrom:x:24:mallory\n")
+	for _, it := range []func(*fake){
+		blockDevice("dev/sda", 8, 0o660, 6), blockDevice("dev/sr0", 11, 0o660, 24), blockDevice("dev/dm-0", 253, 0o600, 0),
+		readsOf("etc/systemd/system/x.service", "[Service]\n# EnvironmentFile=/home/mallory/env\nWorkingDirectory=/home/mallory\n"),
+	} {
+		it(f)
+	}
+	if r := row(t, f, "root's files"); r.State != Closed {
+		t.Errorf("%+v", r)
+	}
+}
+
 // What Debian and Fedora ship asks, and so does what is for admins.
 func TestWhatPAMAsks(t *testing.T) {
 	for _, line := range []string{

@@ -95,7 +95,7 @@ func shutSteps(name string, u unit) (steps []step) {
 }
 
 // bootProbe looks at this boot. What the boot loader lets be typed who stands before the machine shows nowhere.
-func bootProbe(_ context.Context, h *Host) finding {
+func bootProbe(ctx context.Context, h *Host) finding {
 	text, ok, err := h.read("proc/cmdline")
 	if !ok {
 		return open("look at it", "cannot read /proc/cmdline: %v", err)
@@ -107,6 +107,17 @@ func bootProbe(_ context.Context, h *Host) finding {
 			key == "rd.break", key == "single", key == "S", key == "1", key == "emergency", key == "rescue", key == "systemd.sulogin_force", key == "SYSTEMD_SULOGIN_FORCE",
 			key == "init" && slices.Contains([]string{"sh", "bash", "dash", "busybox"}, path.Base(value)), key == "systemd.unit" && (strings.HasPrefix(value, "rescue") || strings.HasPrefix(value, "emergency")):
 			return open("take it from the boot loader's configuration, and boot", "the kernel was started with %s", word)
+		}
+	}
+	units, err := h.units(ctx, "emergency.service", "rescue.service")
+	if err != nil {
+		return open("systemctl status", "systemd does not answer: %v", err)
+	}
+	for _, u := range units { // with it sulogin asks for no password where root has none (systemd's ENVIRONMENT.md)
+		for _, word := range strings.Fields(u["Environment"]) {
+			if key, value, _ := strings.Cut(word, "="); key == "SYSTEMD_SULOGIN_FORCE" && value != "0" && value != "no" {
+				return open("systemctl edit "+u["Id"]+", and take it out there", "%s has %s", u["Id"], word)
+			}
 		}
 	}
 	return closed("nothing of the kind")
