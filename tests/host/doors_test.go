@@ -110,6 +110,7 @@ func TestDoors(t *testing.T) {
 	t.Run("nobody would be left", func(t *testing.T) { nobodyLeft(t, h, before) })
 	t.Run("unconfirmed", func(t *testing.T) { unconfirmed(t, h, before) })
 	t.Run("confirmed", func(t *testing.T) { confirmed(t, h) })
+	t.Run("left to the admin", func(t *testing.T) { leftToTheAdmin(t, h) })
 	h.Must(t, "forkgate", "doors", "--undo")
 	if after := shape(t, h); after != before {
 		t.Errorf("after --undo\n%s", ways.Differs(before, after))

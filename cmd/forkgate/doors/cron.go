@@ -20,7 +20,7 @@ func cronProbe(_ context.Context, h *Host) finding {
 	}
 	loose, err := h.loose([]string{"etc/crontab", "etc/anacrontab"}, "etc/cron.d", "etc/cron.hourly", "etc/cron.daily", "etc/cron.weekly", "etc/cron.monthly")
 	if len(loose) > 0 {
-		return othersWrite(loose)
+		return h.othersWrite(loose)
 	}
 	switch why, wrong := h.leave("cron", false); {
 	case err != nil || wrong != nil:

@@ -23,7 +23,7 @@ func looseProbe(_ context.Context, h *Host) finding {
 		found, why = append(found, loose...), why+by
 	}
 	if len(found) > 0 {
-		f := othersWrite(found)
+		f := h.othersWrite(found)
 		f.found += why
 		return f
 	}
@@ -32,19 +32,30 @@ func looseProbe(_ context.Context, h *Host) finding {
 	case err != nil:
 		return open("look at it", "%v", err)
 	case len(disks) > 0:
-		return open(fmt.Sprintf("chown root:disk %s && chmod 660 %[1]s && setfacl -b %[1]s", disks[0]), "%s: who may read or write a disk has all that is on it", some(disks))
+		return open(h.rootsAlone(disks[:1], "root:disk", "660"), "%s: who may read or write a disk has all that is on it", some(disks))
 	}
 	return closed("those that were looked at are root's")
 }
 
 // othersWrite is what to say of files that are loose.
-func othersWrite(files []string) finding {
-	all := strings.Join(files[:min(len(files), few)], " ")
+func (h *Host) othersWrite(files []string) finding {
 	is := "is not root's alone to write"
 	if len(files) > 1 {
 		is = "are not root's alone to write"
 	}
-	return open(fmt.Sprintf("chown root: %s && chmod go-w %[1]s && setfacl -b %[1]s", all), "%s %s", some(files), is)
+	return open(h.rootsAlone(files[:min(len(files), few)], "root:", "go-w"), "%s %s", some(files), is)
+}
+
+// rootsAlone is what to type to have files be whose they should be. setfacl, which not every host has, is needed where there is a list alone.
+func (h *Host) rootsAlone(files []string, whose, mode string) string {
+	all := strings.Join(files, " ")
+	do := fmt.Sprintf("chown %s %s && chmod %s %s", whose, all, mode, all)
+	for _, file := range files {
+		if list, err := h.Attribute(strings.TrimPrefix(file, "/"), "system.posix_acl_access"); err != nil || len(list) > 0 {
+			return do + " && setfacl -b " + all
+		}
+	}
+	return do
 }
 
 // loose are those of these files, or of these directories and what lies in them, that somebody beside root can write.
