@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"forkgate/cmd/forkgate/doctor"
 	"forkgate/cmd/forkgate/doors"
@@ -104,69 +99,4 @@ func sshTo(port int) string {
 		return "ssh "
 	}
 	return fmt.Sprintf("ssh -p %d ", port)
-}
-
-// proposals takes what is proposed.
-type proposals struct{}
-
-func (proposals) Ask(_, proposed string) (string, error)        { return proposed, nil }
-func (proposals) Confirm(_ string, proposed bool) (bool, error) { return proposed, nil }
-func (proposals) Wrong(why error) error                         { return why }
-
-// terminal asks whoever sits there.
-type terminal struct {
-	in  *bufio.Reader
-	out io.Writer
-}
-
-var errNobody = errors.New("setup asks questions, and nobody is there to answer: run it on a terminal, or with --yes")
-
-func newTerminal(in *os.File, out io.Writer) (*terminal, error) {
-	if !term.IsTerminal(int(in.Fd())) {
-		return nil, errNobody
-	}
-	return &terminal{bufio.NewReader(in), out}, nil
-}
-
-func (t *terminal) Ask(question, proposed string) (string, error) {
-	if proposed != "" {
-		question += " [" + proposed + "]"
-	}
-	fmt.Fprintf(t.out, "%s: ", question)
-	line, err := t.in.ReadString('\n')
-	if err != nil {
-		return "", errNobody
-	}
-	if line = strings.TrimSpace(line); line == "" {
-		return proposed, nil
-	}
-	return line, nil
-}
-
-// Wrong has setup ask again: who sits there can say something else.
-func (t *terminal) Wrong(why error) error {
-	_, err := fmt.Fprintf(t.out, "%s\n", gate.Printable(why.Error()))
-	return err
-}
-
-// Confirm takes yes for yes and no for no, and asks again for anything else.
-func (t *terminal) Confirm(question string, proposed bool) (bool, error) {
-	word := "no"
-	if proposed {
-		word = "yes"
-	}
-	for {
-		line, err := t.Ask(question+" (yes or no)", word)
-		switch {
-		case err != nil:
-			return false, err
-		case line == "yes":
-			return true, nil
-		case line == "no":
-			return false, nil
-		}
-		if err := t.Wrong(fmt.Errorf("%q is neither yes nor no", line)); err != nil {
-			return false, err
-		}
-	}
 }

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A file that is given for a disk is told as that where setup asks, and stays what it was; a size is one that a pool can have.
@@ -28,31 +29,64 @@ func TestPoolsAnswers(t *testing.T) {
 	}
 }
 
+// sits is a terminal at which something was typed; nobody types any more where it has ended.
+func sits(t *testing.T, typed string, ended bool) (*terminal, *strings.Builder) {
+	t.Helper()
+	in, keys, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); keys.Close() })
+	if _, err := keys.WriteString(typed); err != nil {
+		t.Fatal(err)
+	}
+	if ended {
+		keys.Close()
+	}
+	var out strings.Builder
+	return &terminal{in: in, out: &out}, &out
+}
+
 // What is proposed is for who says nothing; what is no answer is asked for again; and the end of what is typed is no answer.
 func TestTerminal(t *testing.T) {
-	var out strings.Builder
-	asks := func(typed string) *terminal { return &terminal{bufio.NewReader(strings.NewReader(typed)), &out} }
-	if got, err := asks("\n").Ask("how large", "20G"); got != "20G" || err != nil {
-		t.Errorf("nothing typed: %q, %v", got, err)
-	}
-	if got, err := asks("  1T \n").Ask("how large", "20G"); got != "1T" || err != nil {
-		t.Errorf("a word typed: %q, %v", got, err)
-	}
-	if got, err := asks("1T").Ask("how large", "20G"); got != "" || !errors.Is(err, errNobody) {
-		t.Errorf("a line without an end: %q, %v", got, err)
-	}
-	for typed, want := range map[string]bool{"\n": false, "y\nyes\n": true, "maybe\n\n": false, "no\n": false} {
-		if got, err := asks(typed).Confirm("is it certain?", false); got != want || err != nil {
-			t.Errorf("%q is %v, %v", typed, got, err)
+	for typed, want := range map[string]string{"\n": "20G", "  1T \n": "1T", "2T\n3T\n": "2T"} {
+		asks, out := sits(t, typed, false)
+		if got, err := asks.Ask(t.Context(), "how large", "20G"); got != want || err != nil || out.String() != "how large [20G]: " {
+			t.Errorf("%q typed: %q, %v; it asks %q", typed, got, err, out)
 		}
 	}
-	if err := asks("").Wrong(errors.New("/dev/x\x1b is no block device")); err != nil || !strings.Contains(out.String(), "/dev/x\\x1b is no block device\n") {
-		t.Errorf("an answer that will not do: %v\n%s", err, &out)
+	asks, _ := sits(t, "1T", true)
+	if got, err := asks.Ask(t.Context(), "how large", "20G"); got != "" || !errors.Is(err, errNobody) {
+		t.Errorf("a line without an end: %q, %v", got, err)
 	}
-	if got, err := asks("y\n").Confirm("is it certain?", true); got || !errors.Is(err, errNobody) {
+	for typed, want := range map[string]bool{"\n": false, "yep\nyes\n": true, "maybe\n\n": false, "no\n": false} {
+		asks, out := sits(t, typed, false)
+		if got, err := asks.Confirm(t.Context(), "is it certain?", false); got != want || err != nil {
+			t.Errorf("%q is %v, %v", typed, got, err)
+		}
+		if !strings.HasPrefix(out.String(), "is it certain? (yes or no) [no]: ") || strings.HasPrefix(typed, "maybe") != strings.Contains(out.String(), "\"maybe\" is neither yes nor no\n") {
+			t.Errorf("%q: it asks %q", typed, out)
+		}
+	}
+	asks, out := sits(t, "", true)
+	if err := asks.Wrong(errors.New("/dev/x\x1b is no block device")); err != nil || out.String() != "/dev/x\\x1b is no block device\n" {
+		t.Errorf("an answer that will not do: %v, %q", err, out)
+	}
+	asks, _ = sits(t, "maybe\n", true)
+	if got, err := asks.Confirm(t.Context(), "is it certain?", true); got || !errors.Is(err, errNobody) {
 		t.Errorf("what is no answer, and then nothing: %v, %v", got, err)
 	}
-	if !strings.Contains(out.String(), "how large [20G]: ") || !strings.Contains(out.String(), "is it certain? (yes or no) [no]: \"maybe\" is neither yes nor no\n") {
-		t.Errorf("it asks\n%s", &out)
+}
+
+// Who interrupts is not asked any more, with half a line typed as well; what is said of it stands on a line of its own.
+func TestAnInterruptedQuestion(t *testing.T) {
+	for _, typed := range []string{"", "20"} {
+		asks, out := sits(t, typed, false)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		got, err := asks.Ask(ctx, "how large", "20G")
+		cancel()
+		if got != "" || !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(out.String(), ": \n") {
+			t.Errorf("%q typed: %q, %v, %q", typed, got, err, out)
+		}
 	}
 }

@@ -80,6 +80,10 @@ answer "an empty disk for" /srv/shop/data; expect "no block device"; answer "an 
 answer "no AI agent" maybe; answer "no AI agent" yes; answer "a tar file with a Debian" /nowhere; expect "no such file"; answer "a tar file with a Debian" $env(ROOTFS); answer "the first repository" /srv/shop; answer {its name \[shop} ""
 answer "have port 22" ""; answer "the other ways onto this host" no; expect eof; exit [lindex [wait] 3]`
 
+// left is who presses ^C at a question.
+const left = `set timeout 60; spawn forkgate setup
+expect timeout { exit 9 } "an empty disk for"; send "\003"; expect timeout { exit 8 } "interrupted: the pool: nothing was done"; expect eof; exit [lindex [wait] 3]`
+
 // setUp has forkgate setup do all of it, with the key by which root is known to sshd.
 func (p *packaged) setUp() {
 	t := p.t
@@ -88,6 +92,9 @@ func (p *packaged) setUp() {
 	rootfs := filepath.Join(p.Dir, "rootfs.tar")
 	if out, err := exec.Command("cp", "--reflink=auto", need.Rootfs(t), rootfs).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
+	}
+	if r := p.Run(t.Context(), t, "expect", "-c", left); r.Code != 1 {
+		t.Errorf("setup, and ^C: %+v", r)
 	}
 	if said := p.Must(t, "env", "ROOTFS="+rootfs, "expect", "-c", typed); !strings.Contains(said, "+ forkgate repo create shop --from /srv/shop") {
 		t.Errorf("setup says\n%s", said)

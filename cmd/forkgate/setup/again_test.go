@@ -18,14 +18,14 @@ type clumsy struct {
 	told  []string
 }
 
-func (c *clumsy) Ask(question, proposal string) (string, error) {
+func (c *clumsy) Ask(ctx context.Context, question, proposal string) (string, error) {
 	for word, answers := range c.tries {
 		if strings.Contains(question, word) && len(answers) > 0 {
 			c.tries[word] = answers[1:]
 			return answers[0], nil
 		}
 	}
-	return c.proposed.Ask(question, proposal)
+	return c.proposed.Ask(ctx, question, proposal)
 }
 
 func (c *clumsy) Wrong(why error) error {

@@ -24,13 +24,13 @@ func doorsThere(_ context.Context, h *Host) string {
 	return ""
 }
 
-func askDoors(_ context.Context, h *Host, asker Asker, a *Answers) (err error) {
+func askDoors(ctx context.Context, h *Host, asker Asker, a *Answers) (err error) {
 	if !a.Doors {
-		a.Doors, err = asker.Confirm("Are the other ways onto this host to be closed, to all but the group forkgate-admin and root at the console? "+
+		a.Doors, err = asker.Confirm(ctx, "Are the other ways onto this host to be closed, to all but the group forkgate-admin and root at the console? "+
 			"That is done when somebody has logged in through the gate, and taken back unless you confirm it in a new login", false)
 	}
 	if err == nil && a.Doors {
-		err = askWhoLogsIn(h, asker, a)
+		err = askWhoLogsIn(ctx, h, asker, a)
 	}
 	return err
 }

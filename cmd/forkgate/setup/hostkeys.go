@@ -30,10 +30,10 @@ func hostKeysThere(_ context.Context, h *Host) string {
 }
 
 // askHostKeys proposes the keys by which clients know this host already.
-func askHostKeys(_ context.Context, h *Host, asker Asker, a *Answers) (err error) {
+func askHostKeys(ctx context.Context, h *Host, asker Asker, a *Answers) (err error) {
 	for _, name := range hostKeyFiles {
 		if exists(h.path(sshdKeys + "/" + name)) {
-			a.OwnKeys, err = asker.Confirm("Is the gate to be known by the keys of this host's sshd? No known_hosts changes then where it takes sshd's port", true)
+			a.OwnKeys, err = asker.Confirm(ctx, "Is the gate to be known by the keys of this host's sshd? No known_hosts changes then where it takes sshd's port", true)
 			return err
 		}
 	}

@@ -34,20 +34,20 @@ func portThere(_ context.Context, h *Host) string {
 	return ""
 }
 
-func askPort(_ context.Context, h *Host, asker Asker, a *Answers) (err error) {
+func askPort(ctx context.Context, h *Host, asker Asker, a *Answers) (err error) {
 	if !a.Port {
-		a.Port, err = asker.Confirm(fmt.Sprintf("Is the gate to have port %d? Your host's sshd then listens at %s alone: who is to be on the host itself comes by the console, or from there (%s). "+
+		a.Port, err = asker.Confirm(ctx, fmt.Sprintf("Is the gate to have port %d? Your host's sshd then listens at %s alone: who is to be on the host itself comes by the console, or from there (%s). "+
 			"That is done when somebody has logged in through the gate, and taken back unless somebody does so again", sshPort, SSHD, fromTheHost()), false)
 	}
 	if err == nil && a.Port {
-		err = askWhoLogsIn(h, asker, a)
+		err = askWhoLogsIn(ctx, h, asker, a)
 	}
 	return err
 }
 
 // askWhoLogsIn wants a principal: of anybody else no login would be seen. Whose it is has to be said where there are several, as the operator's is what
 // counts, and an agent's shows nothing.
-func askWhoLogsIn(h *Host, asker Asker, a *Answers) error {
+func askWhoLogsIn(ctx context.Context, h *Host, asker Asker, a *Answers) error {
 	if len(a.keys) > 0 {
 		return nil // that principal is made by this setup
 	}
@@ -64,7 +64,7 @@ func askWhoLogsIn(h *Host, asker Asker, a *Answers) error {
 	} else if len(names) == 1 {
 		proposed = names[0]
 	}
-	return ask(asker, &a.Principal, "whose login is to show that the gate lets people in", proposed, func(who string) error {
+	return ask(ctx, asker, &a.Principal, "whose login is to show that the gate lets people in", proposed, func(who string) error {
 		switch {
 		case slices.Contains(names, who):
 			return nil

@@ -28,7 +28,7 @@ func principalThere(_ context.Context, h *Host) string {
 }
 
 func askPrincipal(ctx context.Context, h *Host, asker Asker, a *Answers) error {
-	err := ask(asker, &a.Principal, "your name at the gate", loginName(), func(name string) error {
+	err := ask(ctx, asker, &a.Principal, "your name at the gate", loginName(), func(name string) error {
 		if err := gate.CheckName(name); err != nil {
 			return fmt.Errorf("%q cannot be a principal: %w", name, err)
 		}
@@ -38,7 +38,7 @@ func askPrincipal(ctx context.Context, h *Host, asker Asker, a *Answers) error {
 		return err
 	}
 	var keys, left []string
-	err = ask(asker, &a.Keys, "the file with your public keys", h.authorizedKeys(ctx), func(file string) (err error) {
+	err = ask(ctx, asker, &a.Keys, "the file with your public keys", h.authorizedKeys(ctx), func(file string) (err error) {
 		keys, left, err = readKeys(file)
 		return err
 	})
@@ -53,7 +53,7 @@ func askPrincipal(ctx context.Context, h *Host, asker Asker, a *Answers) error {
 	}
 	a.keys = keys
 	if !a.Vouched {
-		a.Vouched, err = asker.Confirm(fmt.Sprintf("%s. Is it certain that no AI agent reaches any of them, as a file or in an ssh-agent? "+
+		a.Vouched, err = asker.Confirm(ctx, fmt.Sprintf("%s. Is it certain that no AI agent reaches any of them, as a file or in an ssh-agent? "+
 			"Otherwise whoever has one of them is an agent until a workstation says more", gate.Count(len(keys), "key")), false)
 	}
 	return err

@@ -19,6 +19,9 @@ import (
 // ErrUnfinished is the error of a setup that a step has ended: those before it stay, and it can be said again.
 var ErrUnfinished = errors.New("setup is not finished")
 
+// ErrInterrupted is the error of a setup that who types has ended.
+var ErrInterrupted = errors.New("interrupted")
+
 // Answers are what the operator was asked, or has said by flags. What is empty is asked for.
 type Answers struct {
 	Device    string // an empty block device for the pool; a sparse file where it is empty
@@ -36,10 +39,10 @@ type Answers struct {
 	keys []string // what was in Keys when the operator was asked about it
 }
 
-// Asker asks the operator. The answer to an empty line is what is proposed.
+// Asker asks the operator. The answer to an empty line is what is proposed. Who interrupts is not waited for.
 type Asker interface {
-	Ask(question, proposed string) (string, error)
-	Confirm(question string, proposed bool) (bool, error)
+	Ask(ctx context.Context, question, proposed string) (string, error)
+	Confirm(ctx context.Context, question string, proposed bool) (bool, error)
 	// Wrong says why the last answer will not do. It returns an error where it is no use to ask again.
 	Wrong(why error) error
 }
@@ -76,40 +79,71 @@ type step struct {
 	do    func(context.Context, *Host, Answers) error
 }
 
-// Run asks for what is missing in a, and sets the host up. Nothing is done before all is asked.
+// Run asks for what is missing in a, and sets the host up. Nothing is done before all is asked, and no step is begun after an interruption.
 func Run(ctx context.Context, h *Host, asker Asker, a Answers) error {
-	var todo []step
-	for _, s := range steps() {
-		if there := s.done(ctx, h); there != "" {
-			fmt.Fprintf(h.Out, "%s: %s\n", s.title, there)
-			continue
-		}
-		if err := s.ask(ctx, h, asker, &a); err != nil {
-			return fmt.Errorf("%s: %w", s.title, err)
-		}
-		todo = append(todo, s)
+	todo, err := askAll(ctx, h, asker, &a)
+	if err != nil {
+		return err
 	}
 	for _, s := range todo {
-		// Again: a warden that did not run could not say what it has, and runs since the services were started.
-		if there := s.done(ctx, h); there != "" {
-			fmt.Fprintf(h.Out, "\n%s: %s\n", s.title, there)
-			continue
-		}
-		fmt.Fprintf(h.Out, "\n%s\n", s.title)
-		if err := s.do(ctx, h, a); err != nil {
+		switch err := s.begin(ctx, h, a); {
+		case err != nil && ctx.Err() != nil:
+			return fmt.Errorf("%w: %s: %w\nwhat is done stays; forkgate setup goes on from there", ErrUnfinished, s.title, interrupted(err))
+		case err != nil:
 			return fmt.Errorf("%w: %s: %w\nwhat is done stays; mend that, and say forkgate setup again", ErrUnfinished, s.title, err)
 		}
 	}
 	return nil
 }
 
+// askAll asks for what the steps need to know whose result is not there.
+func askAll(ctx context.Context, h *Host, asker Asker, a *Answers) (todo []step, err error) {
+	for _, s := range steps() {
+		if there := s.done(ctx, h); there != "" {
+			fmt.Fprintf(h.Out, "%s: %s\n", s.title, there)
+			continue
+		}
+		err := s.ask(ctx, h, asker, a)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %s: nothing was done; forkgate setup asks again", ErrInterrupted, s.title)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.title, err)
+		}
+		todo = append(todo, s)
+	}
+	return todo, nil
+}
+
+func (s step) begin(ctx context.Context, h *Host, a Answers) error {
+	// Again: a warden that did not run could not say what it has, and runs since the services were started.
+	there := s.done(ctx, h)
+	if ctx.Err() != nil { // what some steps write asks nobody else
+		return ErrInterrupted
+	}
+	if there != "" {
+		fmt.Fprintf(h.Out, "\n%s: %s\n", s.title, there)
+		return nil
+	}
+	fmt.Fprintf(h.Out, "\n%s\n", s.title)
+	return s.do(ctx, h, a)
+}
+
+// interrupted has what failed by an interruption read as one.
+func interrupted(err error) error {
+	if errors.Is(err, ErrInterrupted) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrInterrupted, err)
+}
+
 // ask fills in what no flag has said. An answer that will not do is asked for again, with the reason; a flag that will not do is an error.
-func ask(asker Asker, answer *string, question, proposed string, check func(string) error) error {
+func ask(ctx context.Context, asker Asker, answer *string, question, proposed string, check func(string) error) error {
 	if *answer != "" {
 		return check(*answer)
 	}
 	for {
-		said, err := asker.Ask(question, proposed)
+		said, err := asker.Ask(ctx, question, proposed)
 		if err != nil {
 			return err
 		}
@@ -130,8 +164,8 @@ const none = "none"
 // orNone asks whoever may have none of it, which is an empty answer.
 type orNone struct{ Asker }
 
-func (o orNone) Ask(question, proposed string) (string, error) {
-	said, err := o.Asker.Ask(question, proposed)
+func (o orNone) Ask(ctx context.Context, question, proposed string) (string, error) {
+	said, err := o.Asker.Ask(ctx, question, proposed)
 	if said == none {
 		said = ""
 	}
@@ -139,8 +173,8 @@ func (o orNone) Ask(question, proposed string) (string, error) {
 }
 
 // askOrNone is ask for what need not be.
-func askOrNone(asker Asker, answer *string, question string, check func(string) error) error {
-	return ask(orNone{asker}, answer, question, none, func(said string) error {
+func askOrNone(ctx context.Context, asker Asker, answer *string, question string, check func(string) error) error {
+	return ask(ctx, orNone{asker}, answer, question, none, func(said string) error {
 		if said == "" {
 			return nil
 		}

@@ -28,7 +28,7 @@ type proposed struct {
 	vouched bool
 }
 
-func (p *proposed) Ask(question, proposal string) (string, error) {
+func (p *proposed) Ask(_ context.Context, question, proposal string) (string, error) {
 	p.asked = append(p.asked, question)
 	for word, answer := range p.answers {
 		if strings.Contains(question, word) {
@@ -38,7 +38,7 @@ func (p *proposed) Ask(question, proposal string) (string, error) {
 	return proposal, nil
 }
 
-func (p *proposed) Confirm(question string, proposal bool) (bool, error) {
+func (p *proposed) Confirm(_ context.Context, question string, proposal bool) (bool, error) {
 	p.asked = append(p.asked, question)
 	return p.vouched && strings.Contains(question, "AI agent") || proposal, nil
 }

@@ -46,13 +46,13 @@ func poolThere(_ context.Context, h *Host) string {
 
 func askPool(ctx context.Context, h *Host, asker Asker, a *Answers) error {
 	if a.Size == "" {
-		err := askOrNone(asker, &a.Device, "an empty disk for repositories and forks, such as /dev/sdb, or none for a file that grows as it is used",
+		err := askOrNone(ctx, asker, &a.Device, "an empty disk for repositories and forks, such as /dev/sdb, or none for a file that grows as it is used",
 			func(path string) error { return h.Pools.Device(ctx, path) })
 		if err != nil || a.Device != "" {
 			return err
 		}
 	}
-	return ask(asker, &a.Size, "how large the file may become", "20G", h.Pools.Size)
+	return ask(ctx, asker, &a.Size, "how large the file may become", "20G", h.Pools.Size)
 }
 
 func makePool(ctx context.Context, h *Host, a Answers) error {
@@ -89,8 +89,8 @@ func rootfsThere(ctx context.Context, h *Host) string {
 	return ""
 }
 
-func askRootfs(_ context.Context, _ *Host, asker Asker, a *Answers) error {
-	return askOrNone(asker, &a.Rootfs, "a tar file with a Debian for sessions, or none to build one from Debian's packages: some minutes, and the network", checkTar)
+func askRootfs(ctx context.Context, _ *Host, asker Asker, a *Answers) error {
+	return askOrNone(ctx, asker, &a.Rootfs, "a tar file with a Debian for sessions, or none to build one from Debian's packages: some minutes, and the network", checkTar)
 }
 
 // checkTar is for a file, or a disk that holds one; what is in it is seen when it is unpacked.
@@ -130,9 +130,9 @@ func (h *Host) has(ctx context.Context, kind, dir string) bool {
 	return err == nil && len(entries) > 0
 }
 
-func askRepo(_ context.Context, _ *Host, asker Asker, a *Answers) error {
+func askRepo(ctx context.Context, _ *Host, asker Asker, a *Answers) error {
 	if a.From != "" || a.Repo == "" {
-		err := askOrNone(asker, &a.From, "what is to be the first repository: a directory, a tar file, or a directory with a Compose project that runs; none to do it later",
+		err := askOrNone(ctx, asker, &a.From, "what is to be the first repository: a directory, a tar file, or a directory with a Compose project that runs; none to do it later",
 			func(from string) error { _, err := os.Stat(from); return err })
 		if err != nil || a.From == "" {
 			return err
@@ -141,7 +141,7 @@ func askRepo(_ context.Context, _ *Host, asker Asker, a *Answers) error {
 			return err
 		}
 	}
-	return ask(asker, &a.Repo, "its name", named(a.From), checkRepo)
+	return ask(ctx, asker, &a.Repo, "its name", named(a.From), checkRepo)
 }
 
 func checkRepo(name string) error {
