@@ -33,7 +33,8 @@ After a minute systemd takes all of it back, and so does a boot meanwhile, unles
 forkgate doors --confirm there. That shows that you got in through the closed doors, the way that you came; it shows
 nothing of other people and other ways. Who is on the host already stays there, with the groups that he had.
 
---undo takes back all that was ever closed. A file that somebody has changed since keeps what he did.
+--undo takes back all that was ever closed, and says what that was; sshd and the gate have their ports again, where setup --port-22 has
+changed those. A file that somebody has changed since keeps what he did.
 
   forkgate doors --close && ssh YOU@host sudo forkgate doors --confirm    # from another terminal`
 
@@ -51,9 +52,16 @@ func doorsCommand() *cobra.Command {
 	asJSON := jsonFlag(c)
 	_ = f.MarkHidden("rollback") // fails for flags that are not there
 	c.MarkFlagsMutuallyExclusive("close", "undo", "confirm", "rollback", "json")
+	for _, takesNone := range []string{"undo", "confirm", "rollback"} { // they take back, or keep, all of it
+		c.MarkFlagsMutuallyExclusive(takesNone, "except")
+		c.MarkFlagsMutuallyExclusive(takesNone, "patience")
+	}
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 && !*closes {
 			return fmt.Errorf("%s takes names of ways behind --close alone", cmd.CommandPath())
+		}
+		if f.Changed("patience") && !*closes && !*undo && !*confirm && !*rollback {
+			return errors.New("--patience is how long --close waits, and goes with that alone")
 		}
 		if *patience < leastPatience {
 			return fmt.Errorf("--patience is %v: nobody logs in and confirms in less than %v", *patience, leastPatience)
@@ -75,7 +83,7 @@ func doorsCommand() *cobra.Command {
 		case *closes:
 			return closeDoors(cmd.Context(), out, d, args)
 		case *undo:
-			return d.Undo(cmd.Context())
+			return undoDoors(cmd.Context(), out, d)
 		case *confirm:
 			if err := d.Confirm(cmd.Context()); err != nil {
 				return err
@@ -130,28 +138,4 @@ func listDoors(ctx context.Context, out, notes io.Writer, d *doors.Doors, asJSON
 		err = errors.New("there are ways onto this host past the gate; what to type is below each that is open")
 	}
 	return err
-}
-
-func closeDoors(ctx context.Context, out io.Writer, d *doors.Doors, names []string) error {
-	if len(names) == 0 {
-		names = []string{doors.All}
-	}
-	done, err := d.Close(ctx, names...)
-	if err != nil {
-		return err
-	}
-	if done.Until.IsZero() {
-		fmt.Fprintln(out, "nothing to close")
-	} else {
-		fmt.Fprintf(out, "unless you log in anew, and say: forkgate doors --confirm there, it is taken back at %s, in %v\n",
-			done.Until.Local().Format(time.TimeOnly), max(time.Until(done.Until), 0).Round(time.Second))
-		d.Look(ctx, &done)
-	}
-	if len(done.Ways) > 0 {
-		fmt.Fprintf(out, "closed: %s\n", strings.Join(done.Ways, ", "))
-	}
-	if len(done.Left) > 0 {
-		fmt.Fprintf(out, "still open, and for you to close: %s\n", strings.Join(done.Left, ", "))
-	}
-	return nil
 }

@@ -111,7 +111,9 @@ func TestDoors(t *testing.T) {
 	t.Run("unconfirmed", func(t *testing.T) { unconfirmed(t, h, before) })
 	t.Run("confirmed", func(t *testing.T) { confirmed(t, h) })
 	t.Run("left to the admin", func(t *testing.T) { leftToTheAdmin(t, h) })
-	h.Must(t, "forkgate", "doors", "--undo")
+	if said := h.Must(t, "forkgate", "doors", "--undo"); !strings.Contains(said, "open again, as before: ") || !strings.Contains(said, "sudo") {
+		t.Errorf("--undo says\n%s", said)
+	}
 	if after := shape(t, h); after != before {
 		t.Errorf("after --undo\n%s", ways.Differs(before, after))
 	}

@@ -56,7 +56,9 @@ func (p *packaged) ports() {
 	}
 	p.shows("ss -Htln 'sport = :2222' | awk '{print $4}'; systemctl is-active forkgate-doors-rollback.timer || :", "127.0.0.1:2222\ninactive")
 	p.others(func() machine.Result { return at("2222", "root", "id -u") })
-	p.Must(t, "forkgate", "doors", "--undo")
+	if said := p.Must(t, "forkgate", "doors", "--undo"); !strings.Contains(said, "sshd has port 22 again, and the gate port 2222") {
+		t.Errorf("--undo says\n%s", said)
+	}
 	need.Eventually(t, "sshd is at its port again", func() bool { return at("22", "root", "id -u").Stdout == "0\n" })
 	need.Eventually(t, "the gate is at its port", func() bool { return at("2222", "gate", "whoami").Code == 0 })
 	p.Must(t, "sh", "-c", "systemctl stop ssh; rm /etc/systemd/system/ssh.service; systemctl daemon-reload")
