@@ -31,7 +31,8 @@ change is written down, with what was there, before it is made.
 
 After a minute systemd takes all of it back, and so does a boot meanwhile, unless you log in anew, become root, and say
 forkgate doors --confirm there. That shows that you got in through the closed doors, the way that you came; it shows
-nothing of other people and other ways. Who is on the host already stays there, with the groups that he had.
+nothing of other people and other ways. Who is on the host already stays there, with the groups that he had. ^C has what is being closed taken back,
+and leaves what waits already: that is systemd's then.
 
 --undo takes back all that was ever closed, and says what that was; sshd and the gate have their ports again, where setup --port-22 has
 changed those. A file that somebody has changed since keeps what he did.
@@ -123,6 +124,9 @@ const leastPatience = 10 * time.Second
 
 func listDoors(ctx context.Context, out, notes io.Writer, d *doors.Doors, asJSON bool) error {
 	rows := doors.Examine(ctx, d.Host, d.Except...)
+	if ctx.Err() != nil { // what does not answer any more seems open
+		return doors.ErrInterrupted
+	}
 	for _, name := range d.Except {
 		if !slices.ContainsFunc(rows, func(r doors.Row) bool { return r.Way == name }) {
 			fmt.Fprintf(notes, "note: --except %q names no way that there is now\n", name)

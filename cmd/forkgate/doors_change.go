@@ -20,12 +20,19 @@ func closeDoors(ctx context.Context, out io.Writer, d *doors.Doors, names []stri
 	if err != nil {
 		return err
 	}
+	return tellOfClosing(ctx, out, d, done)
+}
+
+// tellOfClosing says until when a closing waits, and then what it has come to.
+func tellOfClosing(ctx context.Context, out io.Writer, d *doors.Doors, done doors.Closing) error {
 	if done.Until.IsZero() {
 		fmt.Fprintln(out, "nothing to close")
 	} else {
-		fmt.Fprintf(out, "unless you log in anew, and say: forkgate doors --confirm there, it is taken back at %s, in %v\n",
-			done.Until.Local().Format(time.TimeOnly), max(time.Until(done.Until), 0).Round(time.Second))
-		d.Look(ctx, &done)
+		until := done.Until.Local().Format(time.TimeOnly)
+		fmt.Fprintf(out, "unless you log in anew, and say: forkgate doors --confirm there, it is taken back at %s, in %v\n", until, max(time.Until(done.Until), 0).Round(time.Second))
+		if err := d.Look(ctx, &done); err != nil {
+			return fmt.Errorf("%w: what is open all the same was not looked at; forkgate doors does that\nwhat was closed waits all the same, until %s: forkgate doors --undo opens it at once", err, until)
+		}
 	}
 	if len(done.Ways) > 0 {
 		fmt.Fprintf(out, "closed: %s\n", strings.Join(done.Ways, ", "))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"forkgate/cmd/forkgate/doors"
 )
@@ -15,7 +16,8 @@ import (
 // ledgerOf is doors of a host whose ledger says what was closed, and whose programs say what they are told to.
 func ledgerOf(t *testing.T, ledger string, run doors.Runner) *doors.Doors {
 	t.Helper()
-	d := &doors.Doors{Host: &doors.Host{Files: fstest.MapFS{}, Run: run}, Root: t.TempDir(), State: t.TempDir(), Proc: os.DirFS("/proc")}
+	d := &doors.Doors{Host: doors.Here(), Root: t.TempDir(), State: t.TempDir(), Proc: os.DirFS("/proc")}
+	d.Host.Files, d.Host.Run = fstest.MapFS{}, run
 	if err := os.WriteFile(filepath.Join(d.State, "ledger.json"), []byte(ledger), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -55,5 +57,24 @@ func TestUndoSaysWhatItOpens(t *testing.T) {
 		if (err != nil) != (c.fails == "b") || !strings.HasPrefix(out.String(), c.want) || c.fails == "" && out.String() != c.want {
 			t.Errorf("%s: %v, it says %q", c.name, err, &out)
 		}
+	}
+}
+
+// Who interrupts the look at what is open is not told that all is, but that the closing waits, and that nobody has looked.
+func TestAnInterruptedLookIsTold(t *testing.T) {
+	d := ledgerOf(t, "{}", func(ctx context.Context, _ ...string) (string, error) { return "", ctx.Err() })
+	ctx, cancel := context.WithCancel(t.Context())
+	closing := doors.Closing{Ways: []string{"sudo"}, Until: time.Now().Add(time.Minute)}
+	var out, told strings.Builder
+	if err := tellOfClosing(ctx, &out, d, closing); err != nil || !strings.Contains(out.String(), "sudo") {
+		t.Errorf("control: %v, it says %q", err, &out)
+	}
+	cancel()
+	err := tellOfClosing(ctx, &told, d, closing)
+	if !errors.Is(err, doors.ErrInterrupted) || !strings.Contains(err.Error(), "waits all the same, until "+closing.Until.Local().Format(time.TimeOnly)) || strings.Contains(told.String(), "sudo") {
+		t.Errorf("%v, it says %q", err, &told)
+	}
+	if err := listDoors(ctx, &told, &told, d, false); !errors.Is(err, doors.ErrInterrupted) || strings.Contains(told.String(), "open") {
+		t.Errorf("the list: %v, it says %q", err, &told)
 	}
 }

@@ -59,34 +59,59 @@ func (d *Doors) Close(ctx context.Context, names ...string) (Closing, error) {
 	if err == nil {
 		chosen, err = d.ahead(ctx, chosen, names, &done)
 	}
-	if err != nil || len(chosen) == 0 {
-		return done, err
+	if err == nil && len(chosen) > 0 {
+		err = d.somebodyIsLeft(ctx, chosen)
 	}
-	if err := d.somebodyIsLeft(ctx, chosen); err != nil {
+	if ctx.Err() != nil { // what was asked meanwhile has no answer, which would read as a refusal
+		return Closing{}, fmt.Errorf("%w, and nothing was changed", ErrInterrupted)
+	}
+	if err != nil {
 		return Closing{}, err
+	}
+	if len(chosen) == 0 {
+		return done, nil
 	}
 	if err := d.begin(ctx, b); err != nil {
-		return Closing{}, err
+		return Closing{}, ofInterruption(ctx, err)
 	}
-	for _, w := range chosen {
-		first := len(b.Changes)
-		err := d.shut(ctx, b, w)
-		if err != nil && !slices.Contains(names, w.name) {
-			if wrong := d.takeBack(ctx, b, first); !errors.Is(wrong, errLater) {
-				done.leave(w, errors.Join(err, wrong))
-				continue
-			}
-		}
-		if err != nil {
-			return Closing{}, errors.Join(err, d.end(ctx, b, b.Pending.First))
-		}
-		done.Ways = append(done.Ways, w.name)
+	if err := d.shutAll(ctx, b, chosen, names, &done); err != nil {
+		return Closing{}, errors.Join(ofInterruption(ctx, err), d.end(ctx, b, b.Pending.First))
 	}
 	if len(done.Ways) == 0 {
 		return done, d.end(ctx, b, b.Pending.First)
 	}
 	done.Until = b.Pending.Until
 	return done, b.awaitConfirmation()
+}
+
+// shutAll closes ways. One that was not named may fail, but for an interruption: who wants no more has none of it.
+func (d *Doors) shutAll(ctx context.Context, b *book, chosen []way, names []string, done *Closing) error {
+	for _, w := range chosen {
+		first := len(b.Changes)
+		err := d.shut(ctx, b, w)
+		if err != nil && ctx.Err() == nil && !slices.Contains(names, w.name) {
+			if wrong := d.takeBack(ctx, b, first); !errors.Is(wrong, errLater) {
+				done.leave(w, errors.Join(err, wrong))
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		done.Ways = append(done.Ways, w.name)
+	}
+	return ctx.Err()
+}
+
+// ErrInterrupted is the error of what who types has ended.
+var ErrInterrupted = errors.New("interrupted")
+
+// ofInterruption has what failed by an interruption read as one: all of it is being taken back.
+func ofInterruption(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w, and what was closed is taken back: %w", ErrInterrupted, err)
 }
 
 func (c *Closing) leave(w way, why error) {
@@ -122,85 +147,23 @@ func (b *book) awaitConfirmation() error {
 	return b.write()
 }
 
-// ahead works out what takes long before the time runs. The others are worked out one after the other: some change the same file.
-func (d *Doors) ahead(ctx context.Context, chosen []way, names []string, done *Closing) (possible []way, err error) {
-	for _, w := range chosen {
-		if w.slow {
-			steps, err := w.shut(ctx, d.Host)
-			switch {
-			case err != nil && slices.Contains(names, w.name):
-				return nil, fmt.Errorf("cannot close %s: %w", w.name, err)
-			case err != nil:
-				done.leave(w, err)
-				continue
-			}
-			w.shut = func(context.Context, *Host) ([]step, error) { return steps, nil }
-		}
-		possible = append(possible, w)
-	}
-	return possible, nil
-}
-
 // Look moves the ways that are open after all to what is left: what is to close one may not be all that opens it. A way that is gone is closed. It may take
-// longer than the closing waits: what accounts have at home is looked at.
-func (d *Doors) Look(ctx context.Context, done *Closing) {
+// longer than the closing waits: what accounts have at home is looked at. Who interrupts that is told nothing of what is open.
+func (d *Doors) Look(ctx context.Context, done *Closing) error {
+	var closed, left []string
 	now := ways(ctx, d.Host)
-	done.Ways = slices.DeleteFunc(done.Ways, func(name string) bool {
-		still := slices.ContainsFunc(now, func(w way) bool { return w.name == name && !w.slow && w.probe(ctx, d.Host).state == Open })
-		if still {
-			done.Left = append(done.Left, name)
-		}
-		return still
-	})
-}
-
-// choose finds the ways that are to be closed.
-func (d *Doors) choose(ctx context.Context, names []string) (chosen []way, done Closing, err error) {
-	known := ways(ctx, d.Host)
-	for _, name := range names {
-		if name != All && !slices.ContainsFunc(known, func(w way) bool { return w.name == name }) {
-			return nil, done, &gate.Refusal{Reason: fmt.Sprintf("there is no way %q onto this host", name), Hint: "forkgate doors lists them"}
+	for _, name := range done.Ways {
+		if slices.ContainsFunc(now, func(w way) bool { return w.name == name && !w.slow && w.probe(ctx, d.Host).state == Open }) {
+			left = append(left, name)
+		} else {
+			closed = append(closed, name)
 		}
 	}
-	for _, w := range known {
-		named := slices.Contains(names, w.name)
-		if !named && (!slices.Contains(names, All) || slices.Contains(d.Except, w.name)) {
-			continue
-		}
-		state := w.probe(ctx, d.Host).state
-		switch {
-		case named && w.shut == nil:
-			return nil, done, &gate.Refusal{Reason: w.name + " is for you to close", Hint: "forkgate doors says how"}
-		case state == Open && (w.shut == nil || w.byName && !named):
-			done.Left = append(done.Left, w.name)
-		case state == Open || named && state == Gated:
-			chosen = append(chosen, w)
-		}
+	if ctx.Err() != nil { // what does not answer any more seems open
+		return ErrInterrupted
 	}
-	return chosen, done, nil
-}
-
-// somebodyIsLeft refuses where no admin could come in.
-func (d *Doors) somebodyIsLeft(ctx context.Context, chosen []way) error {
-	who, err := d.Host.able(ctx)
-	if err != nil {
-		return err
-	}
-	byPasswordAlone := slices.ContainsFunc(chosen, func(w way) bool { return strings.HasPrefix(w.name, "ssh") })
-	switch {
-	case len(who.byKey) > 0 || len(who.byPassword) > 0 && !byPasswordAlone:
-		return nil
-	case who.unseen != nil:
-		return &gate.Refusal{
-			Reason: "nobody can tell who would be left: " + who.unseen.Error(),
-			Hint:   "mend that first; forkgate doors says where it is in the way",
-		}
-	default:
-		return &gate.Refusal{
-			Reason: "nobody would be left: no account in " + AdminGroup + " has a shell and a key that sshd takes",
-			Hint:   "usermod -aG " + AdminGroup + " YOU, with your key in ~YOU/.ssh/authorized_keys",
-		}
-	}
+	done.Ways, done.Left = closed, append(done.Left, left...)
+	return nil
 }
 
 // begin has systemd take back what is to come, before anything of it is done.

@@ -468,7 +468,9 @@ func TestWhatStaysOpenIsSaid(t *testing.T) {
 	h := build(t)
 	h.put(t, "etc/passwd", strings.Replace(passwd, "1001:1001", "1001:6", 1))
 	done, err := h.Close(t.Context(), some3...)
-	h.Look(t.Context(), &done)
+	if err := h.Look(t.Context(), &done); err != nil {
+		t.Error(err)
+	}
 	if err != nil || slices.Contains(done.Ways, "groups") || !slices.Contains(done.Left, "groups") || len(done.Ways) != 2 || done.Until.IsZero() {
 		t.Errorf("%+v, %v", done, err)
 	}
