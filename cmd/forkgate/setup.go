@@ -55,7 +55,9 @@ func setupCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := setup.Run(cmd.Context(), h, asker, a); err != nil {
+		ctx, stop := untilHangup(cmd.Context())
+		defer stop()
+		if err := setup.Run(ctx, h, asker, a); err != nil {
 			return err
 		}
 		return afterSetup(cmd)

@@ -7,7 +7,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"forkgate/cmd/forkgate/doors"
@@ -30,6 +32,8 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 			c.Stdout, c.Stderr = out, os.Stderr
 			c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // it takes back what it has half done
 			c.WaitDelay = time.Minute
+			// What is not to be interrupted is not by the terminal either, which would tell all that is in its foreground.
+			c.SysProcAttr = &syscall.SysProcAttr{Setsid: ctx.Done() == nil}
 			return c.Run()
 		},
 		Output: func(ctx context.Context, argv ...string) (string, error) {
@@ -37,6 +41,14 @@ func thisHost(out io.Writer) (*setup.Host, error) {
 			return string(text), err
 		},
 	}, nil
+}
+
+// untilHangup is for what somebody waits for: it ends when the terminal goes away, or who reads what is said there, but not below nohup(1).
+func untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
 }
 
 // hostPools are this host's.

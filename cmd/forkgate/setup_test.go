@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A file that is given for a disk is told as that where setup asks, and stays what it was; a size is one that a pool can have.
@@ -88,5 +93,44 @@ func TestAnInterruptedQuestion(t *testing.T) {
 		if got != "" || !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(out.String(), ": \n") {
 			t.Errorf("%q typed: %q, %v, %q", typed, got, err, out)
 		}
+	}
+}
+
+// What is not to be interrupted has a session of its own, which no terminal's ^C reaches; other commands have this one's, and hear it.
+func TestWhoHearsTheTerminal(t *testing.T) {
+	const session = `set -- $(cat /proc/$$/stat); [ "$6" = $$ ]` // proc_pid_stat(5)
+	h, err := thisHost(io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Run(context.WithoutCancel(t.Context()), "sh", "-c", session); err != nil {
+		t.Errorf("what takes something back is in the terminal's session: %v", err)
+	}
+	if err := h.Run(t.Context(), "sh", "-c", session); err == nil {
+		t.Error("control: a step is in a session of its own")
+	}
+}
+
+// A terminal that goes away interrupts, but where nohup(1) has said that it does not.
+func TestUntilHangup(t *testing.T) {
+	hangs := func() context.Context {
+		ctx, stop := untilHangup(t.Context())
+		t.Cleanup(stop)
+		if err := unix.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		return ctx
+	}
+	select {
+	case <-hangs().Done():
+	case <-time.After(10 * time.Second):
+		t.Error("the terminal has gone, and nobody heard")
+	}
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	select {
+	case <-hangs().Done():
+		t.Error("nohup is not heeded")
+	case <-time.After(200 * time.Millisecond):
 	}
 }

@@ -74,6 +74,8 @@ func run(ctx context.Context, argv ...string) (string, error) {
 	defer cancel()
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.Env = append(os.Environ(), "LC_ALL=C")
+	// ^C, and a terminal that goes away, are for this program: it ends what it runs, but not what takes something back.
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	for _, dir := range []string{"/usr/sbin/", "/sbin/"} { // root's programs are not on everybody's PATH
 		if found, err := exec.LookPath(dir + argv[0]); c.Err != nil && err == nil {
 			c.Path, c.Err = found, nil

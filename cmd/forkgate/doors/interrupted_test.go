@@ -74,3 +74,10 @@ func TestAnInterruptedLook(t *testing.T) {
 		t.Errorf("the ledger has %+v", l)
 	}
 }
+
+// ^C at a terminal reaches none of the programs that are run: it would end one that takes something back.
+func TestProgramsDoNotHearTheTerminal(t *testing.T) {
+	if out, err := run(t.Context(), "sh", "-c", `set -- $(cat /proc/$$/stat); [ "$6" = $$ ]`); err != nil { // proc_pid_stat(5): the session
+		t.Errorf("%s%v", out, err)
+	}
+}

@@ -65,7 +65,13 @@ func (h *Host) orTakenBack(ctx context.Context, err error) error {
 	if ctx.Err() == nil { // a closing that fails by itself has been taken back
 		return err
 	}
-	return errors.Join(err, h.forkgate(context.WithoutCancel(ctx), "doors", "--rollback"))
+	return errors.Join(err, h.rollback(ctx))
+}
+
+// rollback takes back what waits to be confirmed. Nobody interrupts that: half of it would be neither what was nor what is to be.
+func (h *Host) rollback(ctx context.Context) error {
+	fmt.Fprintln(h.Out, "it is taken back now, and another ^C does not end that")
+	return h.forkgate(context.WithoutCancel(ctx), "doors", "--rollback")
 }
 
 // byWhichWay is how one comes to the host itself when sshd's port is the gate's.

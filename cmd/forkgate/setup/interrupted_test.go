@@ -89,3 +89,27 @@ func TestInterruptedSteps(t *testing.T) {
 		}
 	}
 }
+
+// What is taken back is taken back by what nobody interrupts, of the doors and of the port.
+func TestWhatIsTakenBackIsNotInterrupted(t *testing.T) {
+	for _, a := range []Answers{{Doors: true}, {Port: true}} {
+		f := newFake(t)
+		t.Setenv("LOGNAME", "root")
+		f.logins = 1
+		var ctx context.Context
+		ctx, f.cancel = context.WithCancel(t.Context())
+		run, free := f.Run, false
+		f.Run = func(ctx context.Context, argv ...string) error {
+			if rollback := argv[len(argv)-1] == "--rollback"; rollback != (ctx.Done() == nil) {
+				t.Errorf("%q is run so that it can be interrupted: %t", argv, ctx.Done() != nil)
+			} else {
+				free = free || rollback
+			}
+			return run(ctx, argv...)
+		}
+		if err := Run(ctx, f.Host, &proposed{}, a); err == nil || !free {
+			t.Errorf("%+v: %v, it ran %q", a, err, f.ran)
+		}
+		f.cancel()
+	}
+}

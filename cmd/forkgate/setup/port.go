@@ -94,7 +94,7 @@ func takePort(ctx context.Context, h *Host, a Answers) error {
 	there := time.Now() // who came while they changed places may have come by the old one
 	fmt.Fprintf(h.Out, "waiting until %s logs in there, for %s; else all is as it was: ssh gate@THIS-HOST whoami\n", a.Principal, secondLogin)
 	if err := h.login(ctx, a.Principal, there, secondLogin); err != nil {
-		return errors.Join(err, h.forkgate(context.WithoutCancel(ctx), "doors", "--rollback"))
+		return errors.Join(err, h.rollback(ctx))
 	}
 	return h.Ports.Keep(ctx)
 }

@@ -405,6 +405,9 @@ func TestDoors(t *testing.T) {
 	if err := Run(ctx, f.Host, &proposed{}, Answers{Doors: true}); !errors.Is(err, context.Canceled) || f.ran[len(f.ran)-1] != "forkgate doors --rollback" {
 		t.Errorf("where nobody waits for the confirmation: %v, it ran %q", err, f.ran)
 	}
+	if !strings.Contains(f.out.String(), "another ^C does not end that\n+ forkgate doors --rollback\n") {
+		t.Errorf("it says\n%s", &f.out)
+	}
 	f = newFake(t)
 	f.fail = closes
 	f.logins = 1
