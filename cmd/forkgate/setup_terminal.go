@@ -33,6 +33,9 @@ type terminal struct {
 
 var errNobody = errors.New("setup asks questions, and nobody is there to answer: run it on a terminal, or with --yes")
 
+// errEnded is told at a terminal, where ^D ends what is typed.
+var errEnded = errors.New("the input has ended, and setup with it: nothing was done")
+
 func newTerminal(in *os.File, out io.Writer) (*terminal, error) {
 	if !term.IsTerminal(int(in.Fd())) {
 		return nil, errNobody
@@ -70,7 +73,7 @@ func (t *terminal) line(ctx context.Context) (string, error) {
 		n, err := t.in.Read(chunk[:])
 		t.rest = append(t.rest, chunk[:n]...)
 		if err != nil {
-			return "", errNobody
+			return "", errEnded
 		}
 	}
 }
@@ -99,7 +102,7 @@ func (t *terminal) Wrong(why error) error {
 	return err
 }
 
-// Confirm takes yes for yes and no for no, and asks again for anything else.
+// Confirm takes yes for yes and no for no, or their first letters, and asks again for anything else.
 func (t *terminal) Confirm(ctx context.Context, question string, proposed bool) (bool, error) {
 	word := "no"
 	if proposed {
@@ -107,12 +110,13 @@ func (t *terminal) Confirm(ctx context.Context, question string, proposed bool) 
 	}
 	for {
 		line, err := t.Ask(ctx, question+" (yes or no)", word)
-		switch {
-		case err != nil:
+		if err != nil {
 			return false, err
-		case line == "yes":
+		}
+		switch strings.ToLower(line) {
+		case "yes", "y":
 			return true, nil
-		case line == "no":
+		case "no", "n":
 			return false, nil
 		}
 		if err := t.Wrong(fmt.Errorf("%q is neither yes nor no", line)); err != nil {

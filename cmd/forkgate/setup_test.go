@@ -61,10 +61,10 @@ func TestTerminal(t *testing.T) {
 		}
 	}
 	asks, _ := sits(t, "1T", true)
-	if got, err := asks.Ask(t.Context(), "how large", "20G"); got != "" || !errors.Is(err, errNobody) {
+	if got, err := asks.Ask(t.Context(), "how large", "20G"); got != "" || !errors.Is(err, errEnded) {
 		t.Errorf("a line without an end: %q, %v", got, err)
 	}
-	for typed, want := range map[string]bool{"\n": false, "yep\nyes\n": true, "maybe\n\n": false, "no\n": false} {
+	for typed, want := range map[string]bool{"\n": false, "yep\nyes\n": true, "maybe\n\n": false, "no\n": false, "y\n": true, "YES\n": true, "Y\n": true, "n\nyes\n": false, "No\n": false} {
 		asks, out := sits(t, typed, false)
 		if got, err := asks.Confirm(t.Context(), "is it certain?", false); got != want || err != nil {
 			t.Errorf("%q is %v, %v", typed, got, err)
@@ -78,7 +78,7 @@ func TestTerminal(t *testing.T) {
 		t.Errorf("an answer that will not do: %v, %q", err, out)
 	}
 	asks, _ = sits(t, "maybe\n", true)
-	if got, err := asks.Confirm(t.Context(), "is it certain?", true); got || !errors.Is(err, errNobody) {
+	if got, err := asks.Confirm(t.Context(), "is it certain?", true); got || !errors.Is(err, errEnded) {
 		t.Errorf("what is no answer, and then nothing: %v, %v", got, err)
 	}
 }

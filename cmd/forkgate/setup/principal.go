@@ -32,6 +32,9 @@ func askPrincipal(ctx context.Context, h *Host, asker Asker, a *Answers) error {
 		if err := gate.CheckName(name); err != nil {
 			return fmt.Errorf("%q cannot be a principal: %w", name, err)
 		}
+		if name == none { // what other questions take it for
+			return fmt.Errorf("%q cannot be a principal: somebody has to speak", name)
+		}
 		return nil
 	})
 	if err != nil {

@@ -196,7 +196,10 @@ func (h *Host) show(ctx context.Context, name string, argv []string) error {
 		words = append(words, quoted(word))
 	}
 	fmt.Fprintln(h.Out, strings.Join(words, " "))
-	return h.Run(ctx, argv...)
+	if err := h.Run(ctx, argv...); err != nil {
+		return fmt.Errorf("%s: %w: it says why above", strings.Join(words[1:], " "), err)
+	}
+	return nil
 }
 
 // quoted is a word as a shell takes it.

@@ -185,6 +185,7 @@ func TestNothingIsDoneBeforeAllIsAsked(t *testing.T) {
 		"a name that is none":              {Repo: "Shop*"},
 		"a fork's name":                    {Repo: "shop:one"},
 		"a principal's name that is none":  {Principal: "al ice"},
+		"none for a principal's name":      {Principal: "none"},
 	} {
 		f := newFake(t)
 		if err := Run(t.Context(), f.Host, &proposed{}, a); err == nil {
@@ -201,7 +202,7 @@ func TestItGoesOn(t *testing.T) {
 	f := newFake(t)
 	f.fail = "rootfs build"
 	err := Run(t.Context(), f.Host, &proposed{}, Answers{Repo: "shop"})
-	if !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "the tools inside sessions") || slices.Contains(f.ran, "forkgate repo create shop") {
+	if !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "the tools inside sessions: forkgate rootfs build: exit status 1: it says why above") || slices.Contains(f.ran, "forkgate repo create shop") {
 		t.Fatalf("%v after %q", err, f.ran)
 	}
 	if err := os.MkdirAll(filepath.Join(f.Root, filepath.Dir(poolUnit)), 0o700); err != nil {
