@@ -95,7 +95,8 @@ func shop(t *testing.T, change func(c *container, volume *string)) (Adoption, Pr
 		t.Fatal(err)
 	}
 	calls := &[]string{}
-	answers := map[string]string{"ps": "db-id\nweb-id\n", "inspect": string(text), "volume inspect": volume, "volume ls": "shop_other\n", "image inspect": `[{"Id": "sha256:1"}]`, "compose config": `{"services": {}}`}
+	started := fmt.Sprintf("db-id %q\nweb-id %[1]q\n", dir)
+	answers := map[string]string{"ps --all --quiet": "db-id\nweb-id\n", "ps --all --no-trunc --filter label=" + labelDir + " --format": started, "inspect": string(text), "volume inspect": volume, "volume ls": "shop_other\n", "image inspect": `[{"Id": "sha256:1"}]`, "compose config": `{"services": {}}`}
 	stopped := new(bool)
 	host := &side{name: "host", calls: calls, answers: answers, stopped: stopped}
 	there := maps.Clone(answers)
@@ -111,37 +112,46 @@ func shop(t *testing.T, change func(c *container, volume *string)) (Adoption, Pr
 
 func unchangedShop(*container, *string) {}
 
-// labelled answers docker ps with one container for a label of Compose's.
-type labelled struct{ dir string }
+// labelled answers docker ps with one container of each directory that Compose was told of, and inspects those of the first alone.
+type labelled []string
 
 func (l labelled) Docker(_ context.Context, _ io.Reader, out io.Writer, args ...string) error {
 	switch {
-	case args[0] == "inspect":
-		_, err := io.WriteString(out, `[{"Id": "db-id"}]`)
+	case args[0] == "inspect" && args[len(args)-1] == "id-0":
+		_, err := io.WriteString(out, `[{"Id": "id-0"}]`)
 		return err
-	case slices.Contains(args, "--all") && args[len(args)-1] == "label="+labelDir+"="+l.dir:
-		_, err := io.WriteString(out, "db-id\n")
-		return err
+	case slices.Contains(args, "--all") && slices.Contains(args, "label="+labelDir):
+		for i, dir := range l {
+			fmt.Fprintf(out, "id-%d %q\n", i, dir)
+		}
+		return nil
 	}
-	return nil
+	return errors.New("no such object")
 }
 
-// A project is known by its directory, by a link to it, and by the link that Compose was told.
+// A project is known by its directory and by each link to it, whichever of them Compose was told; those elsewhere, or that are gone, are none of it.
 func TestKnown(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := filepath.Join(t.TempDir(), "current")
-	if err := os.Symlink(dir, link); err != nil {
-		t.Fatal(err)
+	links := t.TempDir()
+	link, other, dangling := filepath.Join(links, "current"), filepath.Join(links, "a\nother"), filepath.Join(links, "gone")
+	for name, to := range map[string]string{link: dir, other: link, dangling: dir + "/none"} {
+		if err := os.Symlink(to, name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct {
 		named, told string
 		want        bool
-	}{{dir, dir, true}, {link, dir, true}, {link, link, true}, {dir, link, false}, {dir, "", false}} {
-		if got, err := Known(t.Context(), labelled{c.told}, c.named); got != c.want || err != nil {
-			t.Errorf("%s, where Compose was told %q: %v, %v", c.named, c.told, got, err)
+	}{
+		{dir, dir, true}, {link, dir, true}, {link, link, true}, {dir, link, true}, {link, other, true}, {other, link, true}, {dir, dir + "/.", true},
+		{dir, "", false}, {dir, ".", false}, {dir, links, false}, {dir, dangling, false}, {dir, dir + "/none", false},
+	} {
+		t.Chdir(dir)
+		if got, err := Known(t.Context(), labelled{c.told, links}, c.named); got != c.want || err != nil {
+			t.Errorf("%q, where Compose was told %q: %v, %v", c.named, c.told, got, err)
 		}
 	}
 	if got, err := Known(t.Context(), labelled{}, dir+"/none"); got || err == nil {

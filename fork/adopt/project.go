@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -113,7 +114,8 @@ func Known(ctx context.Context, host Docker, dir string) (bool, error) {
 	return len(all) > 0, err
 }
 
-// look finds the containers of what is in a directory, and its name without links in it.
+// look finds the containers of what is in a directory, and its name without links in it. Compose notes down the name that it was told, be it that of a
+// link or not, and so it counts what the two names lead to.
 func look(ctx context.Context, host Docker, dir string) (real string, all []container, err error) {
 	said, err := filepath.Abs(dir)
 	if err == nil {
@@ -122,11 +124,35 @@ func look(ctx context.Context, host Docker, dir string) (real string, all []cont
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot look for a project: %w", err)
 	}
-	all, err = containers(ctx, host, "label="+labelDir+"="+real)
-	if err == nil && len(all) == 0 && said != real { // Compose notes down what it was told
-		all, err = containers(ctx, host, "label="+labelDir+"="+said)
+	at, err := os.Stat(real)
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot look for a project: %w", err)
 	}
-	return real, all, err
+	ids, err := startedIn(ctx, host, at)
+	if err != nil || len(ids) == 0 {
+		return real, nil, err
+	}
+	return real, all, inspect(ctx, host, &all, append([]string{"inspect", "--type", "container"}, ids...)...)
+}
+
+// startedIn are the ids of the containers that Compose has of projects in a directory. Others' are not inspected: one that goes away meanwhile is no matter.
+func startedIn(ctx context.Context, host Docker, dir os.FileInfo) (ids []string, err error) {
+	var listed bytes.Buffer
+	format := `{{.ID}} {{json (.Label "` + labelDir + `")}}` // quoted, as names of directories may have line breaks
+	if err := host.Docker(ctx, nil, &listed, "ps", "--all", "--no-trunc", "--filter", "label="+labelDir, "--format", format); err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(listed.String()) {
+		id, quoted, _ := strings.Cut(line, " ")
+		var told string
+		if err := json.Unmarshal([]byte(quoted), &told); err != nil {
+			return nil, fmt.Errorf("cannot read what docker ps says: %w", err)
+		}
+		if there, err := os.Stat(told); err == nil && filepath.IsAbs(told) && os.SameFile(there, dir) { // err: it is gone, and so another one
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 // containers are all that a filter of docker ps lets through, whether or not they run.

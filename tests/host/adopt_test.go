@@ -33,14 +33,14 @@ services:
 volumes: {dbdata: {}}
 `
 
-// beginProject starts a project below /srv with the host's own Docker.
+// beginProject starts a project below /srv with the host's own Docker, which is told another name of its directory if there is one.
 const beginProject = `
-name=$0; mkdir -p /srv/$name/www /srv/$name/state; cd /srv/$name
+name=$0; dir=${1:-/srv/$name}; mkdir -p /srv/$name/www /srv/$name/state; cd /srv/$name
 cat >compose.yaml; echo WHO=me >.env; chmod 600 .env; echo hello >www/index.html; chown 999:999 state
-docker compose --project-directory /srv/$name create --quiet-pull
+docker compose --project-directory $dir create --quiet-pull
 for v in $(docker volume ls --quiet --filter label=com.docker.compose.project=$name); do docker run --rm -v $v:/v bb sh -c 'chown 999:999 /v && chmod 700 /v && ln -s log /v/link'; done
-docker compose --project-directory /srv/$name up --detach
-for n in $(seq 100); do docker compose --project-directory /srv/$name ps --format '{{.Health}}' | grep -q healthy && exit; sleep 0.2; done; exit 1`
+docker compose --project-directory $dir up --detach
+for n in $(seq 100); do docker compose --project-directory $dir ps --format '{{.Health}}' | grep -q healthy && exit; sleep 0.2; done; exit 1`
 
 // aDocker is the Docker of a rootfs as the host's own, with a client that root has in its PATH, and an image.
 func aDocker(t *testing.T, h *host.Host) {
@@ -67,10 +67,14 @@ func TestAdopt(t *testing.T) {
 	t.Parallel()
 	h := host.Start(t, host.Options{People: []string{"alice"}, Agents: []string{"bot"}})
 	aDocker(t, h)
-	begin := h.Command(t.Context(), "sh", "-ec", beginProject, "shop")
+	h.Must(t, "sh", "-ec", "mkdir -p /srv/by-link; ln -s ../shop /srv/by-link/shop")
+	begin := h.Command(t.Context(), "sh", "-ec", beginProject, "shop", "/srv/by-link/shop")
 	begin.Stdin = strings.NewReader(shopProject)
 	if out, err := begin.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := h.Must(t, "docker", "inspect", "--format", `{{index .Config.Labels "com.docker.compose.project.working_dir"}}`, "shop-db-1"); got != "/srv/by-link/shop" {
+		t.Errorf("Compose has noted down %q: this does not show that a link is followed", got)
 	}
 	first := h.Must(t, "docker", "exec", "shop-db-1", "head", "-n", "1", "/var/lib/db/log")
 	if plan := h.Must(t, "forkgate", "repo", "adopt", "/srv/shop", "--plan"); !strings.Contains(plan, `publish   = ["8080:8080/tcp"]`) || !strings.Contains(plan, "3 containers, 1 image, 1 volume") {
