@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -16,6 +17,10 @@ import (
 // certSuffix is behind the name of a key whose certificate it is: an authority of the clients' says with it which host has the key
 // (OpenSSH's PROTOCOL.certkeys). They need to know the authority alone, by @cert-authority in known_hosts (sshd(8)).
 const certSuffix = "-cert.pub"
+
+// refusedSignatures are what no authority signs with by the default of CASignatureAlgorithms (ssh_config(5)), and golang.org/x/crypto takes all the same. Clients
+// would not fall back on the key that they know.
+var refusedSignatures = []string{ssh.KeyAlgoRSA, "ssh-dss"}
 
 // LoadHostCertificates reads the certificates of keys in dir. Those that are of no use are what the error tells of; the keys are good without.
 func LoadHostCertificates(dir string, keys HostKeys) (certs []*ssh.Certificate, failed error) {
@@ -64,6 +69,8 @@ func loadCertificate(file string, keys HostKeys) (*ssh.Certificate, error) {
 		return nil, fmt.Errorf("%s is no certificate of a host: ssh-keygen -h makes one", file)
 	case len(cert.CriticalOptions) > 0:
 		return nil, fmt.Errorf("%s has critical options, and hosts have none", file)
+	case slices.Contains(refusedSignatures, cert.Signature.Format):
+		return nil, fmt.Errorf("%s is signed with SHA-1 (%s), which OpenSSH refuses since 8.2: with an RSA authority ssh-keygen -t rsa-sha2-512 -s CA -h signs otherwise", file, cert.Signature.Format)
 	}
 	if err := signedByItself(cert); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
