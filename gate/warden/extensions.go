@@ -13,6 +13,10 @@ const (
 	permitAgent = "permit-agent-forwarding"
 )
 
+// withoutAgent promises nothing of a certificate that has the extension: the baseline has an ssh-agent come along into a fork of a person's, and an authority's
+// certificate makes nobody one. A policy of the operator's may say otherwise.
+const withoutAgent = "ssh -a; by default policy lets only people's come along, and an authority's certificate makes nobody a person"
+
 // lacks reports whether an authority's certificate makes the key its principal's, and has no such extension. Certificates of attestors, which are of our own
 // making, have none at all; and an ordinary key has no certificate.
 func (i *identity) lacks(extension string) bool {
@@ -43,7 +47,7 @@ func (r *request) heedExtensions(ask *gate.Ask) error {
 		ask.Work.Agent = false
 		asked := *ask
 		asked.Op, asked.Work.Command = gate.OpAgentForward, nil
-		refusal := &gate.Refusal{Reason: "your certificate does not permit it: it has no " + permitAgent, Hint: "ask for a certificate that has it"}
+		refusal := &gate.Refusal{Reason: "your certificate does not permit it: it has no " + permitAgent, Hint: withoutAgent}
 		if err := r.refuseExtension(asked, refusal); !isRefusal(err) {
 			return err
 		}

@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -108,6 +109,25 @@ func TestTheExtensionOfAgents(t *testing.T) {
 	s, err = h.opens(t, without(t, ca, "permit-pty", "permit-port-forwarding"), q)
 	if err != nil || s.Agent == nil || s.Said != "" {
 		t.Errorf("with it: %v, %+v", err, s)
+	}
+}
+
+// The baseline refuses the ssh-agent of who comes by a certificate that has all extensions: so the hint to one that lacks it does not send for another. Control: of
+// a terminal, which another certificate brings, it does.
+func TestTheHintOfAgentsPromisesNothing(t *testing.T) {
+	h, ca, _ := certified(t)
+	q := client.OpenRequest{Op: "shell", AgentForward: true}
+	if s, err := h.opens(t, without(t, ca), q); err != nil || s.Agent != nil || !strings.Contains(s.Said, "no rule permits agent-forward") {
+		t.Errorf("with all extensions: %v, %+v", err, s)
+	}
+	const promise = "ask for a certificate that has it"
+	if s, err := h.opens(t, without(t, ca, "permit-agent-forwarding"), q); err != nil || !strings.Contains(s.Said, "(hint: ssh -a; ") || strings.Contains(s.Said, promise) {
+		t.Errorf("without it: %v, %+v", err, s)
+	}
+	var refused *gate.Refusal
+	_, err := h.opens(t, without(t, ca, "permit-pty"), client.OpenRequest{Op: "shell", Terminal: &client.Terminal{}})
+	if !errors.As(err, &refused) || !strings.HasSuffix(refused.Hint, promise) {
+		t.Errorf("a terminal: %v", err)
 	}
 }
 
