@@ -25,12 +25,20 @@ func decompress(ctx context.Context, r io.Reader) (io.ReadCloser, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	for _, c := range compressions {
-		if bytes.HasPrefix(head, []byte(c.magic)) {
-			return startFilter(ctx, in, 0, c.program, "-dc")
-		}
+	if program := compressedBy(head); program != "" {
+		return startFilter(ctx, in, 0, program, "-dc")
 	}
 	return io.NopCloser(in), nil
+}
+
+// compressedBy is the program that unpacks what begins so; empty: it is not compressed.
+func compressedBy(head []byte) string {
+	for _, c := range compressions {
+		if bytes.HasPrefix(head, []byte(c.magic)) {
+			return c.program
+		}
+	}
+	return ""
 }
 
 // filter is a program whose output is read. Close waits for it and says whether it did what it should.

@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	// That a connection is new is told by the processes above it, and what /proc says of those has one reader.
 	"cmd/forkgate/doors":  {"gate", "gate/provenance/chain"},
 	"cmd/forkgate/doctor": {"gate", "fork", "nsjail/idmap"},
-	"cmd/forkgate/setup":  {"gate"},
+	"cmd/forkgate/setup":  {"gate", "fork"},
 
 	"gate/audit":               {"gate"},
 	"gate/door":                {"gate", "gate/sftp", "gate/tape", "gate/warden/client", "nsjail/wire"},

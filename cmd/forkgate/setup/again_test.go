@@ -1,6 +1,8 @@
 package setup
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -33,15 +35,48 @@ func (c *clumsy) Wrong(why error) error {
 	return nil
 }
 
+// archive is a tar with one file in it.
+func archive(t *testing.T) string {
+	t.Helper()
+	var text bytes.Buffer
+	w := tar.NewWriter(&text)
+	if err := errors.Join(w.WriteHeader(&tar.Header{Name: "orders", Mode: 0o644}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+// A repository is made of a directory or a tar, compressed or not; what can be neither is refused before anything is done.
+func TestWhatARepositoryIsMadeOf(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"orders": "orders of today\n", "nothing": "", "shop.tar": archive(t), "shop.tgz": "\x1f\x8b\x08"} {
+		write(t, filepath.Join(dir, name), text)
+	}
+	if err := errors.Join(os.Symlink("shop.tar", filepath.Join(dir, "link")), os.Symlink("orders", filepath.Join(dir, "other"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{".": true, "shop.tar": true, "shop.tgz": true, "link": true, "orders": false, "other": false, "nothing": false, "none": false, "/dev/null": false} {
+		from := filepath.Join(dir, name)
+		if filepath.IsAbs(name) {
+			from = name
+		}
+		f := newFake(t)
+		if err := Run(t.Context(), f.Host, &proposed{}, Answers{From: from, Repo: "shop"}); (err == nil) != want || (len(f.ran) > 0) != want {
+			t.Errorf("%s: %v, and it ran %q", name, err, f.ran)
+		}
+	}
+}
+
 // An answer that will not do is asked for again, with the reason, and costs nobody what was said before.
 func TestAskedAgain(t *testing.T) {
 	f := newFake(t)
 	from, keys := t.TempDir(), filepath.Join(f.Root, "root/.ssh/authorized_keys")
-	tar := filepath.Join(t.TempDir(), "rootfs.tar")
-	write(t, tar, "")
+	text, tar := filepath.Join(t.TempDir(), "orders"), filepath.Join(t.TempDir(), "rootfs.tar")
+	write(t, text, strings.Repeat("orders of today\n", 100))
+	write(t, tar, archive(t))
 	asker := &clumsy{tries: map[string][]string{
 		"an empty disk": {"/srv/db.dat", "none"}, "how large": {"much", "10G"}, "your name": {"al ice", "alice"}, "your public keys": {"/nowhere", keys},
-		"a tar file with a Debian": {"/nowhere", from, tar}, "the first repository": {"/nowhere", from}, "its name": {"Shop*", "gate", "shop"},
+		"a tar file with a Debian": {"/nowhere", from, text, tar}, "the first repository": {"/nowhere", text, from}, "its name": {"Shop*", "gate", "shop"},
 	}}
 	if err := Run(t.Context(), f.Host, asker, Answers{}); err != nil {
 		t.Fatal(err)
@@ -53,12 +88,12 @@ func TestAskedAgain(t *testing.T) {
 	if !slices.Equal(f.ran, want) {
 		t.Errorf("it ran %q", f.ran)
 	}
-	for i, reason := range []string{"no block device", "no size", `"al ice"`, "/nowhere", "/nowhere", "is no tar file", "/nowhere", `"Shop*"`, `"gate" cannot be a repository: gate is where control words answer`} {
+	for i, reason := range []string{"no block device", "no size", `"al ice"`, "/nowhere", "/nowhere", "is no tar file", "is no tar file: plain", "/nowhere", "is no tar file: plain", `"Shop*"`, `"gate" cannot be a repository: gate is where control words answer`} {
 		if i >= len(asker.told) || !strings.Contains(asker.told[i], reason) {
 			t.Fatalf("it says %q, want %q as number %d", asker.told, reason, i)
 		}
 	}
-	if len(asker.told) != 9 {
+	if len(asker.told) != 11 {
 		t.Errorf("it says %q", asker.told)
 	}
 	if text, err := os.ReadFile(filepath.Join(f.Root, principals)); err != nil || !strings.Contains(string(text), `"alice"`) {

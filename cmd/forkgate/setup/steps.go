@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"forkgate/fork"
 	"forkgate/gate"
 )
 
@@ -93,16 +94,35 @@ func askRootfs(ctx context.Context, _ *Host, asker Asker, a *Answers) error {
 	return askOrNone(ctx, asker, &a.Rootfs, "a tar file with a Debian for sessions, or none to build one from Debian's packages: some minutes, and the network", checkTar)
 }
 
-// checkTar is for a file, or a disk that holds one; what is in it is seen when it is unpacked.
+// checkTar is for a file, or a disk that holds one, and looks at how it begins; what else is in it is seen when it is unpacked.
 func checkTar(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() && info.Mode()&os.ModeDevice == 0 {
+	if !info.Mode().IsRegular() && info.Mode().Type() != os.ModeDevice {
 		return fmt.Errorf("%s is no tar file", name)
 	}
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	switch looks, err := fork.LooksLikeTar(file); {
+	case err != nil:
+		return fmt.Errorf("cannot read %s: %w", name, err)
+	case !looks:
+		return fmt.Errorf("%s is no tar file: plain, or by gzip, xz or zstd", name)
+	}
 	return nil
+}
+
+// checkFrom is for what a repository can be made of.
+func checkFrom(name string) error {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil
+	}
+	return checkTar(name)
 }
 
 func makeRootfs(ctx context.Context, h *Host, a Answers) error {
@@ -133,7 +153,7 @@ func (h *Host) has(ctx context.Context, kind, dir string) bool {
 func askRepo(ctx context.Context, _ *Host, asker Asker, a *Answers) error {
 	if a.From != "" || a.Repo == "" {
 		err := askOrNone(ctx, asker, &a.From, "what is to be the first repository: a directory, a tar file, or a directory with a Compose project that runs; none to do it later",
-			func(from string) error { _, err := os.Stat(from); return err })
+			checkFrom)
 		if err != nil || a.From == "" {
 			return err
 		}
