@@ -17,7 +17,7 @@ import (
 	"forkgate/tests/need"
 )
 
-// What is explained is said somewhere: each piece of a message between "..." is part of a text in the code or in the shipped policy.
+// What is explained is said somewhere: each piece of a message between "..." is part of a text in the code, in the shipped policy or in what the packages run.
 func TestMessagesAreTheProgramsOwn(t *testing.T) {
 	said := texts(t)
 	n := 0
@@ -41,6 +41,25 @@ func TestMessagesAreTheProgramsOwn(t *testing.T) {
 	}
 }
 
+// What people looked up there and did not find stays there.
+func TestMessagesThatPeopleLookUp(t *testing.T) {
+	explained := func(message string) bool {
+		return slices.ContainsFunc(headingsOf(t), func(heading string) bool { return strings.Contains(heading, message) })
+	}
+	for _, message := range []string{
+		"permits no terminal", "permits no forwarding", "agent forwarding is refused", "nobody can tell who would be left", "nothing waits to be confirmed",
+		"other doors of this host are closed", "setup is not finished", "the project cannot be adopted as it is", "unusable source", "is no principal", "is not valid now",
+		"is to follow already", "no rule permits",
+	} {
+		if !explained(message) {
+			t.Errorf("%q is nowhere in troubleshooting.md", message)
+		}
+	}
+	if explained("the gate is out for lunch") {
+		t.Error("what nobody says is explained: this test proves nothing")
+	}
+}
+
 // isSaid returns the first piece of a message that nothing says.
 func isSaid(said []string, message string) (string, bool) {
 	some := false
@@ -58,19 +77,21 @@ func isSaid(said []string, message string) (string, bool) {
 
 var varies = regexp.MustCompile(`%[-+# 0-9.\[\]]*[a-zA-Z]|\$\{[^}]*\}`)
 
-// texts are all texts in the code, and in the shipped policy, cut where something is filled in.
+// texts are all texts in the code, in the shipped policy and in what the packages run, cut where something is filled in.
 func texts(t *testing.T) (all []string) {
 	t.Helper()
-	rules, err := filepath.Glob(filepath.Join(need.Checkout(t), "policy.d", "*.hcl"))
-	if err != nil || len(rules) == 0 {
-		t.Fatalf("the policy has the files %q, %v", rules, err)
-	}
-	for _, file := range rules {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	for _, kind := range []string{"policy.d/*.hcl", "packaging/deb/*.p*rm"} {
+		files, err := filepath.Glob(filepath.Join(need.Checkout(t), kind))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("there are %q of %s, %v", files, kind, err)
 		}
-		all = append(all, varies.Split(string(text), -1)...)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, varies.Split(string(text), -1)...)
+		}
 	}
 	eachSource(t, func(_ *token.FileSet, f *ast.File) {
 		ast.Inspect(f, func(n ast.Node) bool {
