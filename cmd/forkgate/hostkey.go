@@ -40,6 +40,9 @@ func hostKeyCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "list the host keys, and those that are to follow them", Args: words(0, 0)}
 	asJSON := jsonFlag(list)
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		if _, err := os.ReadDir(*dir); err != nil { // where it is not there are no keys either, and a table of none would not say why
+			return fmt.Errorf("cannot list the host keys, which forkgate setup makes: %w", err)
+		}
 		all, err := warden.ListHostKeys(*dir)
 		if err != nil {
 			return err

@@ -60,13 +60,18 @@ func exitCodes() string {
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: words(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "forkgate", fullVersion())
-			return err
-		},
+	c := &cobra.Command{Use: "version", Short: "print the version", Args: words(0, 0)}
+	asJSON := jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), struct {
+				Version string `json:"version"`
+			}{fullVersion()})
+		}
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "forkgate", fullVersion())
+		return err
 	}
+	return c
 }
 
 // fullVersion adds the commit where the linker knew of no release.
