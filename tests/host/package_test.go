@@ -240,7 +240,7 @@ func (p *packaged) purged(deb string) {
 	for _, typed := range []string{"yes", "i-understand-this-deletes-production"} {
 		p.Must(t, "dpkg", "--install", filepath.Join(p.Built, filepath.Base(deb)))
 		t.Log(p.Must(t, "expect", "-c", `set timeout 60; spawn env TERM=dumb DEBIAN_FRONTEND=readline dpkg --purge forkgate
-			expect "1 repositories"; expect "Delete production as well?"; expect -re {production *$}; send "`+typed+`\r"; expect eof; exit [lindex [wait] 3]`))
+			expect "1 repository: " {} timeout {exit 9}; expect "Delete production as well?"; expect -re {production *$}; send "`+typed+`\r"; expect eof; exit [lindex [wait] 3]`))
 		if typed == "yes" {
 			p.shows("ls /var/lib/forkgate/pool/repos | wc -l", "1")
 		}
