@@ -8,9 +8,9 @@ import (
 	"forkgate/tests/ways"
 )
 
-// left are ways that forkgate doors tells of and closes by nothing: mallory comes in by each, or nobody does, behind doors that are closed. What the row has
+// leftWays are ways that forkgate doors tells of and closes by nothing: mallory comes in by each, or nobody does, behind doors that are closed. What the row has
 // the admin type ends it, or where that is a choice does so here.
-var left = []struct {
+var leftWays = []struct {
 	ways.Entry
 	opens, does string
 }{
@@ -44,14 +44,14 @@ func leftToTheAdmin(t *testing.T, h *host.Host) {
 		}
 		return named
 	}
-	for _, l := range left {
+	for _, l := range leftWays {
 		h.Must(t, "bash", "-ec", l.opens)
 		if r := tries(t, h, l.Entry); r.Code != 0 {
 			t.Errorf("control: %s is no way in: %s%s", l.Way, r.Stdout, r.Stderr)
 		}
 	}
 	open := rows()
-	for _, l := range left {
+	for _, l := range leftWays {
 		row := open[l.Way]
 		if row.Do == "" {
 			t.Errorf("doors knows nothing of it: %+v", row)
@@ -66,7 +66,7 @@ func leftToTheAdmin(t *testing.T, h *host.Host) {
 		}
 	}
 	shut := rows()
-	for _, l := range left {
+	for _, l := range leftWays {
 		if row := shut[l.Way]; row.Do != "" {
 			t.Errorf("it is said to be open after that: %+v", row)
 		}
