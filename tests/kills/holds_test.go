@@ -34,27 +34,46 @@ func (s *stage) holds(t *testing.T) map[string]int {
 // gateGoroutines is how holds calls those of the gate, which tells of itself once a second.
 const gateGoroutines = `forkgate_gate{what="goroutines"}`
 
-// settled is what services hold of each thing at most, once there are as many descriptors all the time: pods are made ahead, and goroutines come
-// and go with what asks for them.
-func (s *stage) settled(t *testing.T) (most map[string]int) {
+// settled is what services hold of each thing: of descriptors the least, once that is the same for two whiles on end, as pods are made ahead; of what comes and
+// goes, such as goroutines, the most.
+func (s *stage) settled(t *testing.T) (held map[string]int) {
 	t.Helper()
+	var before map[string]int
 	need.Eventually(t, "what gate and warden hold stays as it is", func() bool {
-		least := s.holds(t)
-		most = maps.Clone(least)
-		for range 12 {
-			time.Sleep(time.Second / 4)
-			for what, n := range s.holds(t) {
-				least[what], most[what] = min(least[what], n), max(most[what], n)
+		least, most := s.while(t)
+		atRest := before != nil && least[gateGoroutines] > 0
+		held = most
+		for what, n := range least {
+			if strings.Contains(what, "'s ") {
+				atRest = atRest && before[what] == n
+				held[what] = n
 			}
 		}
-		for what, n := range most {
-			if strings.Contains(what, "'s ") && least[what] != n {
-				return false
-			}
-		}
-		return least[gateGoroutines] > 0
+		before = least
+		return atRest
 	})
-	return most
+	return held
+}
+
+// while looks at what they hold for a while: each look is a connection to the warden, which has its descriptors for a moment.
+func (s *stage) while(t *testing.T) (least, most map[string]int) {
+	t.Helper()
+	least = s.holds(t)
+	most = maps.Clone(least)
+	for range 6 {
+		time.Sleep(time.Second / 4)
+		now := s.holds(t)
+		for what := range most { // what is not there is none
+			least[what] = min(least[what], now[what])
+		}
+		for what, n := range now {
+			most[what] = max(most[what], n)
+			if _, known := least[what]; !known {
+				least[what] = 0
+			}
+		}
+	}
+	return least, most
 }
 
 // more says of what there is more than there was.
