@@ -37,17 +37,11 @@ dmsetup resume faulty
 // reaching lets forks out, so that they have links, and elements in the sets of rules.
 const reaching = `sed -i 's/egress = \[\]/egress = ["*"]/' /etc/forkgate/policy.d/baseline.hcl; forkgate policy check; systemctl reload forkgate-warden`
 
-// steady keeps one control group that has a cpuset and a share of the processors. Each time that the first such group comes and the last goes, which
-// all pods do here again and again, the kernel patches its own code, and qemu's emulation of two processors now and then has one of them run into the
-// middle of that, more so on a busy machine: the kernel dies with "Oops: int3".
-const steady = "systemd-run --quiet --unit=steady --property=AllowedCPUs=0-1 --property=CPUQuota=50% sleep infinity"
-
 // faulty is a host with a pool on a disk that can be made to fail.
 type faulty struct{ *vm.VM }
 
 func newFaulty(t *testing.T) faulty {
 	f := faulty{boot(t)}
-	f.Must(t, "sh", "-ec", steady)
 	f.Must(t, "sh", "-ec", "modprobe -a dm-mod dm-flakey; cat >/usr/local/bin/disk <<'SH'\n"+disk+"SH\nchmod 755 /usr/local/bin/disk; disk well")
 	setUp(t, f.VM, "/dev/mapper/faulty")
 	f.Must(t, "sh", "-ec", reaching)
