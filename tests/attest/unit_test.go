@@ -34,7 +34,7 @@ func TestTheUnit(t *testing.T) {
 		t.Errorf("no login, and yet %q", said)
 	}
 	// The relay enters the caller's files and becomes the caller: it needs rights that nothing else here does.
-	agent := "eval $(ssh-agent -s) >/dev/null; ssh-keygen -q -t ed25519 -N '' -f /tmp/k; ssh-add -q /tmp/k; ssh-keygen -lf /tmp/k; " +
+	agent := "eval $(ssh-agent -s) >/dev/null; k=$(mktemp -d)/k; ssh-keygen -q -t ed25519 -N '' -f $k; ssh-add -q $k; ssh-keygen -lf $k; " +
 		"python3 -c 'import socket; s=socket.socket(socket.AF_UNIX); s.connect(\"/run/forkgate/attest.sock\"); s.send(b\"\\0\\0\\0\\1\\x0b\"); " +
 		"print(\"keys\", s.recv(9)[8])'; kill $SSH_AGENT_PID"
 	if said := m.Must(t, "setpriv", "--reuid=7001", "--clear-groups", "env", "HOME=/tmp", "bash", "-c", agent); !strings.HasSuffix(said, "keys 1") {

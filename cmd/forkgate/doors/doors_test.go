@@ -352,6 +352,11 @@ func openings() []opening {
 			f.add("etc/pam.d/login", "session optional /home/mallory/lib/pam_m.so\n")
 			readsOf("etc/x", "")(f)
 		}},
+		{"root's files", "/etc/pam.d/own is not root's alone to write; root's programs read /etc/pam.d/own", func(f *fake) { // once, though it is there twice
+			f.put("etc/pam.d/own", 0o666, 0, 0)
+			f.add("etc/pam.d/login", "auth include /etc/pam.d/own\n")
+		}},
+		{"root's files", "cannot read /etc/ssh/sshd_config", drop("etc/ssh/sshd_config")},
 		{"root's files", "root's programs read /home/mallory/lib, by /etc/ld.so.conf.d/x.conf", readsOf("etc/ld.so.conf.d/x.conf", "/home/mallory/lib\n")},
 		{"root's files", "/dev/sda: who may read", blockDevice("dev/sda", 8, 0o666, 6)},
 		{"root's files", "/dev/mapper/vg-x: who may read", blockDevice("dev/mapper/vg-x", 253, 0o640, 1001)},

@@ -20,7 +20,7 @@ func looseProbe(_ context.Context, h *Host) finding {
 		if err != nil {
 			return open("look at it", "%v", err)
 		}
-		found, why = append(found, loose...), why+by
+		found, why = withNew(found, loose), why+by
 	}
 	if len(found) > 0 {
 		f := h.othersWrite(found)
@@ -35,6 +35,16 @@ func looseProbe(_ context.Context, h *Host) finding {
 		return open(h.rootsAlone(disks[:1], "root:disk", "660"), "%s: who may read or write a disk has all that is on it", some(disks))
 	}
 	return closed("those that were looked at are root's")
+}
+
+// withNew are names, and those of more that are not among them.
+func withNew(names, more []string) []string {
+	for _, name := range more {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // othersWrite is what to say of files that are loose.
@@ -80,8 +90,8 @@ func (h *Host) loose(files []string, dirs ...string) (found []string, err error)
 		if err != nil {
 			return nil, err
 		}
-		if uid, _ := owner(info); (uid != 0 || h.shared(info) || others != "") && !slices.Contains(found, "/"+file) {
-			found = append(found, "/"+file)
+		if uid, _ := owner(info); uid != 0 || h.shared(info) || others != "" {
+			found = withNew(found, []string{"/" + file})
 		}
 	}
 	return found, nil

@@ -54,17 +54,11 @@ func (h *Host) sshdText(name string, depth int) (string, error) {
 	}
 	all := text
 	for _, line := range lines(text) {
-		key, rest := keyword(line)
-		if key != "include" {
-			continue
-		}
-		if depth == deepest {
+		patterns := includes(line)
+		if len(patterns) > 0 && depth == deepest {
 			return "", fmt.Errorf("/%s includes too deep", name)
 		}
-		for _, pattern := range rest {
-			if pattern = strings.Trim(pattern, `"`); !path.IsAbs(pattern) {
-				pattern = path.Join("/etc/ssh", pattern)
-			}
+		for _, pattern := range patterns {
 			files, err := fs.Glob(h.Files, strings.TrimPrefix(pattern, "/"))
 			if err != nil {
 				return "", err

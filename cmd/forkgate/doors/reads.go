@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"cmp"
 	"io/fs"
 	"path"
 	"slices"
@@ -21,7 +22,8 @@ var rootsFiles = []string{
 // rootsDirs are directories all of whose files they do.
 var rootsDirs = []string{
 	"etc/sudoers.d", "etc/ssh", "etc/ssh/sshd_config.d", "etc/pam.d", "etc/security", "etc/systemd", "etc/systemd/system", "etc/systemd/system-generators", "etc/systemd/system-environment-generators",
-	"run/systemd/system", "usr/local/lib/systemd/system", "etc/profile.d", "etc/ld.so.conf.d", "etc/update-motd.d", "etc/init.d", "etc/logrotate.d", "etc/apt", "etc/apt/apt.conf.d", "etc/dpkg/dpkg.cfg.d", "etc/udev/rules.d", "etc/modprobe.d", "etc/modules-load.d", "etc/binfmt.d",
+	"run/systemd/system", "usr/local/lib/systemd/system", "etc/profile.d", "etc/ld.so.conf.d", "etc/update-motd.d", "etc/init.d", "etc/logrotate.d",
+	"etc/apt", "etc/apt/apt.conf.d", "etc/dpkg/dpkg.cfg.d", "etc/udev/rules.d", "etc/modprobe.d", "etc/modules-load.d", "etc/binfmt.d",
 	"etc/sysctl.d", "etc/tmpfiles.d", "etc/dbus-1/system.d", "etc/kernel/postinst.d", "etc/initramfs-tools/hooks", "etc/network/if-up.d", "etc/NetworkManager/dispatcher.d",
 	"etc/dhcp/dhclient-exit-hooks.d", "usr/lib/forkgate", "usr/local/bin", "usr/local/sbin", "usr/local/lib",
 }
@@ -49,44 +51,77 @@ func (h *Host) ownUnits() (units []string) {
 // environments of units, and where libraries are looked for. What is not there yet somebody may put there.
 func (h *Host) reads() (map[string]string, error) {
 	all := map[string]string{}
-	note := func(file string, names func(line string) []string) error {
-		text, _, err := h.read(file)
+	note := func(file, text string, names func(line string) []string) {
 		for _, line := range lines(text) {
 			for _, name := range names(line) {
 				if name = strings.Trim(name, `"'`); path.IsAbs(name) {
-					all[fixed(path.Clean(name)[1:])] = file
-				}
-			}
-		}
-		return err
-	}
-	if text, err := h.sshdText(sshdConfig, 0); err == nil { // who has no sshd has none of its files
-		for _, line := range lines(text) {
-			if key, rest := keyword(line); key == "include" {
-				for _, name := range rest {
-					if name = strings.Trim(name, `"`); path.IsAbs(name) {
-						all[fixed(path.Clean(name)[1:])] = sshdConfig
-					}
+					all[fixed(cmp.Or(path.Clean(name)[1:], "."))] = file
 				}
 			}
 		}
 	}
-	for _, file := range h.glob("etc/pam.d/*") {
-		if err := note(file, strings.Fields); err != nil {
+	if h.sshdThere() {
+		text, err := h.sshdText(sshdConfig, 0)
+		if err != nil {
 			return nil, err
 		}
+		note(sshdConfig, text, includes)
+	}
+	for _, file := range append(h.glob("etc/pam.d/*", "etc/ld.so.conf.d/*.conf"), "etc/ld.so.conf") {
+		text, _, err := h.read(file)
+		if err != nil {
+			return nil, err
+		}
+		note(file, text, strings.Fields)
 	}
 	for _, file := range h.ownUnits() {
-		if err := note(file, environmentFile); err != nil {
+		text, _, err := h.read(file)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for _, file := range append(h.glob("etc/ld.so.conf.d/*.conf"), "etc/ld.so.conf") {
-		if err := note(file, strings.Fields); err != nil {
+		if whole, err := h.unitText(file); err != nil {
 			return nil, err
+		} else if ofRoot(whole) {
+			note(file, text, environmentFile)
 		}
 	}
 	return all, nil
+}
+
+// includes are the patterns that a line of sshd's configuration includes, which are relative to /etc/ssh (sshd_config(5)).
+func includes(line string) (patterns []string) {
+	key, rest := keyword(line)
+	if key != "include" {
+		return nil
+	}
+	for _, pattern := range rest {
+		if pattern = strings.Trim(pattern, `"`); !path.IsAbs(pattern) {
+			pattern = path.Join("/etc/ssh", pattern)
+		}
+		patterns = append(patterns, pattern)
+	}
+	return patterns
+}
+
+// unitText is what a file of a unit says with the unit's other files beside it, drop-ins among them.
+func (h *Host) unitText(file string) (whole string, err error) {
+	if dir := path.Dir(file); strings.HasSuffix(dir, ".d") {
+		file = strings.TrimSuffix(dir, ".d")
+	}
+	for _, part := range append(h.glob(file+".d/*.conf"), file) {
+		text, _, err := h.read(part)
+		if err != nil {
+			return "", err
+		}
+		whole += text + "\n"
+	}
+	return whole, nil
+}
+
+// ofRoot reports whether a unit has root run something, and be it beside what it has somebody else run.
+func ofRoot(text string) bool {
+	all := lines(text)
+	return !slices.ContainsFunc(all, asSomebody) || slices.ContainsFunc(all, func(line string) bool { return unitCommand(text, line) != "" })
 }
 
 // fixed is what of a pattern is none: the directory above its first wildcard.

@@ -67,7 +67,7 @@ func (h *Host) joinable() (do, why string) {
 	if err != nil {
 		return "look at it", err.Error()
 	}
-	closely := append([]string{AdminGroup, "sudo", "wheel"}, mighty...)
+	watched := append([]string{AdminGroup, "sudo", "wheel"}, mighty...)
 	for _, file := range []string{"etc/gshadow", "etc/group"} {
 		text, _, err := h.read(file)
 		if err != nil {
@@ -75,7 +75,7 @@ func (h *Host) joinable() (do, why string) {
 		}
 		for line := range strings.Lines(text) {
 			f := strings.Split(strings.TrimSpace(line), ":")
-			if len(f) != 4 || !slices.Contains(closely, f[0]) {
+			if len(f) != 4 || !slices.Contains(watched, f[0]) {
 				continue
 			}
 			if hash := f[1]; hash != "" && hash != "x" && hash[0] != '!' && hash[0] != '*' {

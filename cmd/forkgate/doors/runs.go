@@ -113,11 +113,7 @@ func (h *Host) looseNamed(all map[string]string, what string) (found []string, b
 		if err != nil {
 			return nil, "", err
 		}
-		for _, file := range loose {
-			if !slices.Contains(found, file) {
-				found = append(found, file)
-			}
-		}
+		found = withNew(found, loose)
 		if by == "" && len(loose) > 0 {
 			by = fmt.Sprintf("; %s /%s, by /%s", what, name, all[name])
 		}

@@ -37,11 +37,17 @@ func TestDisksOfTheGroupDisk(t *testing.T) {
 	for _, it := range []func(*fake){
 		blockDevice("dev/sda", 8, 0o660, 6), blockDevice("dev/sr0", 11, 0o660, 24), blockDevice("dev/dm-0", 253, 0o600, 0),
 		readsOf("etc/systemd/system/x.service", "[Service]\n# EnvironmentFile=/home/mallory/env\nWorkingDirectory=/home/mallory\n"),
+		readsOf("etc/systemd/system/hers.service", "[Service]\nUser=mallory\nExecStart=/bin/true\nEnvironmentFile=/home/mallory/env\n"),
+		readsOf("etc/systemd/system/hers.service.d/x.conf", "[Service]\nEnvironmentFile=/home/mallory/env\n"),
 	} {
 		it(f)
 	}
 	if r := row(t, f, "root's files"); r.State != Closed {
 		t.Errorf("%+v", r)
+	}
+	f.write("etc/systemd/system/hers.service.d/y.conf", "[Service]\nExecStartPre=+/bin/true\n")
+	if r := row(t, f, "root's files"); r.State != Open {
+		t.Errorf("control, with root running something in that environment: %+v", r)
 	}
 }
 
