@@ -46,6 +46,7 @@ func doctor(t *testing.T, h *host.Host) {
 		{"pool", "mount -o remount,suid /var/lib/forkgate/pool", "without nosuid"},
 		{"pool", "systemctl stop forkgate-warden; umount --lazy /var/lib/forkgate/pool", "not mounted"},
 		{"running", "systemctl stop forkgate-gate.socket", "down: forkgate-gate.socket"},
+		{"running", "rm /run/forkgate/net/net.sock", "forkgate-net.socket listens at /run/forkgate/net/net.sock, which has been removed"},
 		{"units", "systemctl mask --runtime --now forkgate-gate.socket", "not loaded: forkgate-gate.socket"},
 		{"published ports", `printf 'repository "nosuch" {\n  publish = ["` + host.Port + `:80/tcp"]\n}\n' >/etc/forkgate/policy.d/doctor.hcl`, "where the gate hears"},
 		{"host keys", "chmod 644 /var/lib/forkgate/hostkeys/ssh_host_ed25519_key", "others can read it"},
@@ -62,6 +63,7 @@ func doctor(t *testing.T, h *host.Host) {
 			systemctl unmask --runtime forkgate-gate.socket
 			mountpoint -q /var/lib/forkgate/pool || systemctl start var-lib-forkgate-pool.mount
 			mount -o remount,nosuid /var/lib/forkgate/pool
+			[ -e /run/forkgate/net/net.sock ] || systemctl restart forkgate-net.socket
 			systemctl restart forkgate-warden; systemctl start forkgate.target`)
 		if names, _ := reds(); len(names) > 0 {
 			t.Errorf("red after %s was mended: %q", test.breaks, names)

@@ -45,7 +45,7 @@ func TestNetworkOfPods(t *testing.T) {
 	answers := shop(t, h, uplink, world)
 	holds(t, h, "the published port answers", answers)
 	// As at a boot, which starts what multi-user.target wants: nobody has logged in, and the site is there.
-	h.Must(t, "sh", "-ec", `systemctl stop forkgate.target 'forkgate-*.service' 'forkgate-*.socket' var-lib-forkgate-pool.mount
+	h.Must(t, "sh", "-ec", `systemctl stop --job-mode=replace-irreversibly forkgate.target 'forkgate-*.service' 'forkgate-*.socket' var-lib-forkgate-pool.mount
 		rm -rf /run/forkgate; systemd-tmpfiles --create forkgate.conf; echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding
 		if pgrep -x dockerd; then exit 1; fi; systemctl enable forkgate.target; systemctl start multi-user.target`)
 	holds(t, h, "the published port answers after a reboot", answers)

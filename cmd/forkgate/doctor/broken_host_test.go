@@ -23,6 +23,8 @@ func brokenUnits() []breakage {
 		{"running", Red, "forkgate-net.service is activating", "journalctl -u forkgate-net says why", state("forkgate-net.service", "ActiveState", "activating")},
 		{"running", Red, "forkgate-warden.service is failed", "restart forkgate-warden", state("forkgate-warden.service", "ActiveState", "failed")},
 		{"running", Red, "has failed", "journalctl -u forkgate-gate", state("forkgate-gate.service", "ActiveState", "failed")},
+		{"running", Red, "forkgate-net.socket listens at /run/forkgate/net/net.sock, which has been removed", "systemctl restart forkgate-net.socket",
+			state("forkgate-net.socket", "Listen", "/run/forkgate/net/net.sock (SequentialPacket)")},
 		{"running", Red, "does not answer", "systemctl status", dead},
 		{"user forkgate", Red, "there is none", "systemd-sysusers", without("getent passwd forkgate")},
 		{"user forkgate", Red, "it is root", "userdel", prints("getent passwd forkgate", "forkgate:x:0:0::/:/bin/sh\n")},

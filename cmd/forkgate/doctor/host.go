@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -89,6 +90,12 @@ func (h *Host) read(path string) (string, bool) {
 func (h *Host) exists(path string) bool {
 	_, err := fs.Stat(h.Files, path)
 	return err == nil
+}
+
+// gone is sure that there is nothing: what cannot be seen may be there.
+func (h *Host) gone(path string) bool {
+	_, err := fs.Stat(h.Files, path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // sysctl reads a kernel setting by its name.

@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -122,7 +124,7 @@ func enabledCheck(ctx context.Context, h *Host) finding {
 }
 
 func runningCheck(ctx context.Context, h *Host) finding {
-	all, err := units(ctx, h, append([]string{"forkgate-gate.service"}, up...)...)
+	all, err := units(ctx, h, append([]string{"forkgate-gate.service", "forkgate-net.socket", "forkgate-egress.socket"}, up...)...)
 	if err != nil {
 		return unreachable(err)
 	}
@@ -144,7 +146,25 @@ func runningCheck(ctx context.Context, h *Host) finding {
 	case len(down) > 0:
 		return red("systemctl start forkgate.target", "down: %s", strings.Join(down, ", "))
 	}
+	if socket, path := unfound(h, all); socket != "" {
+		return red("systemctl restart "+socket, "%s listens at %s, which has been removed: nobody reaches it", socket, path)
+	}
 	return green("the gate hears %s", listens(all["forkgate-gate.socket"]))
+}
+
+// unfound is a socket that listens, and whose name in the file system has gone. systemd takes it for well.
+func unfound(h *Host, all map[string]unit) (socket, path string) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !strings.HasSuffix(name, ".socket") || all[name]["ActiveState"] != "active" {
+			continue
+		}
+		for _, at := range strings.Fields(all[name]["Listen"]) {
+			if inside, ok := strings.CutPrefix(at, "/"); ok && h.gone(inside) {
+				return name, at
+			}
+		}
+	}
+	return "", ""
 }
 
 // dies tells a service that has failed, or is on its way up, where one that fails over and over is found: its own words say which.
