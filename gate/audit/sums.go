@@ -12,8 +12,6 @@ import (
 const (
 	// ownLines is how many refusals of one principal have lines of their own, before they are a line each second.
 	ownLines = 300
-	// ownFiles is the same of operations on files, in KiB of paths, each begun one counted: most are one.
-	ownFiles = 1000
 	// maxSummed bounds how many principals are remembered.
 	maxSummed = 1 << 12
 	// ownEgress is as ownLines, of what one pod is denied.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -255,6 +256,7 @@ const readAhead = 256 << 10
 func (c *connection) Read(p []byte) (int, error) {
 	if c.reader.Buffered() == 0 {
 		c.ack.arm()
+		runtime.Gosched() // what came last is passed on before more is asked for, which takes the kernel a while to deny
 		if c.received >= much && c.reader.Size() < readAhead {
 			c.reader = bufio.NewReaderSize(c.Conn, readAhead)
 		}

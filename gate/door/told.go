@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
 )
@@ -15,7 +17,7 @@ const (
 	tellEvery = time.Second
 	// tellAt is how many are told of at once, sooner than that.
 	tellAt = 64
-	// maxUntold bounds how many wait while the warden is away. Of more there is only their number.
+	// maxUntold bounds how many wait while the warden is away. More are counted.
 	maxUntold = 1024
 	// maxUntoldBytes bounds what their paths take.
 	maxUntoldBytes = 1 << 20
@@ -23,7 +25,8 @@ const (
 	tellingTime = 2 * time.Second
 )
 
-// told tells the warden what a session does to files. Nothing that it does waits for that, but the session's end.
+// told tells the warden what a session does to files. Nothing that it does waits for that, but the session's end. What the record would only count, as it
+// comes by the thousand, is counted here: the bound is the record's own, and of each session, which is never less than the record has for its principal.
 type told struct {
 	session string
 	send    func(context.Context, client.FilesRequest) error
@@ -35,14 +38,17 @@ type told struct {
 	mu      sync.Mutex
 	waiting []gate.FileOperation
 	bytes   int
-	more    int    // that had no room to wait
+	lines   *rate.Limiter // of those that wait
+	counted int           // that do not wait: all but the newest are told of as a number
+	newest  gate.FileOperation
 	why     string // what is done from here on is not known; empty: it is
 }
 
 func newTold(session string, log *slog.Logger, send func(context.Context, client.FilesRequest) error) *told {
 	return &told{
 		session: session, send: send, log: log,
-		wake: make(chan struct{}, 1), over: make(chan struct{}), ended: make(chan struct{}),
+		lines: rate.NewLimiter(1, gate.OwnFiles),
+		wake:  make(chan struct{}, 1), over: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
@@ -52,8 +58,9 @@ func weight(op gate.FileOperation) int { return len(op.Path) + len(op.To) + len(
 func (t *told) add(op gate.FileOperation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) >= maxUntold || t.bytes+weight(op) > maxUntoldBytes {
-		t.more++
+	if len(t.waiting) >= maxUntold || t.bytes+weight(op) > maxUntoldBytes || !t.lines.AllowN(time.Now(), 1+weight(op)>>10) {
+		t.counted++
+		t.newest = op
 		return
 	}
 	t.waiting = append(t.waiting, op)
@@ -110,7 +117,7 @@ func (t *told) finish() {
 
 // tell tells of as much as goes into one message, and reports whether that succeeded and there may be more.
 func (t *told) tell(ctx context.Context) (again bool) {
-	q := t.next()
+	q, waited := t.next()
 	if len(q.Operations) == 0 && q.More == 0 && q.Blind == "" {
 		return false
 	}
@@ -122,38 +129,45 @@ func (t *told) tell(ctx context.Context) (again bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, op := range q.Operations {
+	for _, op := range t.waiting[:waited] {
 		t.bytes -= weight(op)
 	}
-	t.waiting = t.waiting[len(q.Operations):]
-	t.more -= q.More
+	t.waiting = t.waiting[waited:]
+	t.counted -= len(q.Operations) - waited + q.More
 	if q.Blind == t.why {
 		t.why = ""
 	}
 	return true
 }
 
-// next is the next message: what has waited longest, as much of it as there is room for beside base64.
-func (t *told) next() client.FilesRequest {
+// next is the next message: what has waited longest, as much of it as there is room for beside base64. Behind all that waits comes what is counted.
+func (t *told) next() (q client.FilesRequest, waited int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n, room := 0, client.MaxFilesBytes
-	for n < len(t.waiting) && n < client.MaxFiles && weight(t.waiting[n]) <= room {
-		room -= weight(t.waiting[n])
-		n++
+	room := client.MaxFilesBytes
+	for waited < len(t.waiting) && waited < client.MaxFiles && weight(t.waiting[waited]) <= room {
+		room -= weight(t.waiting[waited])
+		waited++
 	}
-	q := client.FilesRequest{Session: t.session, Operations: t.waiting[:n:n], More: t.more}
-	if n == len(t.waiting) { // what was done before comes before it
-		q.Blind = t.why
+	q = client.FilesRequest{Session: t.session, Operations: t.waiting[:waited:waited]}
+	if waited < len(t.waiting) {
+		return q, waited
 	}
-	return q
+	if t.counted > 0 {
+		if waited == client.MaxFiles || weight(t.newest) > room {
+			return q, waited
+		}
+		q.Operations, q.More = append(q.Operations, t.newest), t.counted-1
+	}
+	q.Blind = t.why // what was done before comes before it
+	return q, waited
 }
 
 // giveUp says in the log what the warden was not told.
 func (t *told) giveUp() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if n := len(t.waiting) + t.more; n > 0 {
+	if n := len(t.waiting) + t.counted; n > 0 {
 		t.log.Error("what a session did to files is not in the record", "session", t.session, "operations", n)
 	}
 }

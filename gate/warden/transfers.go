@@ -71,13 +71,13 @@ func filesDone(_ context.Context, r *request, q client.FilesRequest) (answer, er
 	if !ok || l.Asked.Op != gate.OpSFTP || l.Asked.Door != sshDoor {
 		return answer{}, &gate.Refusal{Reason: "there is no such session of files", Hint: "tell of one that runs"}
 	}
+	if q.More > 0 { // first: what is counted is shown by the last of it
+		r.log.Files(l.ID, l.Asked, q.More)
+	}
 	for _, op := range q.Operations {
 		if err := r.log.File(l.ID, l.Asked, op); err != nil {
 			return answer{}, err
 		}
-	}
-	if q.More > 0 {
-		r.log.Files(l.ID, l.Asked, q.More)
 	}
 	if q.Blind != "" && r.transfers.blinds(l.ID) {
 		if err := r.log.Unfollowed(l.ID, l.Asked, q.Blind); err != nil {

@@ -230,7 +230,7 @@ const (
 type FilesRequest struct {
 	Session    string               `json:"session"`
 	Operations []gate.FileOperation `json:"operations,omitempty"` // the oldest first
-	More       int                  `json:"more,omitempty"`       // so many others there were while the warden was away
+	More       int                  `json:"more,omitempty"`       // so many others there were, before the last of those: the record would count them, or the warden was away
 	Blind      string               `json:"blind,omitempty"`      // why nobody can tell what comes behind them; empty: it will be told of
 }
 
