@@ -45,9 +45,9 @@ const (
 	FileUnclosed   = "not closed" // the session ended first
 )
 
-// OwnFiles is how many operations of one principal on files the record has lines for, in KiB of their paths, each begun one counted: most are
-// one. Then it is one each second, and the others are counted.
-const OwnFiles = 1000
+// FileLines is how many lines the record has for what one principal does to files, in KiB of paths, each begun one counted: most are one. Then it is
+// one each second, and the others are counted.
+const FileLines = 1000
 
 // MaxFilePath is how many bytes of a path are kept: PATH_MAX (linux/limits.h), beyond which no server opens anything.
 const MaxFilePath = 4096

@@ -141,7 +141,7 @@ func TestAFullDiskIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	l := &Log{journal: quiet(), now: time.Now, file: full, maxSize: maxFile, refusals: sums{own: ownLines}, files: sums{own: gate.OwnFiles}, egress: sums{own: ownEgress}}
+	l := &Log{journal: quiet(), now: time.Now, file: full, maxSize: maxFile, refusals: sums{own: ownLines}, files: sums{own: gate.FileLines}, egress: sums{own: ownEgress}}
 	err = l.Decision("s1", request, gate.Decision{Verdict: gate.Permit})
 	if refusal, ok := gate.AsRefusal(err); !errors.Is(err, unix.ENOSPC) || !errors.Is(err, ErrUnwritable) || !ok || refusal.Hint == "" {
 		t.Errorf("a full disk gives %v", err)

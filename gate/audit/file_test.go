@@ -58,7 +58,7 @@ func TestFilesAreSummed(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	l.now = func() time.Time { return now }
 	op := gate.FileOperation{Did: gate.FileRemove, Path: []byte("file"), Outcome: gate.FileOK}
-	for range gate.OwnFiles + 50 {
+	for range gate.FileLines + 50 {
 		must(t, l.File("s", request, op))
 	}
 	other := request
@@ -70,7 +70,7 @@ func TestFilesAreSummed(t *testing.T) {
 	l.sumUp()
 	l.sumUp()
 	text, _ := os.ReadFile(path)
-	if got := bytes.Count(text, []byte(`"event":"file"`)); got != gate.OwnFiles+1 {
+	if got := bytes.Count(text, []byte(`"event":"file"`)); got != gate.FileLines+1 {
 		t.Errorf("%d operations have lines", got)
 	}
 	if bytes.Count(text, []byte(`"count":51`)) != 1 || bytes.Count(text, []byte(`"count":7`)) != 1 || bytes.Count(text, []byte(`"event":"summed"`)) != 2 ||
@@ -85,10 +85,10 @@ func TestLongPathsAreSummedSooner(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	l.now = func() time.Time { return now }
 	long := bytes.Repeat([]byte{0xff}, gate.MaxFilePath)
-	for range gate.OwnFiles {
+	for range gate.FileLines {
 		must(t, l.File("s", request, gate.FileOperation{Did: gate.FileRename, Path: long, To: long, Outcome: gate.FileOK}))
 	}
-	if info, err := os.Stat(path); err != nil || info.Size() > 2*gate.OwnFiles<<10 {
+	if info, err := os.Stat(path); err != nil || info.Size() > 2*gate.FileLines<<10 {
 		t.Errorf("the log has %d bytes, %v", info.Size(), err)
 	}
 }

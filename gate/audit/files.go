@@ -60,7 +60,7 @@ func Open(o Options, journal *slog.Logger) (_ *Log, err error) {
 	}
 	l := &Log{
 		dir: o.Dir, copy: o.Copy, appendOnly: o.Append, syslog: o.Syslog, journal: journal, now: time.Now, maxSize: maxFile,
-		refusals: sums{own: ownLines}, files: sums{own: gate.OwnFiles}, egress: sums{own: ownEgress},
+		refusals: sums{own: ownLines}, files: sums{own: gate.FileLines}, egress: sums{own: ownEgress},
 	}
 	if l.lock, err = claim(o.Dir); err != nil {
 		return nil, err

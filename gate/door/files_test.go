@@ -149,6 +149,6 @@ func TestFilesWaitForTheWarden(t *testing.T) {
 		for _, q := range p.warden.Seen().Files {
 			all, more = all+len(q.Operations), more+q.More
 		}
-		return all+more == 2000 && all >= gate.OwnFiles+1 && all <= 1024+1 // of the others there is their number alone
+		return all+more == 2000 && all >= gate.FileLines+1 && all <= 1024+1 // of the others there is their number alone
 	})
 }

@@ -27,6 +27,7 @@ const (
 
 // told tells the warden what a session does to files. Nothing that it does waits for that, but the session's end. What the record would only count, as it
 // comes by the thousand, is counted here: the bound is the record's own, and of each session, which is never less than the record has for its principal.
+// Paths weigh less here, too: the record escapes them.
 type told struct {
 	session string
 	send    func(context.Context, client.FilesRequest) error
@@ -47,7 +48,7 @@ type told struct {
 func newTold(session string, log *slog.Logger, send func(context.Context, client.FilesRequest) error) *told {
 	return &told{
 		session: session, send: send, log: log,
-		lines: rate.NewLimiter(1, gate.OwnFiles),
+		lines: rate.NewLimiter(1, gate.FileLines),
 		wake:  make(chan struct{}, 1), over: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -58,7 +59,7 @@ func weight(op gate.FileOperation) int { return len(op.Path) + len(op.To) + len(
 func (t *told) add(op gate.FileOperation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) >= maxUntold || t.bytes+weight(op) > maxUntoldBytes || !t.lines.AllowN(time.Now(), 1+weight(op)>>10) {
+	if len(t.waiting) >= maxUntold || t.bytes+weight(op) > maxUntoldBytes || !t.lines.AllowN(time.Now(), 1+(len(op.Path)+len(op.To))>>10) {
 		t.counted++
 		t.newest = op
 		return
@@ -115,7 +116,8 @@ func (t *told) finish() {
 	<-t.ended
 }
 
-// tell tells of as much as goes into one message, and reports whether that succeeded and there may be more.
+// tell tells of as much as goes into one message, and reports whether that succeeded and there may be more. What is counted meanwhile waits for
+// run's next turn: who does very much would else be told of without a pause.
 func (t *told) tell(ctx context.Context) (again bool) {
 	q, waited := t.next()
 	if len(q.Operations) == 0 && q.More == 0 && q.Blind == "" {
@@ -137,7 +139,7 @@ func (t *told) tell(ctx context.Context) (again bool) {
 	if q.Blind == t.why {
 		t.why = ""
 	}
-	return true
+	return waited > 0
 }
 
 // next is the next message: what has waited longest, as much of it as there is room for beside base64. Behind all that waits comes what is counted.

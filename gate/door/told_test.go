@@ -12,7 +12,7 @@ import (
 	"forkgate/gate/warden/client"
 )
 
-// ear is a warden that is told, now and then away, and slower than what it is told of.
+// ear is a warden that is now and then away, and slower than what it is told of.
 type ear struct {
 	mu       sync.Mutex
 	calls    int
@@ -24,7 +24,7 @@ func (e *ear) hear(_ context.Context, q client.FilesRequest) error {
 	e.during()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.calls++; e.calls%3 == 1 {
+	if e.calls++; e.calls%10 == 1 {
 		return errors.New("away")
 	}
 	e.messages = append(e.messages, q)
@@ -52,14 +52,20 @@ func TestThousandsAreCounted(t *testing.T) {
 	for range 1100 {
 		one()
 	}
+	tell := func() (calls int) {
+		before := e.calls
+		for w.tell(t.Context()) {
+		}
+		return e.calls - before
+	}
 	for n < many {
 		one()
-		for w.tell(t.Context()) {
+		if calls := tell(); n > 2*gate.FileLines && calls > 3 {
+			t.Errorf("it is told %d times in a row of what is counted", calls)
 		}
 	}
 	for range 3 { // it is away at one of them
-		for w.tell(t.Context()) {
-		}
+		tell()
 	}
 	own, more := 0, 0
 	var last gate.FileOperation
@@ -70,7 +76,7 @@ func TestThousandsAreCounted(t *testing.T) {
 		own, more = own+len(q.Operations), more+q.More
 		last = q.Operations[len(q.Operations)-1]
 	}
-	if own+more != many || own < gate.OwnFiles || own > gate.OwnFiles+len(e.messages)+10 || string(last.Path) != fmt.Sprint(many) {
+	if own+more != many || own < gate.FileLines || own > gate.FileLines+len(e.messages)+10 || string(last.Path) != fmt.Sprint(many) {
 		t.Errorf("%d are told of and %d counted in %d messages, the last is %s", own, more, len(e.messages), last.Path)
 	}
 }

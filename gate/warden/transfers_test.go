@@ -3,6 +3,7 @@ package warden
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +45,10 @@ func TestFilesAreRecorded(t *testing.T) {
 		if got := strings.Count("\n"+strings.Join(h.log.all(), "\n")+"\n", "\n"+line+"\n"); got != times {
 			t.Errorf("%d times %q: %q", got, line, h.log.all())
 		}
+	}
+	all := h.log.all()
+	if counted := slices.Index(all, "5 more of alice"); counted < 0 || counted+1 == len(all) || !strings.Contains(all[counted+1], " remove ") {
+		t.Errorf("what is counted does not come before the last of it: %q", all)
 	}
 }
 
