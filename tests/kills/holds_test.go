@@ -3,6 +3,7 @@ package kills_test
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,13 +13,14 @@ import (
 )
 
 // holds counts what services hold: the descriptors of their main processes, by what they are, and goroutines. Not the files that say how much
-// processor a control group may use, which Go's runtime keeps open where there are any when it starts (runtime/cgroup_linux.go).
+// processor a control group may use, which Go's runtime keeps open where there are any when it starts (runtime/cgroup_linux.go). A descriptor that is
+// closed before it is read is none of them, and no reason to leave the others out.
 func (s *stage) holds(t *testing.T) map[string]int {
 	t.Helper()
 	held := map[string]int{}
 	for line := range strings.Lines(s.Must(t, "bash", "-ec", `for unit in gate warden; do
 			pid=$(systemctl show -P MainPID forkgate-$unit); test $pid != 0
-			for f in /proc/$pid/fd/*; do readlink $f; done | grep -v ^/sys/fs/cgroup/ | sed "s/:.*//; s/ (deleted)//; s/^/$unit's /" | sort | uniq -c
+			for f in /proc/$pid/fd/*; do readlink $f || :; done | grep -v ^/sys/fs/cgroup/ | sed "s/:.*//; s/ (deleted)//; s/^/$unit's /" | sort | uniq -c
 		done
 		forkgate metrics | sed -n 's/^\(go_goroutines\|forkgate_gate.what="[gc].*"}\) \(.*\)/\2 \1/p'`)) {
 		count, what, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -39,9 +41,16 @@ const gateGoroutines = `forkgate_gate{what="goroutines"}`
 func (s *stage) settled(t *testing.T) (held map[string]int) {
 	t.Helper()
 	var before map[string]int
+	var changes []string
+	defer func() {
+		if t.Failed() {
+			t.Logf("what changed from while to while: %q", changes)
+		}
+	}()
 	need.Eventually(t, "what gate and warden hold stays as it is", func() bool {
 		least, most := s.while(t)
 		atRest := before != nil && least[gateGoroutines] > 0
+		changes = append(changes, strings.Join(slices.Concat(more(least, before), more(before, least)), "; "))
 		held = most
 		for what, n := range least {
 			if strings.Contains(what, "'s ") {
