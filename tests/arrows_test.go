@@ -55,14 +55,14 @@ var arrows = map[string][]string{
 	"nsjail":              {"nsjail/cgroup", "nsjail/idmap", "nsjail/mount", "nsjail/wire"},
 	"nsjail/docker":       {"nsjail"},
 	"nsjail/idmap":        {"nsjail/bare"},
-	"nsjail/inside":       {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/inside/names", "nsjail/mount", "nsjail/wire"},
+	"nsjail/inside":       {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/inside/names", "nsjail/mount", "nsjail/threads", "nsjail/wire"},
 	"nsjail/mount":        {"nsjail/idmap"},
 	"nsjail/scrub":        {"nsjail/scrub/leaks", "nsjail/wire"},
 	"nsjail/inside/names": {"nsjail/dns"},
 	// What a pod may reach is written in the policy's words, which gate has the one parser of.
 	"nsjail/egress":  {"gate", "nsjail", "nsjail/dns", "nsjail/wire"},
 	"nsjail/network": {"gate", "nsjail", "nsjail/wire"},
-	"nsjail/pod":     {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/egress", "nsjail/idmap", "nsjail/mount", "nsjail/network", "nsjail/wire"},
+	"nsjail/pod":     {"nsjail", "nsjail/bare", "nsjail/cgroup", "nsjail/egress", "nsjail/idmap", "nsjail/mount", "nsjail/network", "nsjail/threads", "nsjail/wire"},
 
 	// Below tests, whatever a test needs.
 	"tests/...": {"..."},

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"forkgate/nsjail/inside/names"
+	"forkgate/nsjail/threads"
 	"forkgate/nsjail/wire"
 )
 
@@ -50,6 +51,7 @@ func machine() error {
 	}
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
+	threads.Reserve() // before anybody is let in who could leave no room for one
 	if err := orders.Send(0, wire.TypeReady, struct{}{}); err != nil {
 		return err
 	}

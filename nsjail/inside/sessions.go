@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"forkgate/nsjail/threads"
 	"forkgate/nsjail/wire"
 )
 
@@ -56,6 +57,7 @@ func sessions() error {
 	if init.zygote, err = newZygote(scope); err != nil {
 		return err
 	}
+	threads.Reserve() // before anybody is let in who could leave no room for one
 	if err := orders.Send(0, wire.TypeReady, struct{}{}); err != nil {
 		return err
 	}

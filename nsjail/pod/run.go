@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"forkgate/nsjail"
+	"forkgate/nsjail/threads"
 	"forkgate/nsjail/wire"
 )
 
@@ -91,6 +92,7 @@ func (p *pod) open(ctx context.Context, c Config, ready func() error) error {
 	err := together(
 		func() error { return p.startMachine(ctx, c) },
 		p.startSessions,
+		func() error { threads.Reserve(); return nil }, // before anybody is let in who could leave no room for one
 	)
 	if err != nil {
 		return err
