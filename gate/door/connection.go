@@ -58,6 +58,7 @@ type connection struct {
 	received int    // bytes of the client, until they are much
 	said     []byte // what the library is yet to say that the client has heard already: see greet
 	bundle   bundle
+	joint    joint
 
 	announced [][]byte // host keys that the client may learn
 	proofs    int      // that the client has asked for; of the goroutine of its requests
@@ -285,7 +286,7 @@ func (c *connection) Write(p []byte) (int, error) {
 	if len(now) == 0 {
 		return len(p), nil
 	}
-	n, err := c.Conn.Write(now)
+	n, err := c.joint.write(c.Conn, now)
 	c.ack.arm()
 	return max(n-(len(now)-len(p)), 0), err
 }

@@ -19,6 +19,9 @@ func (c *connection) speak() {
 		return
 	}
 	defer conn.Close()
+	if agreed, ok := conn.Conn.(ssh.AlgorithmsConnMetadata); ok {
+		c.joint.agreed(agreed.Algorithms().Write.Cipher)
+	}
 	go c.keepAlive(conn)
 	go c.answerAll(conn, requests)
 	handlers := channelHandlers()
