@@ -55,8 +55,21 @@ func (f *files) operation(op gate.FileOperation) error {
 }
 
 // requests and answers are the ways to the server and to the client, with the decoder in front.
-func (f *files) requests(to io.Writer) io.Writer { return followed{f, f.decoder.Requests(), to} }
+func (f *files) requests(to io.Writer) io.Writer { return paced{followed{f, f.decoder.Requests(), to}} }
 func (f *files) answers(to io.Writer) io.Writer  { return followed{f, f.decoder.Answers(), to} }
+
+// ahead is how many bytes of requests the server may have that it has not answered. OpenSSH's takes in whatever comes before it does any of it, and
+// moves all that waits for each that it does: PuTTY, which waits for no answers, has 10 MB and more waiting there otherwise, 4 KiB each.
+const ahead = 256 << 10
+
+// paced writes, and returns when the server has caught up.
+type paced struct{ followed }
+
+func (p paced) Write(b []byte) (int, error) {
+	n, err := p.followed.Write(b)
+	p.decoder.Await(ahead)
+	return n, err
+}
 
 type followed struct {
 	*files

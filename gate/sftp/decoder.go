@@ -27,6 +27,8 @@ type Decoder struct {
 	requests splitter
 	answers  splitter
 	asked    map[uint32]*asked
+	waiting  int        // bytes of them
+	settled  *sync.Cond // fewer than before wait, or nothing is known any more
 	open     map[string]*file
 	room     int
 	began    bool // the client has said its version
@@ -40,7 +42,18 @@ const Everything = math.MaxUint64
 // New makes a decoder that reports each operation when it is answered, before the write returns that brought the answer. An error of
 // report's ends reading along. Of what is longer than most bytes there is no sum.
 func New(report func(gate.FileOperation) error, most uint64) *Decoder {
-	return &Decoder{report: report, most: most, asked: map[uint32]*asked{}, open: map[string]*file{}, room: maxRoom}
+	d := &Decoder{report: report, most: most, asked: map[uint32]*asked{}, open: map[string]*file{}, room: maxRoom}
+	d.settled = sync.NewCond(&d.mu)
+	return d
+}
+
+// Await returns once no more than so many bytes of requests are without an answer, or nothing is known of them any more.
+func (d *Decoder) Await(most int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.waiting > most && d.err == nil {
+		d.settled.Wait()
+	}
 }
 
 // Requests takes what the client sends, before the server has it. An error is for good, and that of the other tap as well: ErrMalformed,
@@ -58,6 +71,7 @@ func (d *Decoder) Close() error {
 	if d.err == nil {
 		d.err = ErrOver
 	}
+	d.settled.Broadcast()
 	return d.flush()
 }
 
@@ -77,6 +91,7 @@ func (t tap) Write(p []byte) (int, error) {
 		}
 		if err != nil {
 			t.err = err
+			t.settled.Broadcast()
 			_ = t.flush() // what was seen until then is told of all the same
 		}
 		if packet == nil {
@@ -135,6 +150,8 @@ func (d *Decoder) answer(packet []byte) error {
 		return fmt.Errorf("%w: type %d is no answer to what was asked", ErrMalformed, kind)
 	}
 	delete(d.asked, id)
+	d.waiting -= a.size
+	d.settled.Signal()
 	word := gate.FileOK
 	if kind == typeStatus {
 		word = said(c.u32())

@@ -175,7 +175,12 @@ func (p *pods) runIn(ctx context.Context, session string, who gate.Caller, tree 
 	if err != nil {
 		return nil, err
 	}
-	return p.enterRunning(ctx, tree.GUID, work)
+	full := p.whetherFull(tree)
+	running, err := p.enterRunning(ctx, tree.GUID, work)
+	if err != nil {
+		return nil, full(err)
+	}
+	return running, nil
 }
 
 // End ends what runs in a tree that nobody can enter any more.

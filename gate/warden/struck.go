@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"forkgate/fork"
 	"forkgate/gate"
 	"forkgate/gate/warden/client"
 	"forkgate/systemd"
@@ -52,13 +53,36 @@ func struck(_ context.Context, r *request, q client.StruckRequest) (answer, erro
 		reply.Limits = append(reply.Limits, fmt.Sprintf("%s reached its memory limit of %s, and the kernel killed a process", ref, gate.FormatSize(limits.Memory)))
 	}
 	if limits.Pids > 0 && has.Tasks > b.had.Tasks {
-		reply.Limits = append(reply.Limits, fmt.Sprintf("%s reached its limit of %d processes, and could start no more", ref, limits.Pids))
+		reply.Limits = append(reply.Limits, noMore(ref, limits))
 	}
 	if used, err := r.trees.Used(tree); err == nil && limits.Quota > 0 && used+limits.Quota/32 >= limits.Quota {
 		reply.Limits = append(reply.Limits, fmt.Sprintf("%s is at its quota of %s", ref, gate.FormatSize(limits.Quota)))
 	}
 	if len(reply.Limits) > 0 {
-		reply.Hint = "ssh gate@host show " + ref
+		reply.Hint = showHint(ref)
 	}
 	return answer{body: reply}, nil
+}
+
+func noMore(ref string, limits gate.Limits) string {
+	return fmt.Sprintf("%s reached its limit of %d processes, and could start no more", ref, limits.Pids)
+}
+
+func showHint(ref string) string { return "ssh gate@host show " + ref }
+
+// whetherFull looks at a pod before something is to be started in it. Where that fails, what it returns tells a limit that others have used up from
+// what is the gate's own fault.
+func (p *pods) whetherFull(t fork.Tree) func(failed error) error {
+	unit, err := systemd.Instance(podUnit, t.GUID)
+	if err != nil {
+		return func(failed error) error { return failed }
+	}
+	had := p.hits(unit)
+	return func(failed error) error {
+		limits := p.rules.limitsOf(t)
+		if limits.Pids == 0 || p.hits(unit).Tasks <= had.Tasks {
+			return failed
+		}
+		return &gate.Refusal{Reason: noMore(t.Ref(), limits), Hint: showHint(t.Ref())}
+	}
 }

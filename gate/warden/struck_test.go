@@ -1,11 +1,15 @@
 package warden
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"forkgate/gate"
 	"forkgate/gate/warden/client"
+	"forkgate/nsjail"
 	"forkgate/systemd"
 )
 
@@ -56,4 +60,24 @@ func TestWhichLimitsWereHit(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask(mine, gone)
+}
+
+// Who gets no process in a pod that others have filled hears of the limit. What fails otherwise is the gate's own fault.
+func TestNoRoomInAPod(t *testing.T) {
+	h := newLimitedHost(t)
+	filled := uint64(0)
+	h.Warden.pods.exec = func(context.Context, string, string, nsjail.Exec) (*nsjail.Session, error) {
+		h.pods.mu.Lock()
+		defer h.pods.mu.Unlock()
+		h.pods.hits.Tasks += filled
+		return nil, errors.New("the pod says no")
+	}
+	for _, hits := range []uint64{0, 1} {
+		filled = hits
+		_, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
+		refusal, refused := gate.AsRefusal(err)
+		if refused != (hits > 0) || refused && (refusal.Reason != "demo:x reached its limit of 2048 processes, and could start no more" || refusal.Hint != "ssh gate@host show demo:x") {
+			t.Errorf("%d hits: %v", hits, err)
+		}
+	}
 }

@@ -99,7 +99,7 @@ put $BIG d/up
 rename d/up d/moved
 ls d
 get d/moved got
-put $BIG d/gone
+put $HUGE d/gone
 rm d/gone
 rmdir d/e
 END`
