@@ -58,9 +58,9 @@ func (f *files) operation(op gate.FileOperation) error {
 func (f *files) requests(to io.Writer) io.Writer { return paced{followed{f, f.decoder.Requests(), to}} }
 func (f *files) answers(to io.Writer) io.Writer  { return followed{f, f.decoder.Answers(), to} }
 
-// ahead is how many bytes of requests the server may have that it has not answered. OpenSSH's takes in whatever comes before it does any of it, and
-// moves all that waits for each that it does: PuTTY, which waits for no answers, has 10 MB and more waiting there otherwise, 4 KiB each.
-const ahead = 256 << 10
+// ahead is how many requests the server may have that it has not answered: as many as OpenSSH's client leaves it. OpenSSH's server takes in whatever
+// comes before it does any of it, and moves all that waits for each that it does. PuTTY waits for no answers: thousands lie there otherwise.
+const ahead = 64
 
 // paced writes, and returns when the server has caught up.
 type paced struct{ followed }

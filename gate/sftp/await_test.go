@@ -22,7 +22,7 @@ func TestAwait(t *testing.T) {
 			d.Await(0) // all is answered
 			say(t, d, client(typeWrite, 2, "h", uint64(0), data), client(typeWrite, 3, "h", uint64(1000), data))
 			back := make(chan struct{})
-			go func() { d.Await(1500); close(back) }()
+			go func() { d.Await(1); close(back) }()
 			synctest.Wait()
 			select {
 			case <-back:

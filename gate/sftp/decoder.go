@@ -27,8 +27,7 @@ type Decoder struct {
 	requests splitter
 	answers  splitter
 	asked    map[uint32]*asked
-	waiting  int        // bytes of them
-	settled  *sync.Cond // fewer than before wait, or nothing is known any more
+	settled  *sync.Cond // fewer than before are asked, or nothing is known any more
 	open     map[string]*file
 	room     int
 	began    bool // the client has said its version
@@ -47,11 +46,11 @@ func New(report func(gate.FileOperation) error, most uint64) *Decoder {
 	return d
 }
 
-// Await returns once no more than so many bytes of requests are without an answer, or nothing is known of them any more.
+// Await returns once no more than so many requests are without an answer, or nothing is known of them any more.
 func (d *Decoder) Await(most int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.waiting > most && d.err == nil {
+	for len(d.asked) > most && d.err == nil {
 		d.settled.Wait()
 	}
 }
@@ -150,7 +149,6 @@ func (d *Decoder) answer(packet []byte) error {
 		return fmt.Errorf("%w: type %d is no answer to what was asked", ErrMalformed, kind)
 	}
 	delete(d.asked, id)
-	d.waiting -= a.size
 	d.settled.Signal()
 	word := gate.FileOK
 	if kind == typeStatus {

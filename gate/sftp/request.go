@@ -17,7 +17,6 @@ type asked struct {
 	at     uint64 // of a read
 	most   uint32 // bytes of a read
 	cost   int    // bytes of paths
-	size   int    // of the request
 }
 
 const anyAnswer = 255
@@ -54,8 +53,7 @@ func (d *Decoder) request(packet []byte) error {
 		return fmt.Errorf("%w: %d MiB of paths and contents", ErrBounds, maxRoom>>20)
 	}
 	d.room -= a.cost
-	d.asked[id], a.size = a, len(packet)
-	d.waiting += a.size
+	d.asked[id] = a
 	return nil
 }
 
