@@ -3,6 +3,7 @@ package warden
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,15 +66,15 @@ func TestWhichLimitsWereHit(t *testing.T) {
 // Who gets no process in a pod that others have filled hears of the limit. What fails otherwise is the gate's own fault.
 func TestNoRoomInAPod(t *testing.T) {
 	h := newLimitedHost(t)
-	filled := uint64(0)
+	var filled atomic.Uint64
 	h.Warden.pods.exec = func(context.Context, string, string, nsjail.Exec) (*nsjail.Session, error) {
 		h.pods.mu.Lock()
 		defer h.pods.mu.Unlock()
-		h.pods.hits.Tasks += filled
+		h.pods.hits.Tasks += filled.Load()
 		return nil, errors.New("the pod says no")
 	}
 	for _, hits := range []uint64{0, 1} {
-		filled = hits
+		filled.Store(hits)
 		_, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
 		refusal, refused := gate.AsRefusal(err)
 		if refused != (hits > 0) || refused && (refusal.Reason != "demo:x reached its limit of 2048 processes, and could start no more" || refusal.Hint != "ssh gate@host show demo:x") {

@@ -152,8 +152,9 @@ func TestBackupToABucket(t *testing.T) {
 	})
 	must(t, broken.Process.Kill())
 	_ = broken.Wait()
+	// Who is being ended has no arguments any more, and still its files: ps has it in brackets.
 	need.Eventually(t, "nothing of it lives, or holds its snapshot", func() bool {
-		return h.Run(t.Context(), t, "pgrep", "-f", "^forkgate backup demo").Code == 1
+		return h.Run(t.Context(), t, "sh", "-c", `ps -C forkgate -o args= | grep -E '^(forkgate backup demo|\[forkgate\])'`).Code == 1
 	})
 	if whole, err := filepath.Glob(filepath.Join(s.store, "box/host/demo/*/manifest.json")); err != nil || len(whole) > 0 {
 		t.Fatalf("it was finished before: %q, %v", whole, err)
