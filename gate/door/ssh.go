@@ -23,26 +23,50 @@ func (c *connection) speak() {
 		c.joint.agreed(agreed.Algorithms().Write.Cipher)
 	}
 	go c.keepAlive(conn)
-	go c.answerAll(conn, requests)
-	handlers := channelHandlers()
-	for asked := range channels {
-		handle, known := handlers[asked.ChannelType()]
-		if !known {
-			handle = (*connection).unknownChannel
-		}
-		// Counted here, and not where it is served: of a flood that is read already nothing is to begin. What is asked for then is taken in all the
-		// same, until the connection has ended: the library waits for that.
-		if leave, ok := c.enter(); ok {
-			go c.handle(handle, conn, asked, leave)
+	c.announce(conn)
+	for {
+		select {
+		case r, open := <-requests:
+			if !open {
+				requests = nil // channels end as well
+				continue
+			}
+			c.answerOne(conn, r)
+		case asked, open := <-channels:
+			if !open {
+				return
+			}
+			c.answerEarlier(conn, requests)
+			c.serve(conn, asked)
 		}
 	}
 }
 
-// answerAll answers what concerns the connection as a whole, until it ends.
-func (c *connection) answerAll(conn *ssh.ServerConn, requests <-chan *ssh.Request) {
-	c.announce(conn)
-	for r := range requests {
-		c.answerOne(conn, r)
+// answerEarlier takes in what was asked of the connection before a channel was: the library has put it there before that, and only the two queues do
+// not say so. A session waits for it (caughtUp).
+func (c *connection) answerEarlier(conn *ssh.ServerConn, requests <-chan *ssh.Request) {
+	for {
+		select {
+		case r, open := <-requests:
+			if !open {
+				return
+			}
+			c.answerOne(conn, r)
+		default:
+			return
+		}
+	}
+}
+
+// serve begins with a channel. It is counted here, and not where it is served: of a flood that is read already nothing is to begin. What is asked for
+// then is taken in all the same, until the connection has ended: the library waits for that.
+func (c *connection) serve(conn *ssh.ServerConn, asked ssh.NewChannel) {
+	handle, known := channelHandlers()[asked.ChannelType()]
+	if !known {
+		handle = (*connection).unknownChannel
+	}
+	if leave, ok := c.enter(); ok {
+		go c.handle(handle, conn, asked, leave)
 	}
 }
 
