@@ -37,7 +37,7 @@ func (c *connection) speak() {
 				return
 			}
 			c.answerEarlier(conn, requests)
-			c.serve(conn, asked)
+			c.begin(conn, asked)
 		}
 	}
 }
@@ -58,9 +58,9 @@ func (c *connection) answerEarlier(conn *ssh.ServerConn, requests <-chan *ssh.Re
 	}
 }
 
-// serve begins with a channel. It is counted here, and not where it is served: of a flood that is read already nothing is to begin. What is asked for
+// begin starts to serve a channel. It is counted here, and not where it is served: of a flood that is read already nothing is to begin. What is asked for
 // then is taken in all the same, until the connection has ended: the library waits for that.
-func (c *connection) serve(conn *ssh.ServerConn, asked ssh.NewChannel) {
+func (c *connection) begin(conn *ssh.ServerConn, asked ssh.NewChannel) {
 	handle, known := channelHandlers()[asked.ChannelType()]
 	if !known {
 		handle = (*connection).unknownChannel
