@@ -143,7 +143,7 @@ func repoRun(ctx context.Context, r *request, q client.RepoRunRequest) (answer, 
 	a := answer{body: client.OpenReply{Session: session}}
 	var running *nsjail.Session
 	if t.Grand {
-		running, err = r.pods.enterRunning(ctx, t.GUID, work)
+		running, err = r.pods.enterRunning(ctx, t, work)
 	} else {
 		running, a.after, err = r.pods.runUnsettled(ctx, t, work)
 	}

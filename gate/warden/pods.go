@@ -146,16 +146,20 @@ func shutTree(t fork.Tree) error {
 	return nil
 }
 
-// enterRunning has a pod execute something, and starts it where it does not run.
-func (p *pods) enterRunning(ctx context.Context, guid string, work nsjail.Exec) (*nsjail.Session, error) {
-	running, err := p.enter(ctx, guid, work)
+// enterRunning has a pod execute something, and starts it where it does not run. No room for another process is a refusal.
+func (p *pods) enterRunning(ctx context.Context, t fork.Tree, work nsjail.Exec) (*nsjail.Session, error) {
+	full := p.whetherFull(t)
+	running, err := p.enter(ctx, t.GUID, work)
 	for wait := time.Duration(0); errors.Is(err, nsjail.ErrNotRunning) && wait < dying && pause(ctx, wait); wait = 2*wait + time.Millisecond {
-		if err := p.wake(ctx, guid); err != nil {
+		if err := p.wake(ctx, t.GUID); err != nil {
 			return nil, err
 		}
-		running, err = p.enter(ctx, guid, work)
+		running, err = p.enter(ctx, t.GUID, work)
 	}
-	return running, err
+	if err != nil {
+		return nil, full(err)
+	}
+	return running, nil
 }
 
 // dying bounds the waits for a pod that has stopped to answer and that systemd still takes for running.
@@ -175,12 +179,7 @@ func (p *pods) runIn(ctx context.Context, session string, who gate.Caller, tree 
 	if err != nil {
 		return nil, err
 	}
-	full := p.whetherFull(tree)
-	running, err := p.enterRunning(ctx, tree.GUID, work)
-	if err != nil {
-		return nil, full(err)
-	}
-	return running, nil
+	return p.enterRunning(ctx, tree, work)
 }
 
 // End ends what runs in a tree that nobody can enter any more.

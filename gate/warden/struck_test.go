@@ -3,6 +3,8 @@ package warden
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -63,9 +65,13 @@ func TestWhichLimitsWereHit(t *testing.T) {
 	ask(mine, gone)
 }
 
-// Who gets no process in a pod that others have filled hears of the limit. What fails otherwise is the gate's own fault.
+// Who gets no process in a pod that others have filled hears of the limit, the operator as well. What fails otherwise is the gate's own fault.
 func TestNoRoomInAPod(t *testing.T) {
 	h := newLimitedHost(t)
+	h.text = strings.Replace(h.text, "autostart = true", "pids = 64", 1)
+	if err := h.rules.reload(); err != nil {
+		t.Fatal(err)
+	}
 	var filled atomic.Uint64
 	h.Warden.pods.exec = func(context.Context, string, string, nsjail.Exec) (*nsjail.Session, error) {
 		h.pods.mu.Lock()
@@ -73,12 +79,27 @@ func TestNoRoomInAPod(t *testing.T) {
 		h.pods.hits.Tasks += filled.Load()
 		return nil, errors.New("the pod says no")
 	}
-	for _, hits := range []uint64{0, 1} {
-		filled.Store(hits)
+	opens := func() error {
 		_, err := h.connect(t, "demo+x", h.bob).Open(t.Context(), client.OpenRequest{Op: "shell"})
-		refusal, refused := gate.AsRefusal(err)
-		if refused != (hits > 0) || refused && (refusal.Reason != "demo:x reached its limit of 2048 processes, and could start no more" || refusal.Hint != "ssh gate@host show demo:x") {
-			t.Errorf("%d hits: %v", hits, err)
+		return err
+	}
+	operates := func() error {
+		_, err := dial(t, h.operator).RepoRun(t.Context(), client.RepoRunRequest{Name: "demo", Command: []byte("id")})
+		return err
+	}
+	for _, who := range []struct {
+		ref   string
+		limit int
+		tries func() error
+	}{{"demo:x", 2048, opens}, {"demo", 64, operates}} {
+		full := gate.Refusal{Reason: fmt.Sprintf("%s reached its limit of %d processes, and could start no more", who.ref, who.limit), Hint: "ssh gate@host show " + who.ref}
+		for _, hits := range []uint64{0, 1} {
+			filled.Store(hits)
+			err := who.tries()
+			refusal, refused := gate.AsRefusal(err)
+			if refused != (hits > 0) || refused && (refusal.Reason != full.Reason || refusal.Hint != full.Hint) {
+				t.Errorf("%s, %d hits: %v", who.ref, hits, err)
+			}
 		}
 	}
 }
