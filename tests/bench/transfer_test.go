@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	transferRounds = 6
+	transferRounds = 12
 	// smallRounds are more: small files are a question and an answer after the other through four processes, and go twice as fast or half, for
 	// both sides, as the kernel happens to place those on the processors for as long as one client lives.
 	smallRounds = 18
