@@ -24,14 +24,14 @@ func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error)
 	if err != nil {
 		return answer{}, err
 	}
+	if err := r.pace.take(ctx, ask.Evidence.Principal, r.now()); err != nil {
+		return answer{}, err
+	}
 	release, err := r.turn(ctx, &ask.Evidence)
 	if err != nil {
 		return answer{}, err
 	}
 	defer release()
-	if err := r.pace.take(ask.Evidence.Principal, r.now()); err != nil {
-		return answer{}, err
-	}
 	if err := r.heedExtensions(&ask); err != nil {
 		return answer{}, err
 	}

@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -15,6 +16,9 @@ const (
 	// lines in the record, which are not summed: without a bound whoever may open sessions could fill the disk with them.
 	atOnce = 3000
 	paced  = 10
+	// queue is how long one waits at most: tools that open a session for each file, as rclone does for sums, and forwards of a browser get theirs all the
+	// same. It bounds how many wait.
+	queue = 10 * time.Second
 	// maxPaced bounds how many principals are remembered.
 	maxPaced = 1 << 12
 )
@@ -25,23 +29,32 @@ type pace struct {
 	all map[string]*rate.Limiter
 }
 
-// take counts one, or refuses it.
-func (p *pace) take(principal string, now time.Time) error {
+// take counts one. Who is too fast waits for a while; who would wait for longer than that, as the others of the same principal come first, is refused.
+func (p *pace) take(ctx context.Context, principal string, now time.Time) error {
+	place := p.of(principal).ReserveN(now, 1)
+	delay := place.DelayFrom(now)
+	if delay > queue {
+		place.CancelAt(now)
+		return &gate.Refusal{
+			Reason: fmt.Sprintf("%s has opened %d sessions without a pause: from here on there are %d a second, and too many wait already", principal, atOnce, paced),
+			Hint:   "wait a second; one session can run a script",
+		}
+	}
+	if delay > 0 && !pause(ctx, delay) {
+		place.CancelAt(now)
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func (p *pace) of(principal string) *rate.Limiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.all == nil || len(p.all) >= maxPaced {
 		p.all = map[string]*rate.Limiter{}
 	}
-	limit := p.all[principal]
-	if limit == nil {
-		limit = rate.NewLimiter(paced, atOnce)
-		p.all[principal] = limit
+	if p.all[principal] == nil {
+		p.all[principal] = rate.NewLimiter(paced, atOnce)
 	}
-	if limit.AllowN(now, 1) {
-		return nil
-	}
-	return &gate.Refusal{
-		Reason: fmt.Sprintf("%s has opened %d sessions without a pause: from here on there are %d a second", principal, atOnce, paced),
-		Hint:   "wait a second; one session can run a script",
-	}
+	return p.all[principal]
 }

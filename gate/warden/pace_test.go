@@ -1,36 +1,66 @@
 package warden
 
 import (
+	"context"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"forkgate/gate/warden/client"
 )
 
-// Who opens sessions without a pause has to make one, and nobody else has.
+// Who opens sessions without a pause waits, behind others of the same principal; nobody else does.
 func TestPace(t *testing.T) {
-	var p pace
-	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-	for range atOnce {
-		if err := p.take("bob", now); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		var p pace
+		takes := func(principal string) (time.Duration, error) {
+			begin := time.Now()
+			err := p.take(t.Context(), principal, begin)
+			return time.Since(begin), err
 		}
-	}
-	if err := p.take("bob", now); !refusedWith(err, "without a pause") {
-		t.Errorf("one more: %v", err)
-	}
-	if err := p.take("alice", now); err != nil {
-		t.Errorf("another: %v", err)
-	}
-	now = now.Add(time.Second)
-	for range paced {
-		if err := p.take("bob", now); err != nil {
-			t.Errorf("a second later: %v", err)
+		for range atOnce {
+			if took, err := takes("bob"); took > 0 || err != nil {
+				t.Fatalf("at once: %v after %v", err, took)
+			}
 		}
-	}
-	if err := p.take("bob", now); err == nil {
-		t.Error("and no more than that")
-	}
+		if took, err := takes("bob"); took != time.Second/paced || err != nil {
+			t.Errorf("one more: %v after %v", err, took)
+		}
+		if took, err := takes("alice"); took > 0 || err != nil {
+			t.Errorf("another: %v after %v", err, took)
+		}
+		var many sync.WaitGroup
+		for range int(queue.Seconds()) * paced {
+			many.Go(func() {
+				if took, err := takes("bob"); took > queue || err != nil {
+					t.Errorf("one of many: %v after %v", err, took)
+				}
+			})
+		}
+		synctest.Wait()
+		if took, err := takes("bob"); took > 0 || !refusedWith(err, "without a pause") {
+			t.Errorf("one too many: %v after %v", err, took)
+		}
+		many.Wait()
+	})
+}
+
+// Who goes leaves the place to others.
+func TestALeftPlaceIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace
+		p.of("bob").ReserveN(time.Now(), atOnce)
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		for range 1000 {
+			_ = p.take(gone, "bob", time.Now())
+		}
+		begin := time.Now()
+		if err := p.take(t.Context(), "bob", begin); err != nil || time.Since(begin) > time.Second/paced {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+	})
 }
 
 // The door gets no session for who is too fast.
@@ -38,8 +68,9 @@ func TestSessionsArePaced(t *testing.T) {
 	h := newHost(t)
 	h.start(t)
 	future := time.Now().Add(time.Hour) // which a limiter does not make up for
-	for range atOnce {
-		_ = h.pace.take("alice", future)
+	h.pace.of("alice").ReserveN(future, atOnce)
+	for range int(queue.Seconds())*paced + 1 {
+		h.pace.of("alice").ReserveN(future, 1)
 	}
 	if _, err := h.connect(t, "demo", h.alice).Open(t.Context(), client.OpenRequest{Op: "shell"}); !refusedWith(err, "without a pause") {
 		t.Errorf("%v", err)
