@@ -32,6 +32,7 @@ type identity struct {
 	authority string       // fingerprint of the key that certified this one, of an authority of the policy's; empty: none
 	principal string       // whose connection it is
 	entered   atomic.Bool  // it has had its session
+	atHome    atomic.Bool  // its commands begin by going home
 
 	said said // of agents, by its sessions
 

@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,14 @@ import (
 
 // sftpServer is what runs for the sftp subsystem: the rootfs's own. What the door says is not run under that name.
 const sftpServer = "exec /usr/lib/openssh/sftp-server"
+
+// goesHome reports whether a command begins by leaving for the home. Zed's do, as it knows that logins may be in a project; its sftp is to be in the
+// same place all the same.
+func goesHome(command []byte) bool {
+	rest, ok := bytes.CutPrefix(command, []byte("cd"))
+	rest = bytes.TrimLeft(rest, " ")
+	return ok && (bytes.HasPrefix(rest, []byte(";")) || bytes.HasPrefix(rest, []byte("&&")))
+}
 
 // open starts a session where the connection's user name says.
 func open(ctx context.Context, r *request, q client.OpenRequest) (answer, error) {
@@ -95,6 +104,12 @@ func (r *request) ask(ctx context.Context, q client.OpenRequest) (gate.Ask, erro
 	op, command, err := operation(q)
 	if err != nil {
 		return gate.Ask{}, err
+	}
+	switch {
+	case op == gate.OpExec && goesHome(command):
+		r.identity.atHome.Store(true)
+	case op == gate.OpSFTP && r.identity.atHome.Load():
+		command = []byte("cd && " + sftpServer)
 	}
 	return gate.Ask{
 		Session: r.session, Evidence: evidence, Ref: ref, Op: op,

@@ -164,6 +164,29 @@ func TestTheOpIsWhatRuns(t *testing.T) {
 	}
 }
 
+// Files of a connection whose commands go home first are there too, and those of others are in the repository.
+func TestWhereFilesAre(t *testing.T) {
+	h := newHost(t)
+	h.start(t)
+	for command, home := range map[string]bool{
+		"cd; mkdir -p .zed_server": true, "cd && ls": true, "cd ;ls": true,
+		"cd": false, "cd x; ls": false, "cd-x; ls": false, "echo; cd; ls": false, "cd | ls": false,
+	} {
+		c := h.connect(t, "demo+x", h.bob)
+		for _, q := range []client.OpenRequest{{Op: "exec", Command: []byte(command)}, {Op: "sftp"}} {
+			s, err := c.Open(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+		}
+		want := map[bool]string{true: "cd && " + sftpServer, false: sftpServer}[home]
+		if ran := h.pods.ran(); string(ran[len(ran)-1].Command) != want {
+			t.Errorf("after %q sftp is %q", command, ran[len(ran)-1].Command)
+		}
+	}
+}
+
 func TestWhatCannotBeLoggedIsNotDone(t *testing.T) {
 	h := newHost(t)
 	h.start(t)

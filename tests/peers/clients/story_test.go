@@ -21,7 +21,7 @@ func stories() []story {
 		{name: "vscode", prints: `linux (?:x86_64|aarch64)\n40 windows\ngone\n`},
 		{name: "vscode", person: true, prints: `linux (?:x86_64|aarch64)\n40 windows\n`},
 		{name: "jetbrains", prints: `Linux \S+\n40 by port\n8 by socket\n`},
-		{name: "zed", prints: `Linux \S+\n300 messages\nextracted\n`},
+		{name: "zed", prints: `Linux \S+\n300 messages\nextracted\nhome alone\n`},
 		{name: "tramp", prints: `one\ntwo\npts/\d+ *\n7111\nsame\n`},
 		{name: "netrw", prints: `before\nadded\n`},
 	}
