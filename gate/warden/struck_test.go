@@ -19,7 +19,12 @@ import (
 // What a session ran into is what its pod ran into since it began, told once, and to its own connection.
 func TestWhichLimitsWereHit(t *testing.T) {
 	h := newLimitedHost(t)
-	h.pods.hits = systemd.Hits{Memory: 7, Tasks: 7} // before the sessions
+	hit := func(to systemd.Hits) {
+		h.pods.mu.Lock()
+		defer h.pods.mu.Unlock()
+		h.pods.hits = to
+	}
+	hit(systemd.Hits{Memory: 7, Tasks: 7}) // before the sessions
 	mine, other := h.connect(t, "demo+x", h.bob), h.connect(t, "demo+x", h.bob)
 	begin := func() string {
 		s, err := mine.Open(t.Context(), client.OpenRequest{Op: "shell"})
@@ -39,11 +44,6 @@ func TestWhichLimitsWereHit(t *testing.T) {
 		if diff := cmp.Diff(reply, got); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
-	}
-	hit := func(to systemd.Hits) {
-		h.pods.mu.Lock()
-		defer h.pods.mu.Unlock()
-		h.pods.hits = to
 	}
 	quiet, first := begin(), begin()
 	ask(mine, quiet)
