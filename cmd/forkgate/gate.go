@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -39,7 +38,7 @@ func gateCommand() *cobra.Command {
 		if config.MaxStartups < 1 || config.MaxPerSource < 1 || config.KeepAlive < time.Millisecond || config.Report < time.Millisecond {
 			return errors.New("--max-startups and --max-startups-per-source are numbers from 1 on, --keepalive and --report times such as 1m")
 		}
-		debug.SetGCPercent(gcPercent)
+		tuneHeap()
 		leaveProcessors()
 		config.Dial, config.Log = door.DialSocket(*place), logger()
 		sockets, err := begin(cmd.Context(), *addresses, *paths, config)
