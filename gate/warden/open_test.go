@@ -180,7 +180,10 @@ func TestWhereFilesAre(t *testing.T) {
 			}
 			s.Close()
 		}
-		want := map[bool]string{true: "cd && " + sftpServer, false: sftpServer}[home]
+		want := sftpServer
+		if home {
+			want = "cd && " + sftpServer
+		}
 		if ran := h.pods.ran(); string(ran[len(ran)-1].Command) != want {
 			t.Errorf("after %q sftp is %q", command, ran[len(ran)-1].Command)
 		}

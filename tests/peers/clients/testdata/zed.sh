@@ -6,7 +6,7 @@ until [ -S zed ]; do sleep 0.05; done
 over=(ssh "${master[@]}" -T -o ControlMaster=no gate)
 server=.zed_server/zed-remote-server-dev-build
 "${over[@]}" 'cd; uname -sm'
-! "${over[@]}" "cd; $server version" 2>/dev/null
+"${over[@]}" "cd; $server version" 2>/dev/null && exit 1 # it is not there yet
 "${over[@]}" 'cd; mkdir -p .zed_server'
 gzip -c $TESTDATA/standin.py >server.gz
 sftp -q -F $CONFIG -o User=$LOGIN -o ControlPath=$PWD/zed -o ControlMaster=no -b - gate >/dev/null <<<"put server.gz $server-download-7.gz"
